@@ -1,0 +1,239 @@
+"""Fan-out from the readers to bounded subscriptions: nobody waits for anybody, and every loss is counted.
+
+A subscription says what a full queue means to it: `shed` (lose what may be lost, then the oldest), `spill` (what may not
+be lost goes to a log on disk and comes back in order), `close` (the consumer is told and let go).
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from itertools import islice
+from typing import Protocol
+
+from marketd.metrics import Metrics
+from marketd.model.events import TYPE_NAMES, BookDelta, BookL2, Event, Heartbeat, Quote, droppable
+
+HEARTBEATS_GO = 0.8  # fill from which heartbeats are dropped
+CONFLATE = 0.9  # fill from which quotes and books are conflated to their latest
+
+
+class Full(StrEnum):
+    SHED = "shed"
+    SPILL = "spill"
+    CLOSE = "close"
+
+
+class Closed(Exception):
+    """The subscription was closed, and everything it held has been taken. The text says why."""
+
+
+class Spill(Protocol):
+    """Where events wait on disk, in order."""
+
+    def append(self, events: Sequence[Event]) -> int:
+        """Keep these; returns how many found no room and are lost."""
+        ...
+
+    def read(self, limit: int) -> list[Event]:
+        """The next events in order, empty when all were read; they stay until `commit`."""
+        ...
+
+    def commit(self) -> None:
+        """What was read is delivered and may go."""
+        ...
+
+    def __len__(self) -> int: ...
+
+
+class Subscription:
+    """One consumer's bounded queue."""
+
+    def __init__(
+        self, name: str, full: Full, capacity: int, types: frozenset[type[Event]] | None, spill: Spill | None, metrics: Metrics
+    ) -> None:
+        assert (full is Full.SPILL) == (spill is not None), "spilling needs somewhere to spill to"
+        self.name, self.full, self.capacity, self.types, self.spill = name, full, capacity, types, spill
+        self.dropped: Counter[tuple[str, str]] = Counter()  # by (reason, event type)
+        self.taken = 0
+        self.closed: str | None = None  # why
+        self._queue: deque[Event] = deque()
+        self._latest: dict[tuple[type[Event], str, str], Event] = {}  # conflated quotes and books
+        self._withheld: set[tuple[str, str]] = set()  # books whose deltas wait for a full view
+        self._spilling = spill is not None and len(spill) > 0
+        self._heartbeats_limit = int(capacity * HEARTBEATS_GO)
+        self._conflate_limit = int(capacity * CONFLATE)
+        self._waiting = asyncio.Event()
+        self._metrics = metrics
+        if self._spilling:
+            self._waiting.set()
+
+    def __len__(self) -> int:
+        return len(self._queue) + len(self._latest)
+
+    @property
+    def fill(self) -> float:
+        """From 0 to 1; 1 while events wait on disk."""
+        return 1.0 if self._spilling else min(1.0, len(self) / self.capacity)
+
+    @property
+    def drained(self) -> bool:
+        return not self._queue and not self._latest and not self._spilling
+
+    def offer(self, events: Sequence[Event]) -> None:
+        """Called by the bus; never waits."""
+        if self.closed is not None:
+            return
+        if self.types is not None:
+            types = self.types
+            events = [event for event in events if event.__class__ in types]
+            if not events:
+                return
+        if len(self._queue) + len(events) < self._heartbeats_limit and not (self._latest or self._withheld or self._spilling):
+            self._queue.extend(events)
+        else:
+            self._squeeze(events)
+        self._waiting.set()
+
+    async def take(self, limit: int = 1024) -> list[Event]:
+        """All that waits, at most `limit`, in order; waits for the first. Raises Closed once closed and empty."""
+        while self.drained:
+            if self.closed is not None:
+                raise Closed(self.closed)
+            self._waiting.clear()
+            await self._waiting.wait()
+        batch: list[Event]
+        if len(self._queue) <= limit:
+            batch = list(self._queue)
+            self._queue.clear()
+        else:
+            batch = list(islice(self._queue, limit))
+            for _ in range(limit):
+                self._queue.popleft()
+        if not batch and self._spilling:
+            assert self.spill is not None
+            batch = self.spill.read(limit)
+            self._spilling = bool(batch)
+        if not self._queue and not self._spilling and self._latest:
+            batch.extend(self._latest.values())
+            self._latest.clear()
+        self.taken += len(batch)
+        return batch or await self.take(limit)
+
+    def delivered(self) -> None:
+        """The batch taken last has been written: what was on disk for it may go."""
+        if self.spill is not None and (self._spilling or len(self.spill)):
+            self.spill.commit()
+
+    def close(self, why: str) -> None:
+        """No more events come in; what waits can still be taken."""
+        if self.closed is None:
+            self.closed = why
+        self._waiting.set()
+
+    def _squeeze(self, events: Sequence[Event]) -> None:
+        """The slow path: the queue is filling up, so each event is judged by its type."""
+        pressed: list[Event] = []
+        for event in events:
+            waiting = len(self._queue)
+            kind = event.__class__
+            if kind is Heartbeat and (waiting >= self._heartbeats_limit or self._spilling):
+                self._drop("pressure", event)
+            elif (kind is Quote or kind is BookL2) and (waiting >= self._conflate_limit or self._latest or self._spilling):
+                self._conflate(event)
+            elif kind is BookDelta and (waiting >= self._conflate_limit or self._spilling or self._is_withheld(event)):
+                self._withheld.add((event.venue, event.symbol))
+                self._drop("pressure", event)
+            elif self._spilling:
+                self._keep_or_spill(event, pressed)
+            elif waiting < self.capacity:
+                if kind is BookL2:
+                    self._withheld.discard((event.venue, event.symbol))
+                self._queue.append(event)
+            else:
+                self._overflow(event, pressed)
+        if pressed:
+            self._to_disk(pressed)
+
+    def _is_withheld(self, event: Event) -> bool:
+        return (event.venue, event.symbol) in self._withheld
+
+    def _conflate(self, event: Event) -> None:
+        key = (event.__class__, event.venue, event.symbol)
+        earlier = self._latest.pop(key, None)
+        if earlier is not None:
+            self._drop("conflated", earlier)
+        elif len(self._latest) >= self.capacity:
+            self._drop("pressure", event)
+            return
+        self._latest[key] = event
+        if event.__class__ is BookL2:
+            self._withheld.discard((event.venue, event.symbol))
+
+    def _keep_or_spill(self, event: Event, pressed: list[Event]) -> None:
+        if droppable(event):
+            self._drop("pressure", event)
+        else:
+            pressed.append(event)
+
+    def _overflow(self, event: Event, pressed: list[Event]) -> None:
+        """The queue is full: the oldest droppable event goes; if there is none, what this consumer chose happens."""
+        if self.full is Full.CLOSE:
+            if droppable(event):
+                self._drop("full", event)
+            else:
+                self.close(f"{self.name}: too slow, {self.capacity:,} events waiting")
+                self._drop("full", event)
+        elif self.full is Full.SPILL:
+            self._spilling = True
+            self._keep_or_spill(event, pressed)
+        else:
+            oldest = next((index for index, held in enumerate(self._queue) if droppable(held)), 0)
+            self._drop("full", self._queue[oldest])
+            del self._queue[oldest]
+            self._queue.append(event)
+
+    def _to_disk(self, events: list[Event]) -> None:
+        assert self.spill is not None
+        lost = self.spill.append(events)
+        for event in events[len(events) - lost :]:
+            self._drop("spill_full", event)
+        self._metrics.spilled.labels(self.name).inc(len(events) - lost)
+
+    def _drop(self, reason: str, event: Event) -> None:
+        kind = TYPE_NAMES[event.__class__]
+        self.dropped[reason, kind] += 1
+        self._metrics.dropped.labels(self.name, reason, kind).inc()
+
+
+class Bus:
+    """Where events meet. `publish` never waits."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self.subscriptions: list[Subscription] = []
+
+    def publish(self, events: Sequence[Event]) -> None:
+        """Hand a batch to every subscription, in order."""
+        for subscription in self.subscriptions:
+            subscription.offer(events)
+
+    @contextmanager
+    def subscribe(
+        self,
+        name: str,
+        *,
+        full: Full,
+        capacity: int = 65_536,
+        types: frozenset[type[Event]] | None = None,
+        spill: Spill | None = None,
+    ) -> Iterator[Subscription]:
+        """A bounded queue of what is published from now on. On leaving it takes no more; what waits can still be taken."""
+        subscription = Subscription(name, full, capacity, types, spill, self.metrics)
+        self.subscriptions.append(subscription)
+        try:
+            yield subscription
+        finally:
+            self.subscriptions.remove(subscription)
+            subscription.close("the daemon stops")

@@ -1,0 +1,47 @@
+"""What can go wrong in the world. Our own mistakes are asserts.
+
+MarketdError
+├── ConfigError        a setting is wrong: names the key, the value found and what is allowed
+├── BadFrame           a venue's frame or body cannot be understood: venue, reason, the bytes
+├── Refused            a venue declines a request: its words, how long to wait, whether for good
+├── Disconnected       a connection ended or never began
+├── DeliveryError      a sink could not write a batch and wants it again
+└── StartError         the daemon cannot start: a busy port, an unwritable directory
+"""
+
+
+class MarketdError(Exception):
+    """The root of the world's faults."""
+
+
+class ConfigError(MarketdError):
+    """A setting is wrong. The text names the key, what was found and what is allowed."""
+
+
+class BadFrame(MarketdError):
+    """A frame or body that cannot be understood; the next one may be fine."""
+
+    def __init__(self, venue: str, frame: bytes, reason: str) -> None:
+        super().__init__(f"{venue}: {reason}")
+        self.venue, self.frame, self.reason = venue, frame, reason
+
+
+class Refused(MarketdError):
+    """The venue said no: `words` are its own; wait `retry_after_s`; `permanent` means asking again is pointless."""
+
+    def __init__(self, venue: str, words: str, *, status: int = 0, retry_after_s: float = 0.0, permanent: bool = False) -> None:
+        super().__init__(f"{venue}: {words}")
+        self.venue, self.words, self.status = venue, words, status
+        self.retry_after_s, self.permanent = retry_after_s, permanent
+
+
+class Disconnected(MarketdError):
+    """A connection ended or could not be made; the text says to where and why."""
+
+
+class DeliveryError(MarketdError):
+    """A sink could not write; the batch is kept and offered again."""
+
+
+class StartError(MarketdError):
+    """The daemon cannot start; one line that says what to change."""

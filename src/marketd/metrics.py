@@ -1,0 +1,48 @@
+"""Every metric that marketd exports, named once, in a registry of its own."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_MS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+
+
+class Metrics:
+    """One registry per daemon, so that two daemons in one process do not mix."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        # Fixed by contracts: existing dashboards ask for these names.
+        self.events = Counter("market_events", "Events published", ["provider", "type", "symbol"], registry=registry)
+        self.latency_ms = Histogram(
+            "market_exchange_latency_ms", "ts_recv - ts_event", ["provider"], buckets=LATENCY_MS, registry=registry
+        )
+        self.events_per_second = Gauge("market_events_per_second", "Events a second, 1 s mean", ["provider"], registry=registry)
+        self.gaps = Counter("market_gaps", "Gaps found", ["provider"], registry=registry)
+        # Our own.
+        self.frames_bad = Counter("marketd_frames_bad", "Frames not understood", ["venue", "reason"], registry=registry)
+        self.events_quarantined = Counter(
+            "marketd_events_quarantined", "Impossible values, kept aside", ["venue", "reason"], registry=registry
+        )
+        self.duplicates = Counter("marketd_duplicates", "Events dropped by identity", ["venue", "type"], registry=registry)
+        self.repairs = Counter("marketd_repairs", "Repairs ended", ["venue", "result"], registry=registry)
+        self.reconnects = Counter("marketd_reconnects", "Connections opened again", ["venue", "cause"], registry=registry)
+        self.connections = Gauge("marketd_connections", "Open connections", ["venue"], registry=registry)
+        self.resyncs = Counter("marketd_book_resyncs", "Books asked for anew", ["venue", "cause"], registry=registry)
+        self.books_in_sync = Gauge("marketd_books_in_sync", "Books in sync", ["venue"], registry=registry)
+        self.rest_requests = Counter("marketd_rest_requests", "REST requests", ["venue", "result"], registry=registry)
+        self.rest_weight = Gauge("marketd_rest_weight_used", "Share of the REST limit in use", ["venue"], registry=registry)
+        self.switches = Counter("marketd_failover_switches", "Failover switches", ["venue", "to"], registry=registry)
+        self.clock_offset_ms = Gauge("marketd_clock_offset_ms", "Venue clock minus ours", ["venue"], registry=registry)
+        self.dropped = Counter("events_dropped", "Events dropped", ["consumer", "reason", "type"], registry=registry)
+        self.delivered = Counter("marketd_events_delivered", "Events delivered", ["consumer"], registry=registry)
+        self.spilled = Counter("marketd_events_spilled", "Events spilled to disk", ["consumer"], registry=registry)
+        self.queue_fill = Gauge("marketd_queue_fill_ratio", "Fill of a consumer's queue", ["consumer"], registry=registry)
+        self.write_retries = Counter("marketd_write_retries", "Batches offered again", ["consumer"], registry=registry)
+        self.stored_ms = Histogram(
+            "marketd_stored_latency_ms", "ts_recv to committed", ["consumer"], buckets=LATENCY_MS, registry=registry
+        )
+        self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
+
+    def text(self) -> bytes:
+        """The exposition that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,35 @@
+"""Number text as the venues write it: kept digit for digit, only exponent form is written out."""
+
+from decimal import Decimal, InvalidOperation
+
+
+def is_plain(text: str) -> bool:
+    """True for unsigned plain decimal text (`12`, `0.50`), the only form that events carry."""
+    return text.isascii() and text.replace(".", "", 1).isdecimal()
+
+
+def plain(text: str) -> str:
+    """The same number without exponent or a plus sign; every other digit stays. Raises ValueError if it is no finite number."""
+    if is_plain(text):
+        return text
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a number") from None
+    if not number.is_finite() or abs(number.adjusted()) > 60 or text != text.strip() or "_" in text:
+        raise ValueError(f"{text!r} is not a finite number of sane size")
+    return f"{number:f}"
+
+
+def number_text(value: object) -> str:
+    """The plain text of a number that was decoded losslessly: text, or an int where the venue sent no fraction."""
+    if value.__class__ is str:
+        return plain(value)
+    if value.__class__ is int:
+        return str(value)
+    raise ValueError(f"expected a number, found {value!r}")
+
+
+def unsigned(text: str) -> tuple[str, bool]:
+    """Split plain signed text into its size and whether it was negative: a sign that means the side is dropped."""
+    return (text[1:], True) if text[:1] == "-" else (text, False)

@@ -1,0 +1,132 @@
+"""What happens on a market and to the line it comes over, as flat frozen events, the same inside and on every wire.
+
+Prices and sizes are text with exactly the venue's digits. `ts_event` is the venue's time (None where it gives none),
+`ts_recv` ours at the socket, both integer nanoseconds since the epoch, UTC.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+Side = Literal["buy", "sell"]
+Channel = Literal["trade", "quote", "book", "candle"]
+GapState = Literal["found", "filled", "unrecoverable"]
+LineState = Literal["connected", "disconnected", "stale", "refused", "switched"]
+Level = tuple[str, str]  # price, size
+
+SYSTEM = "__system__"  # the symbol of events that concern a whole venue
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, tag_field="type"):
+    """What every event has. On the wire a venue is called `provider`."""
+
+    venue: str = msgspec.field(name="provider")
+    symbol: str
+    ts_event: int | None
+    ts_recv: int
+
+
+class Trade(Event, frozen=True, gc=False, tag="trade"):
+    price: str
+    size: str
+    side: Side | None  # the aggressor, who crossed the spread; None when the venue does not say
+    trade_id: str
+    repaired: bool = False  # fetched later to fill a gap
+
+    @property
+    def decimal(self) -> tuple[Decimal, Decimal]:
+        """Price and size as exact decimals."""
+        return Decimal(self.price), Decimal(self.size)
+
+
+class Quote(Event, frozen=True, gc=False, tag="quote"):
+    bid: str
+    bid_size: str
+    ask: str
+    ask_size: str
+    seq: int | None = None  # the venue's update id
+
+
+class BookL2(Event, frozen=True, gc=False, tag="book_l2"):
+    """A full top-of-book view from a book in sync, best level first."""
+
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    seq: int | None
+
+
+class BookDelta(Event, frozen=True, gc=False, tag="book_delta"):
+    """Levels that changed; size "0" (with any zeros) removes. It follows `prev_seq`; None where the venue numbers nothing."""
+
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    seq: int | None
+    prev_seq: int | None
+
+
+class BookSnapshot(Event, frozen=True, gc=False, tag="book_snapshot"):
+    """The whole book as the venue gives it to start from: replaces everything known before. Never leaves the feed."""
+
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    seq: int | None
+
+
+class Candle(Event, frozen=True, gc=False, tag="candle"):
+    timeframe: str
+    open_time: int  # ns
+    close_time: int  # ns, always open_time + timeframe
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str  # base units
+    closed: bool  # by the venue's own word or a proven successor, never by our clock
+    revision: int = 0
+    repaired: bool = False
+
+
+class Heartbeat(Event, frozen=True, gc=False, tag="heartbeat"):
+    reason: str
+
+
+class Gap(Event, frozen=True, gc=False, tag="gap"):
+    """Something is missing, or no longer. Ids and times are those of the first and the last thing missing, where known."""
+
+    channel: Channel
+    state: GapState
+    from_id: str | None
+    to_id: str | None
+    from_ts: int | None
+    to_ts: int | None
+    cause: str
+
+
+class Status(Event, frozen=True, gc=False, tag="status"):
+    state: LineState
+    reason: str
+
+
+AnyEvent = Trade | Quote | BookL2 | BookDelta | Candle | Heartbeat | Gap | Status
+EVENT_TYPES: tuple[type[Event], ...] = (Trade, Quote, BookL2, BookDelta, Candle, Heartbeat, Gap, Status)
+TYPE_NAMES: dict[type[Event], str] = {
+    Trade: "trade",
+    Quote: "quote",
+    BookL2: "book_l2",
+    BookDelta: "book_delta",
+    Candle: "candle",
+    Heartbeat: "heartbeat",
+    Gap: "gap",
+    Status: "status",
+    BookSnapshot: "book_snapshot",
+}
+
+
+def droppable(event: Event) -> bool:
+    """Whether a full queue may lose it. Trades, closed candles, gap and status events never."""
+    kind = event.__class__
+    if kind is Candle:
+        return not event.closed  # type: ignore[attr-defined]
+    return kind is Quote or kind is BookL2 or kind is BookDelta or kind is Heartbeat

@@ -1,0 +1,48 @@
+"""Times as the venues write them, to integer nanoseconds UTC, exactly."""
+
+import re
+from calendar import timegm
+from datetime import UTC, datetime
+
+_ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?")
+
+
+def ns_of_ms(ms: int) -> int:
+    return ms * 1_000_000
+
+
+def ns_of_iso(text: str) -> int:
+    """RFC 3339 text with up to nine fractional digits; no zone means UTC. Raises ValueError."""
+    match = _ISO.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not an RFC 3339 time")
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31 and int(hour) < 24 and int(minute) < 60 and int(second) < 61):
+        raise ValueError(f"{text!r} is not an RFC 3339 time")
+    seconds = timegm((int(year), int(month), int(day), int(hour), int(minute), int(second)))
+    if zone and zone != "Z":
+        offset = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
+        seconds += offset if zone[0] == "-" else -offset
+    return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
+
+
+def ns_of_decimal_seconds(text: str) -> int:
+    """Seconds written as decimal text (`1700000040.1234567`), without a float in between. Raises ValueError."""
+    whole, _, fraction = text.partition(".")
+    if not (whole.isascii() and whole.isdecimal()) or (fraction and not (fraction.isascii() and fraction.isdecimal())):
+        raise ValueError(f"{text!r} is not a time in seconds")
+    return int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+
+
+def iso_of_ns(ts: int) -> str:
+    """`2024-11-14T17:30:00+00:00`, with as many fractional digits as the time has (0, 3, 6 or 9)."""
+    seconds, fraction = divmod(ts, 1_000_000_000)
+    whole = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    if not fraction:
+        return f"{whole}+00:00"
+    digits = f"{fraction:09d}"
+    for length in (3, 6):
+        if digits[length:].strip("0") == "":
+            digits = digits[:length]
+            break
+    return f"{whole}.{digits}+00:00"

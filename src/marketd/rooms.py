@@ -1,0 +1,37 @@
+"""How a room of tasks opens and empties."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+
+@asynccontextmanager
+async def room(name: str) -> AsyncIterator["Room"]:
+    """A group of named tasks. Leaving it cancels those still running; a task that fails ends the room with its error."""
+    async with asyncio.TaskGroup() as group:
+        here = Room(name, group)
+        try:
+            yield here
+        finally:
+            here.close()
+
+
+class Room:
+    """Where tasks live: none outlives its room."""
+
+    def __init__(self, name: str, group: asyncio.TaskGroup) -> None:
+        self.name = name
+        self._group = group
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def start(self, name: str, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run `work` in this room; a failure of it is a failure of the room."""
+        task = self._group.create_task(work, name=f"{self.name}.{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def close(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
