@@ -1,0 +1,67 @@
+# Everything a person types here: `make` alone lists it. Needs git, make and Python 3.11 or newer; nothing else.
+
+PYTHON ?= python3
+WORKERS ?= 2
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PIP_NO_INPUT := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check soak bench format lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install marketd and its tools into .venv, from the hashed lock
+
+# The lock brings every package by hash, build backend included, so the package's own install fetches nothing.
+$(READY): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo 'marketd needs Python 3.11 or newer; name one with: make setup PYTHON=/path/to/python3' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo '$(PYTHON) comes without venv or ensurepip; install them (Debian, Ubuntu: apt install python3-venv) and run make again' >&2; exit 1; }
+	@rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup ## everything on simulated venues, visible on http://127.0.0.1:8100
+	$(BIN)/marketd demo $(ARGS)
+
+test: setup ## run the tests (ARGS='-k book' for some of them)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m compileall -q src tests bench
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+soak: setup ## the long counts: kills, seeds, fuzzing, hours
+	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak --timeout=7200 $(ARGS)
+
+bench: setup ## print each figure against its target (ARGS='--keep' stores the results)
+	$(BIN)/python -m bench $(ARGS)
+
+format: setup ## rewrite the code in the one format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+# uv resolves for every supported Python and platform at once; it lives in an environment of its own.
+lock: ## resolve the dependencies of pyproject.toml anew into requirements*.lock
+	$(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet --upgrade uv
+	$(VENV)-lock/bin/uv pip compile $(ARGS) $(COMPILE) --output-file requirements.lock pyproject.toml
+	$(VENV)-lock/bin/uv pip compile $(ARGS) $(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean: ## remove what the targets made (data directories stay)
+	rm -rf $(VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,74 @@
+"""What the tests of every room share: recorded traffic, a clock to turn by hand, hypothesis profiles, uvloop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import hypothesis
+import pytest
+import uvloop
+
+from marketd.clock import ManualClock
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED_DATA = ROOT.parent / "shared" / "data"
+
+hypothesis.settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    max_examples=100,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.register_profile(
+    "soak",
+    deadline=None,
+    max_examples=20_000,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("ci")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests run on the loop that the daemon runs on."""
+    return {"uvloop": uvloop.new_event_loop}
+
+
+# Recorded traffic lies beside the project, not in it. `@pytest.mark.recorded("binance/ws/*.jsonl.gz")` marks a test that
+# needs some. A parameter `recording` takes each matching file in turn. Without the data such tests are not collected:
+# the first line of the run says so, and nothing is counted as skipped.
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    if SHARED_DATA.is_dir():
+        return f"recorded traffic: {SHARED_DATA}"
+    return f"recorded traffic: none at {SHARED_DATA}, tests on it are not collected"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("recorded")
+    if marker is None or "recording" not in metafunc.fixturenames:
+        return
+    found = sorted(path for pattern in marker.args for path in SHARED_DATA.glob(pattern))
+    if SHARED_DATA.is_dir() and not found:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: no recording matches {marker.args} in {SHARED_DATA}")
+    metafunc.parametrize("recording", found, ids=[str(path.relative_to(SHARED_DATA)) for path in found])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not SHARED_DATA.is_dir():
+        items[:] = [item for item in items if item.get_closest_marker("recorded") is None]
+
+
+@pytest.fixture
+def shared_data() -> Path | None:
+    """The directory of recorded traffic; never None in a test marked `recorded`."""
+    return SHARED_DATA if SHARED_DATA.is_dir() else None
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that stands still until the test moves it: `await clock.advance(5)`."""
+    return ManualClock()
