@@ -1,1 +1,14 @@
-"""Where events come from."""
+"""Where events come from: one file a venue, and the loop that runs them all."""
+
+from collections.abc import Callable, Mapping
+
+from marketd.venues.binance import Binance
+from marketd.venues.binance_us import BinanceUs
+from marketd.venues.venue import Venue
+
+VENUES: Mapping[str, Callable[[Mapping[str, str]], Venue]] = {
+    "binance": Binance,
+    "binance_us": BinanceUs,
+}
+
+__all__ = ["VENUES"]

@@ -45,6 +45,7 @@ class Limits:
     """What the venue allows one client; the feed keeps below it."""
 
     topics_per_connection: int = 100
+    symbols_per_connection: int | None = None
     frames_per_s: float = 4.0  # control frames that we may send
     connects_per_min: float = 60.0
     life_s: float | None = None  # the venue cuts every connection at this age
@@ -99,7 +100,8 @@ class Line(Protocol):
         ...
 
     def subscribe(self, wanted: Sequence[Wanted]) -> list[bytes]:
-        """Frames that ask for these, within the venue's limits per frame."""
+        """Frames that ask for these, within the venue's limits per frame. The first call of a line gets exactly what
+        `connect_url` got, in the same order, so a venue whose URL carries subscriptions asks only for the rest."""
         ...
 
     def unsubscribe(self, wanted: Sequence[Wanted]) -> list[bytes]: ...
