@@ -1,0 +1,1 @@
+"""What the speed of marketd is measured with: see README.md."""
