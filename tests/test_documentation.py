@@ -1,0 +1,150 @@
+"""Documentation is checked: command blocks parse or run, links lead somewhere.
+
+Above every block of commands stands how it is checked:
+
+    <!-- parses -->  each line is a command that our command line, or the Makefile, accepts
+    <!-- runs -->    the block is also run, in an empty directory, and succeeds
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "deploy/**/*.md", "examples/**/*.md")
+    for path in ROOT.glob(pattern)
+)
+SHELLS = {"sh", "bash", "shell", "console", "zsh"}
+OURS = ("marketd", "make")
+# Programs of other people, which a reader may be told to type; what follows them is not checked.
+OTHERS = {"cat", "cd", "cp", "curl", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "pip", "rm", "sqlite3", "tail"}
+
+
+@dataclass(frozen=True)
+class Block:
+    page: str
+    line: int
+    language: str
+    mark: str  # "runs", "parses" or ""
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.page}:{self.line}"
+
+    def commands(self) -> Iterator[list[str]]:
+        """The words of each command: lines joined at a trailing backslash, comments gone, pipes taken apart."""
+        for line in self.text.replace("\\\n", " ").splitlines():
+            command: list[str] = []
+            for word in [*split(line), "|"]:
+                if word in {"|", "||", "&&", "&", ";"}:
+                    if command:
+                        yield command
+                    command = []
+                else:
+                    command.append(word)
+
+
+def split(line: str) -> list[str]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
+    lexer.whitespace_split = True
+    return list(lexer)
+
+
+def blocks_of(path: Path) -> Iterator[Block]:
+    text = path.read_text()
+    for found in re.finditer(r"^```([^\n]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        above = text[: found.start()].rstrip().rsplit("\n", 1)[-1].strip()
+        mark = re.fullmatch(r"<!-- (\w+) -->", above)
+        line = text.count("\n", 0, found.start()) + 1
+        yield Block(path.relative_to(ROOT).as_posix(), line, found[1].strip(), mark[1] if mark else "", found[2])
+
+
+BLOCKS = [block for path in PAGES for block in blocks_of(path)]
+COMMANDS = [block for block in BLOCKS if block.language in SHELLS]
+
+
+def test_commands_stand_in_marked_blocks() -> None:
+    unmarked = [str(block) for block in COMMANDS if block.language != "sh" or block.mark not in {"runs", "parses"}]
+    elsewhere = [
+        f"{block}: {line}"
+        for block in BLOCKS
+        if block.language not in SHELLS
+        for line in block.text.splitlines()
+        if line.removeprefix("$ ").startswith(tuple(f"{program} " for program in OURS))
+    ]
+    indented = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in PAGES
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if re.match(r"(    |\t)(\$ )?(marketd|make) ", line)
+    ]
+
+    assert (unmarked, elsewhere, indented) == ([], [], [])
+
+
+@pytest.mark.parametrize("block", COMMANDS, ids=str)
+def test_command_block_parses(block: Block) -> None:
+    for command in block.commands():
+        while command and re.match(r"[A-Z_0-9]+=", command[0]):
+            command = command[1:]
+        if not command:
+            continue
+        program, *words = command
+        if program == "make":
+            check_make(words)
+        elif program == "marketd":
+            check_marketd(words)
+        else:
+            assert program in OTHERS, f"{block}: {program} is neither ours nor a program that everybody has"
+
+
+def check_make(words: list[str]) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    variables = set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for word in words:
+        name, equals, _ = word.partition("=")
+        assert name in (variables if equals else targets), f"make {' '.join(words)}: the Makefile has no {name}"
+
+
+def check_marketd(words: list[str]) -> None:
+    """Parse as the command line would, without running the command."""
+    import click
+    import typer
+
+    from marketd.cli import app
+
+    command: click.Command = typer.main.get_command(app)
+    context = command.make_context("marketd", list(words))
+    while isinstance(command, click.Group):
+        rest = [*context.protected_args, *context.args]
+        _, found, rest = command.resolve_command(context, rest)
+        assert found is not None
+        command = found
+        context = command.make_context(command.name, list(rest), parent=context)
+
+
+def test_links_lead_to_files_that_exist() -> None:
+    dead = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in PAGES
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text())
+        if "://" not in target and not (path.parent / target).exists()
+    ]
+
+    assert dead == []
+
+
+def test_every_page_is_in_an_index() -> None:
+    indexes = [ROOT / "docs" / "index.md", ROOT / "docs" / "decisions" / "README.md"]
+    listed = {
+        (index.parent / target).resolve() for index in indexes for target in re.findall(r"\]\(([^)#\s]+)", index.read_text())
+    }
+    listed |= set(indexes)
+
+    assert [str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path not in listed] == []
