@@ -1,0 +1,410 @@
+"""What all simulated venues share: who listens to what, the pace of pushes, faults, and the truth for tests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any, ClassVar, NamedTuple
+
+from marketd.sim.faults import Deck, Fault
+from marketd.sim.history import Bar, Trade, seed_number
+from marketd.sim.market import Market, SimBook, SymbolMarket
+from marketd.sim.symbols import CRYPTO_USDT, Listing, decimal_text, list_symbols
+from marketd.sim.wire import Request, Response, Socket, encode_frame
+
+SECOND_NS = 1_000_000_000
+BOOKS_EVERY_NS = 100_000_000
+SLOW_CLIENT_BYTES = 64 << 20  # a client that leaves this much unread is cut
+
+Levels = dict[int, int]  # ticks: lots, best first
+
+
+class TrueTrade(NamedTuple):
+    """A trade as the venue spells it on the wire."""
+
+    trade_id: str
+    price: str
+    size: str
+    side: str  # of the aggressor, buy or sell
+    ts_event: int  # ns
+
+
+@dataclass
+class Timeframe:
+    """One candle length of a venue: its spelling and its grid."""
+
+    name: str
+    length_ms: int
+    offset_ms: int = 0  # of the grid against the epoch
+
+    def open_of(self, ts_ms: int) -> int:
+        return ts_ms - (ts_ms - self.offset_ms) % self.length_ms
+
+
+def timeframes(lengths: Mapping[str, int], offsets: Mapping[str, int] | None = None) -> dict[str, Timeframe]:
+    """By the venue's name, from seconds."""
+    return {name: Timeframe(name, s * 1000, (offsets or {}).get(name, 0) * 1000) for name, s in lengths.items()}
+
+
+class BookView:
+    """The best levels as they were last sent, so that the next message says only what changed."""
+
+    def __init__(self, book: SimBook, depth: int) -> None:
+        self._book, self.depth = book, depth
+        self.bids, self.asks = book.top_bids(depth), book.top_asks(depth)
+        self.update_id = book.update_id
+        self.pushes = 1
+        self.last_push_ns = 0
+
+    def advance(self) -> tuple[int, Levels, Levels]:
+        """Previous update id and the changed levels of both sides (0 lots: gone); the view is then up to date."""
+        before = self.update_id
+        if before == self._book.update_id:
+            return before, {}, {}
+        bids, asks = self._book.top_bids(self.depth), self._book.top_asks(self.depth)
+        changes = changed(self.bids, bids), changed(self.asks, asks)
+        self.bids, self.asks, self.update_id = bids, asks, self._book.update_id
+        self.pushes += 1
+        return before, *changes
+
+
+def changed(old: Levels, new: Levels) -> Levels:
+    difference = {ticks: lots for ticks, lots in new.items() if old.get(ticks) != lots}
+    difference.update((ticks, 0) for ticks in old if ticks not in new)
+    return difference
+
+
+def to_json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class Session:
+    """One WebSocket client of a venue. Subclasses speak the venue's protocol."""
+
+    def __init__(self, venue: SimVenue, request: Request) -> None:
+        self.venue, self.request = venue, request
+        self.topics: set[tuple[str, ...]] = set()
+        self.since_ns = self.last_ping_ns = self.heard_ns = 0
+        self.unanswered_ns: int | None = None  # time of the oldest ping without an answer
+        self.cut_at_ns: int | None = None
+        self.captured: list[bytes] | None = None  # flood: frames are kept here instead of being sent
+
+    # -- the line -------------------------------------------------------------------------------------------------
+
+    def opened(self, socket: Socket) -> None:
+        self.socket = socket
+        self.since_ns = self.last_ping_ns = self.heard_ns = self.venue.clock_ns()
+        self.venue.sessions[self] = None
+        self.on_open()
+
+    def heard(self, text: bytes) -> None:
+        self.heard_ns = self.venue.clock_ns()
+        self.venue.heard_frames += 1
+        try:
+            message = json.loads(text)
+        except ValueError:
+            message = None
+        self.on_message(message)
+
+    def ping(self, payload: bytes = b"") -> None:
+        self.last_ping_ns = self.venue.clock_ns()
+        if self.unanswered_ns is None:
+            self.unanswered_ns = self.last_ping_ns
+        self.socket.ping(payload)
+
+    def ponged(self) -> None:
+        self.unanswered_ns = None
+
+    def closed(self) -> None:
+        self.venue.sessions.pop(self, None)
+        for topic in list(self.topics):
+            self.leave(topic)
+        self.on_closed()
+
+    def say(self, message: object) -> None:
+        """A control message; only a mute or stalled venue withholds it."""
+        payload = message if isinstance(message, bytes) else to_json(message)
+        if not self.venue.muted:
+            self.socket.send(payload)
+
+    def push(self, symbol: str | None, channel: str | None, payload: bytes) -> None:
+        """A data frame; it passes the faults."""
+        venue = self.venue
+        if not venue.deck.has_frame_faults:
+            self._send(payload)
+            return
+        now_ns = venue.clock_ns()
+        frames = venue.deck.on_frame(self, symbol, channel, payload, now_ns)
+        slow = venue.deck.first("slow", now_ns, lambda fault: fault.on != "rest" and fault.symbol in {None, symbol})
+        for frame in frames:
+            if slow is not None:
+                venue.later(slow.by_s, self._send, frame)
+            else:
+                self._send(frame)
+
+    def _send(self, payload: bytes) -> None:
+        if self.captured is not None:
+            self.captured.append(encode_frame(payload))
+        else:
+            self.socket.send(payload)
+
+    # -- topics ---------------------------------------------------------------------------------------------------
+
+    def join(self, *topic: str) -> None:
+        """Listen to (channel, symbol, ...)."""
+        self.topics.add(topic)
+        self.venue.watching.setdefault(topic, {})[self] = None
+
+    def leave(self, topic: tuple[str, ...]) -> None:
+        self.topics.discard(topic)
+        watchers = self.venue.watching.get(topic)
+        if watchers is not None:
+            watchers.pop(self, None)
+            if not watchers:
+                del self.venue.watching[topic]
+                self.venue.views.pop(topic, None)
+
+    def covers(self, symbol: str | None) -> bool:
+        return symbol is None or any(symbol in topic for topic in self.topics)
+
+    # -- what a venue fills in ------------------------------------------------------------------------------------
+
+    def on_open(self) -> None: ...
+
+    def on_message(self, message: Any) -> None: ...
+
+    def on_closed(self) -> None: ...
+
+    def on_second(self, now_ns: int) -> None: ...
+
+    def announce_cut(self) -> None: ...
+
+
+class SimVenue:
+    """One venue: a market, its clients, its REST."""
+
+    name: ClassVar[str]
+    session_class: ClassVar[type[Session]]
+    default_symbols: ClassVar[Sequence[str]] = CRYPTO_USDT
+    stock: ClassVar[bool] = False
+    shared_ids: ClassVar[bool] = False
+    root: ClassVar[str] = ""  # path of the venue's own base that may be repeated after our prefix
+
+    def __init__(
+        self,
+        now_ns: Callable[[], int],
+        later: Callable[..., object],
+        *,
+        seed: int = 1,
+        symbols: Iterable[str] = (),
+        limits: bool = True,
+    ) -> None:
+        self._now_ns, self.later, self.limits = now_ns, later, limits
+        self.listings: dict[str, Listing] = list_symbols(symbols or self.default_symbols, stock=self.stock)
+        self.market = Market(self.name, list(self.listings.values()), seed, now_ns() // 1_000_000, shared_ids=self.shared_ids)
+        self.deck = Deck(seed_number(seed, self.name, "faults"))
+        self.sessions: dict[Session, None] = {}
+        self.watching: dict[tuple[str, ...], dict[Session, None]] = {}
+        self.views: dict[tuple[str, ...], BookView] = {}
+        self.muted = False
+        self.heard_frames = 0
+        self.requests: list[str] = []  # targets of the latest REST requests, newest last
+        self.accepted = 0
+        self._books_ns = self._second_ns = now_ns()
+        self._start_ms = now_ns() // 1_000_000
+
+    # -- time -----------------------------------------------------------------------------------------------------
+
+    def clock_ns(self) -> int:
+        """True time: what limits and faults are counted on."""
+        return self._now_ns()
+
+    def now_ms(self) -> int:
+        """The venue's own time, with its skew."""
+        now_ns = self._now_ns()
+        return (now_ns + (self.deck.skew_ns(now_ns) if self.deck.armed else 0)) // 1_000_000
+
+    # -- the wire -------------------------------------------------------------------------------------------------
+
+    def accept(self, request: Request) -> Session | Response:
+        """A client wants a WebSocket."""
+        now_ns = self.clock_ns()
+        if self.deck.is_out(now_ns):
+            return Response(b"", 503)
+        refused = self.deck.first("refuse", now_ns, lambda fault: fault.on != "rest")
+        if refused is not None:
+            return refusal(refused)
+        answer = self.handshake(request)
+        if answer is not None:
+            return answer
+        self.accepted += 1
+        return self.session_class(self, request)
+
+    def handshake(self, request: Request) -> Response | None:
+        """An answer other than 101, where the venue's own rules want one."""
+        return None
+
+    def rest(self, request: Request) -> Response:
+        now_ns = self.clock_ns()
+        self.requests.append(request.target)
+        del self.requests[:-1000]
+
+        def fits(fault: Fault) -> bool:
+            return fault.on != "ws" and (fault.path or "") in request.target
+
+        refused = self.deck.first("refuse", now_ns, fits)
+        response = refusal(refused) if refused is not None else self.answer(request)
+        slow = self.deck.first("slow", now_ns, fits)
+        if slow is not None:
+            response.delay_s += slow.by_s
+        response.headers.setdefault("Date", formatdate(self.now_ms() // 1000, usegmt=True))
+        return response
+
+    def answer(self, request: Request) -> Response:
+        raise NotImplementedError
+
+    # -- what happens ---------------------------------------------------------------------------------------------
+
+    def step(self, count: int) -> int:
+        """Let `count` things happen now and tell the clients; how many of them were trades."""
+        trades, market = 0, self.market
+        now_ms = self.now_ms()
+        for _ in range(count):
+            state, trade, quote_changed = market.next_event(now_ms)
+            if trade is not None:
+                trades += 1
+                self.on_trade(state, trade)
+            if quote_changed:
+                self.on_quote(state, now_ms)
+        return trades
+
+    def tick(self, *, force: bool = False) -> None:
+        """Do what is due by the clock: books, candles, heartbeats, pings, faults. `force` pushes books and candles now."""
+        now_ns = self.clock_ns()
+        if self.deck.armed:
+            self.apply_faults(now_ns)
+        if force or now_ns - self._books_ns >= BOOKS_EVERY_NS:
+            self._books_ns = now_ns
+            for state in self.market:
+                state.follow_path(now_ns // 1_000_000)
+            for topic, watchers in list(self.watching.items()):
+                if topic[0] == "book":
+                    self.on_book(topic, watchers, self.now_ms())
+        if force or now_ns - self._second_ns >= SECOND_NS:
+            self._second_ns = now_ns
+            self.on_second(self.now_ms())
+            for session in list(self.sessions):
+                session.on_second(now_ns)
+                if session.cut_at_ns is not None and now_ns >= session.cut_at_ns:
+                    session.socket.close(1000)
+                elif session.socket.waiting_bytes > SLOW_CLIENT_BYTES:
+                    session.socket.close(1008, "slow consumer")
+
+    def apply_faults(self, now_ns: int) -> None:
+        self.muted = self.deck.is_muted(now_ns)
+        stalled = self.deck.is_stalled(now_ns)
+        for session in list(self.sessions):
+            if session.socket.stalled != stalled:
+                session.socket.stall(stalled)
+        for fault in self.deck.due(now_ns):
+            for session in [session for session in self.sessions if session.covers(fault.symbol)]:
+                if fault.name == "disconnect":
+                    session.socket.abort()
+                else:
+                    session.announce_cut()
+                    session.cut_at_ns = now_ns + int(fault.by_s * 1e9)
+
+    def view(self, topic: tuple[str, ...], symbol: str, depth: int) -> BookView:
+        """The shared view of a book topic; it starts with its first listener."""
+        found = self.views.get(topic)
+        if found is None:
+            found = self.views[topic] = BookView(self.market.symbols[symbol].book, depth)
+        return found
+
+    def on_trade(self, state: SymbolMarket, trade: Trade) -> None: ...
+
+    def on_quote(self, state: SymbolMarket, now_ms: int) -> None: ...
+
+    def on_book(self, topic: tuple[str, ...], watchers: Iterable[Session], now_ms: int) -> None: ...
+
+    def on_second(self, now_ms: int) -> None: ...
+
+    # -- candles --------------------------------------------------------------------------------------------------
+
+    def bars(self, symbol: str, timeframe: Timeframe, first_ms: int, last_ms: int) -> list[tuple[int, Bar | None]]:
+        """Open time and content of each interval that opens within first..last, both inclusive; nothing of the future."""
+        state = self.market.symbols[symbol]
+        length = timeframe.length_ms
+        at = timeframe.open_of(first_ms + length - 1)
+        last_ms = min(last_ms, self.now_ms())
+        return [(open_ms, state.bar(open_ms, open_ms + length)) for open_ms in range(at, last_ms + 1, length)]
+
+    def filled_bars(self, symbol: str, timeframe: Timeframe, first_ms: int, last_ms: int) -> list[tuple[int, Bar]]:
+        """The same with an empty bar at the previous close where there was no trade."""
+        rows, close = [], None
+        for open_ms, bar in self.bars(symbol, timeframe, first_ms, last_ms):
+            if bar is None:
+                if close is None:
+                    close = self.market.symbols[symbol].close_before(open_ms)
+                bar = Bar(-1, close)
+            close = bar.close
+            rows.append((open_ms, bar))
+        return rows
+
+    # -- spelling and truth ---------------------------------------------------------------------------------------
+
+    def venue_symbol(self, symbol: str) -> str:
+        return symbol
+
+    def our_symbol(self, venue_symbol: str) -> str | None:
+        """None if it is not listed here."""
+        return venue_symbol if venue_symbol in self.listings else None
+
+    def price_text(self, listing: Listing, ticks: int) -> str:
+        return decimal_text(ticks, listing.price_decimals)
+
+    def size_text(self, listing: Listing, lots: int) -> str:
+        return decimal_text(lots, listing.size_decimals)
+
+    def id_text(self, trade: Trade) -> str:
+        return str(trade.trade_id)
+
+    def true_trade(self, listing: Listing, trade: Trade) -> TrueTrade:
+        return TrueTrade(
+            self.id_text(trade),
+            self.price_text(listing, trade.ticks),
+            self.size_text(listing, trade.lots),
+            "buy" if trade.buy else "sell",
+            trade.ts_ms * 1_000_000,
+        )
+
+    def trades(self, symbol: str, *, since_start: bool = True) -> list[TrueTrade]:
+        """Every trade made while the simulation runs (without `since_start`: also the earlier ones of that hour)."""
+        state = self.market.symbols[symbol]
+        columns = state.live
+        made = [columns.at(index) for index in range(len(columns))]
+        first = state.first_live_number if since_start else 0
+        return [self.true_trade(state.listing, trade) for trade in made if trade.number >= first]
+
+    def book(self, symbol: str, depth: int = 20) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """Bids and asks as they are now, best first, in the venue's digits."""
+        state = self.market.symbols[symbol]
+        return self._level_texts(state.listing, state.book.top_bids(depth)), self._level_texts(
+            state.listing, state.book.top_asks(depth)
+        )
+
+    def _level_texts(self, listing: Listing, levels: Levels) -> list[tuple[str, str]]:
+        return [(self.price_text(listing, ticks), self.size_text(listing, lots)) for ticks, lots in levels.items()]
+
+    def candles(self, symbol: str, start_ms: int, end_ms: int, length_ms: int = 60_000) -> list[tuple[int, Bar]]:
+        """Open time (ms) and bar of each interval with a trade, start <= open < end."""
+        found = self.bars(symbol, Timeframe("", length_ms), start_ms, end_ms - 1)
+        return [(open_ms, bar) for open_ms, bar in found if bar is not None]
+
+
+def refusal(fault: Fault) -> Response:
+    """The answer that a `refuse` fault gives."""
+    headers = {} if fault.retry_after_s is None else {"Retry-After": str(int(fault.retry_after_s))}
+    return Response((fault.message or "").encode(), fault.status, headers, content_type="text/plain")
