@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from marketd.venues import VENUES
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "marketd"
 FILES = sorted(SOURCE.rglob("*.py"))
@@ -171,6 +173,23 @@ def test_only_the_command_line_and_the_console_sink_print() -> None:
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Call) and dotted(node.func) == "print"
     ]
+
+    assert found == []
+
+
+def test_a_venue_is_named_in_its_own_file_and_in_the_list_only() -> None:
+    found = []
+    for path in FILES:
+        if name_of(path) == "venues/__init__.py" or path.parent.name in {"sim", "profiles"}:
+            continue
+        tree = tree_of(path)
+        own = {path.stem} if path.parent.name == "venues" else set()
+        prose = docstrings_of(tree)
+        found += [
+            f"{name_of(path)}:{node.lineno} {node.value!r}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and node not in prose and str(node.value).lower() in VENUES.keys() - own
+        ]
 
     assert found == []
 
