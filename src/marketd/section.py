@@ -1,9 +1,9 @@
-"""What a room's config section is: a frozen model that refuses keys it does not know."""
+"""What every room's own part of the configuration is built on."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """The root of every config section; a room defines its own beside its code, `config` gathers them."""
+    """Settings of one room: frozen, and an unknown key is an error. The field descriptions become docs/config.md."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

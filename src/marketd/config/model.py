@@ -1,0 +1,145 @@
+"""One model gathered from each room's section. The outside names `exchanges` and `daemon` are mapped here and nowhere else."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from marketd.api.section import ApiConfig
+from marketd.config.sections import (
+    AnalysisConfig,
+    ArchiveConfig,
+    BusConfig,
+    CacheConfig,
+    DashboardConfig,
+    DatabaseConfig,
+    DiscoveryConfig,
+    FeaturesConfig,
+    MessageLogConfig,
+    NatsConfig,
+    PaperConfig,
+    RedisConfig,
+    RetentionConfig,
+)
+from marketd.config.sinks import SinksConfig
+from marketd.log.section import LoggingConfig
+from marketd.section import Section
+from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, VenueConfig, split_words
+
+Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
+ROLES: tuple[Role, ...] = get_args(Role)
+BUILT_ROLES: frozenset[Role] = frozenset({"ingest"})
+
+
+class Shard(Section):
+    """This process's share of the symbols: the `index`-th of `count`, from 1."""
+
+    index: int = Field(1, ge=1, description="which share, from 1")
+    count: int = Field(1, ge=1, le=1024, description="how many shares")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        index, _, count = value.partition("/")
+        if not (index.isdecimal() and count.isdecimal()):
+            raise ValueError("expected I/N with I from 1 to N, as 1/3")
+        return {"index": int(index), "count": int(count)}
+
+    @model_validator(mode="after")
+    def _within(self) -> Self:
+        if self.index > self.count:
+            raise ValueError("expected I/N with I from 1 to N, as 1/3")
+        return self
+
+
+class Config(Section):
+    """Everything that can be set, checked."""
+
+    profile: str = Field("all-in-one", description="the shipped file that all others lie on")
+    roles: Annotated[tuple[Role, ...], BeforeValidator(split_words)] = Field(("ingest",), description="what this process does")
+    shard: Shard = Field(Shard(), description="this process's share of the symbols, as 1/3")
+    data_dir: Path = Field(Path("marketd-data"), description="where databases, event files, spills and the API token are")
+    venues: dict[str, VenueConfig] = Field({}, alias="exchanges", description="venues to collect from")
+    bus: BusConfig = BusConfig()
+    book: BookConfig = BookConfig()
+    repair: RepairConfig = RepairConfig()
+    failover: FailoverConfig = FailoverConfig()
+    retention: RetentionConfig = RetentionConfig()
+    sinks: SinksConfig = SinksConfig()
+    api: ApiConfig = ApiConfig()
+    logging: LoggingConfig = LoggingConfig()
+    nats: NatsConfig = NatsConfig()
+    redis: RedisConfig = RedisConfig()
+    discovery: DiscoveryConfig = DiscoveryConfig()
+    database: DatabaseConfig = DatabaseConfig()
+    archive: ArchiveConfig = Field(ArchiveConfig(), alias="daemon")
+    cache: CacheConfig = CacheConfig()
+    message_log: MessageLogConfig = MessageLogConfig()
+    features: FeaturesConfig = FeaturesConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
+    paper: PaperConfig = PaperConfig()
+    dashboard: DashboardConfig = DashboardConfig()
+    idle: tuple[str, ...] = Field((), exclude=True, description="not set by hand")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _expanded(cls, path: Path) -> Path:
+        return path.expanduser()
+
+    @model_validator(mode="after")
+    def _backups_back_something(self) -> Self:
+        for name, venue in self.venues.items():
+            primary = venue.backup_for
+            if not venue.enabled or primary is None:
+                continue
+            others = [other for other, its in self.venues.items() if other != name and its.enabled and its.backup_for is None]
+            if primary not in others:
+                found = f"exchanges.{name}.backup_for: found {primary!r}, expected an enabled exchange that is no backup itself"
+                raise ValueError(f"{found}: {', '.join(others) or 'there is none'}")
+        return self
+
+    @property
+    def feeds(self) -> dict[str, VenueConfig]:
+        """The enabled venues in config order; a backup has its primary's symbols, channels and timeframes."""
+        enabled = {name: venue for name, venue in self.venues.items() if venue.enabled}
+        return {
+            name: venue
+            if venue.backup_for is None
+            else venue.model_copy(
+                update={key: getattr(enabled[venue.backup_for], key) for key in ("symbols", "channels", "timeframes")}
+            )
+            for name, venue in enabled.items()
+        }
+
+    def venue_settings(self, name: str) -> dict[str, str]:
+        """What a venue's class is built with: its keys, by the names of their variables."""
+        venue = self.venues.get(name, VenueConfig())
+        found = {
+            f"{name.upper()}_KEY": None if venue.key is None else venue.key.get_secret_value(),
+            f"{name.upper()}_SECRET": None if venue.secret is None else venue.secret.get_secret_value(),
+            f"{name.upper()}_DRY_RUN": None if venue.dry_run is None else str(venue.dry_run).lower(),
+            "PAIRS_PER_CONNECTION": None if venue.pairs_per_connection is None else str(venue.pairs_per_connection),
+        }
+        return {key: value for key, value in found.items() if value is not None}
+
+    def path(self, path: Path) -> Path:
+        """A path of the config: relative ones start in the data directory."""
+        return self.data_dir / path.expanduser()
+
+    @property
+    def missing(self) -> list[str]:
+        """What is asked for and not part of this version, each with what to do about it."""
+        found = [
+            f"role {role} is not in this version; roles that run: {', '.join(sorted(BUILT_ROLES))}"
+            for role in self.roles
+            if role not in BUILT_ROLES
+        ]
+        if self.discovery.enabled:
+            found.append("pair discovery is not in this version; set discovery.enabled: false and list the symbols")
+        if self.redis.enabled:
+            found.append("Redis Streams are not in this version; set redis.enabled: false")
+        if self.nats.enabled:
+            found.append("NATS is not in this version; set NATS_ENABLED=false")
+        return found

@@ -1,0 +1,116 @@
+"""Sections whose rooms are still to come: their keys are known and checked, so that a config file written today stays valid."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from marketd.secrets import Secret, SecretUrl
+from marketd.section import Section
+from marketd.venues.section import Words
+
+
+class BusConfig(Section):
+    """The fan-out between venues and consumers."""
+
+    capacity: int = Field(
+        65_536, ge=16, le=16_777_216, description="events that wait for one consumer before its rule for a full queue applies"
+    )
+    heartbeat_s: float = Field(10.0, gt=0, description="silence of a venue after which a heartbeat event is made")
+
+
+class NatsConfig(Section):
+    """NATS in and out."""
+
+    url: SecretUrl = Field(SecretUrl("nats://localhost:4222"), description="server; a password only from the environment")
+    enabled: bool = Field(False, description="publish events to NATS")
+    subject_prefix: str = Field("md.events", min_length=1, description="first part of every subject")
+    jetstream: bool = Field(False, description="durable streams instead of plain subjects")
+
+
+class RedisConfig(Section):
+    """Redis, wherever it is used."""
+
+    url: SecretUrl = Field(SecretUrl("redis://localhost:6379/0"), description="server; a password only from the environment")
+    enabled: bool = Field(False, description="publish trades to Redis Streams")
+    stream_maxlen: int = Field(10_000, ge=1, description="entries kept in a stream, approximately")
+
+
+class DiscoveryConfig(Section):
+    """Which pairs to collect, by market capitalisation."""
+
+    enabled: bool = Field(False, description="discover pairs instead of a fixed list")
+    api_key: Secret | None = Field(None, description="key of the service; from the environment only")
+    plan: Literal["demo", "pro"] = Field("demo", description="the plan that the key belongs to")
+    url: str | None = Field(None, description="base address instead of the service's own")
+    limit: int = Field(200, ge=1, le=5000, description="pairs in all, fallback pairs included and first")
+    fallback_pairs: Words = Field(("BTCUSDT", "ETHUSDT", "SOLUSDT"), description="pairs that are always there")
+    refresh_s: float = Field(3600.0, gt=0, description="time between two discoveries")
+
+
+class DatabaseConfig(Section):
+    """Where candles are kept."""
+
+    url: SecretUrl | None = Field(
+        None, description="PostgreSQL or SQLite; default SQLite in the data directory; may carry a password"
+    )
+
+
+class ArchiveConfig(Section):
+    """How the candle archive fills itself."""
+
+    backfill_on_startup: bool = Field(True, description="fetch missing history when the daemon starts")
+    backfill_days: int = Field(365, ge=1, description="how far back")
+    gap_repair_interval_minutes: float = Field(60, gt=0, description="period of the scan for gaps")
+    health_check_interval_seconds: float = Field(30, gt=0, description="period of the check of each series")
+
+
+class CacheConfig(Section):
+    """The polled candle cache."""
+
+    enabled: bool = Field(True, description="run it where the role cache runs")
+    symbols: Words = Field((), description="coins to keep; default the built-in list")
+    timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes to keep")
+
+
+class MessageLogConfig(Section):
+    """The log of what goes through Redis."""
+
+    enabled: bool = Field(True, description="write it where Redis is used")
+    maxlen: int = Field(10_000, ge=1, description="entries kept, approximately")
+
+
+class FeaturesConfig(Section):
+    """Rolling features and the signals made of them."""
+
+    provider: str = Field("primary", description="primary (follows failover) or the name of a venue")
+    rate_hz_max: float = Field(10.0, gt=0, description="messages a second and symbol, at most")
+    window_s: float = Field(60.0, gt=0, description="length of the rolling window")
+    signal_return: float = Field(0.003, gt=0, description="return in 10 s from which a signal is sent")
+    signal_volume: float = Field(1.0, ge=0, description="volume in 10 s from which a signal is sent")
+    signal_spread_bps: float = Field(20.0, gt=0, description="spread below which a signal is sent")
+    signal_cooldown_s: float = Field(5.0, ge=0, description="time between two signals of a symbol")
+
+
+class AnalysisConfig(Section):
+    """Scanner and technical analysis."""
+
+    timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes that are analysed")
+
+
+class PaperConfig(Section):
+    """The paper trader."""
+
+    cash: float = Field(10_000.0, gt=0, description="money at the start, in the quote currency")
+
+
+class DashboardConfig(Section):
+    """The dashboard."""
+
+    enabled: bool = Field(True, description="serve it beside the API")
+
+
+class RetentionConfig(Section):
+    """When stored events go, for each store that does not say so itself."""
+
+    keep_days: float | None = Field(None, gt=0, description="events older than this go; default: they stay")
+    keep_bytes: int | None = Field(None, ge=0, description="the oldest go while a store is larger; default: they stay")

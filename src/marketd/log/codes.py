@@ -1,0 +1,103 @@
+"""The codes of warnings and errors: what each means for the data, and what a person can do. `docs/operations.md` lists them."""
+
+from typing import NamedTuple
+
+
+class Code(NamedTuple):
+    cause: str
+    effect: str
+    next: str
+
+
+CODES: dict[str, Code] = {
+    "feed-reconnecting": Code(
+        "a venue's connection ended or went silent",
+        "nothing arrives until it is back; the gap is found and repaired where the venue allows it",
+        "nothing, unless it repeats for minutes: then check the network and the venue's status page",
+    ),
+    "feed-subscribe-failed": Code(
+        "a venue refused a subscription, in its own words",
+        "that symbol and channel is `refused` in /status; the others go on",
+        "correct the symbol or channel, or wait where the words say so",
+    ),
+    "feed-bad-frame": Code(
+        "a frame could not be understood",
+        "it is counted and skipped; the stream goes on",
+        "if it repeats, report it with the frame from the log: the venue may have changed its format",
+    ),
+    "feed-quarantined": Code(
+        "a frame held an impossible value",
+        "it is kept aside with its frame and never stored as data",
+        "look at the frame in the log",
+    ),
+    "feed-gap": Code(
+        "the venue's numbering shows that something is missing",
+        "it is asked for over REST; until then the interval is `missing` in the ledger",
+        "nothing; see market_gaps_total and the ledger",
+    ),
+    "feed-gap-unrecoverable": Code(
+        "what was missing cannot be fetched any more",
+        "the interval stays missing; the ledger has its cause",
+        "nothing here; another venue or collector may have it",
+    ),
+    "feed-switched": Code(
+        "a venue degraded or recovered, and the backup took over or handed back",
+        "events of the symbols concerned carry the other provider's name from here on",
+        "nothing; /status says why",
+    ),
+    "rest-refused": Code(
+        "a venue declined REST requests (limit, ban or block)",
+        "snapshots and repairs wait as long as the venue says; live data goes on",
+        "lower `rest_share` if other programs use the same address",
+    ),
+    "sink-retrying": Code(
+        "a sink could not write",
+        "its events wait, in memory and then on disk; other sinks go on",
+        "make room or bring the server back; see the reason in the line",
+    ),
+    "sink-gave-up": Code(
+        "a sink could not write for too long",
+        "its events stay in the spill where it is durable, else they are dropped and counted",
+        "repair the cause and restart",
+    ),
+    "bus-dropped": Code(
+        "a consumer is slower than what arrives",
+        "quotes, books or heartbeats were dropped for that consumer only; trades never are",
+        "see events_dropped_total by consumer; give it more capacity or fewer channels",
+    ),
+    "stop-late": Code(
+        "something did not finish within the time given to the shutdown",
+        "it was let go; what it held is in its spill where it is durable",
+        "see which one the line names",
+    ),
+    "api-open": Code(
+        "the API is bound beyond loopback without a token",
+        "everyone who reaches this port can read",
+        "set MARKETD_API_TOKEN, or HTTP_HOST=127.0.0.1",
+    ),
+    "config-idle": Code(
+        "a setting belongs to a part that is not in this version",
+        "it is accepted and has no effect",
+        "nothing, or remove it",
+    ),
+    "config-rest-share": Code(
+        "a venue's `rest_share` adds up to more than 1 over the processes of this machine",
+        "the venue may refuse requests",
+        "lower the shares",
+    ),
+    "symbol-unlisted": Code(
+        "no configured venue lists a symbol",
+        "it is not collected",
+        "see `marketd symbols --exchange NAME`",
+    ),
+    "venue-dry": Code(
+        "a venue runs dry: it has no keys, or dry_run is set",
+        "heartbeats only",
+        "set its key, secret and DRY_RUN=false",
+    ),
+    "nats-error": Code(
+        "NATS is not reachable or refused something",
+        "nothing is lost for durable sinks; the rest goes on",
+        "check NATS_URL and the server",
+    ),
+}

@@ -1,0 +1,120 @@
+"""How lines are made: levels, codes, masking, repeats, and the two forms."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+
+from marketd.clock import SystemClock
+from marketd.log.codes import CODES
+from marketd.log.repeats import Repeats
+from marketd.log.section import LoggingConfig
+from marketd.secrets import MASK, is_secret_key, masked
+
+FILE_BYTES = 64 * 1024 * 1024
+
+Line = MutableMapping[str, Any]
+
+_hidden: set[str] = set()
+
+
+def hide(word: str) -> None:
+    """From now on this word is masked in every line."""
+    if len(word) >= 4:
+        _hidden.add(word)
+
+
+def configure(config: LoggingConfig, data_dir: Path = Path(), stream: TextIO | None = None) -> None:
+    """Set up logging for the process, the libraries' included. May be called again."""
+    out = stream or sys.stderr
+    text = config.format == "text" or (config.format == "auto" and out.isatty())
+    level = logging.getLevelNamesMapping()[config.level.upper()]
+    chain: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="ts"),
+        add_code,
+        structlog.processors.format_exc_info,
+        mask,
+    ]
+    repeats = Repeats(config.repeat_first, config.repeat_interval_s, SystemClock.monotonic)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            repeats,
+            *chain,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    handlers: list[logging.Handler] = [_handler(logging.StreamHandler(out), chain, text, out.isatty())]
+    if config.file is not None:
+        path = data_dir / config.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(_handler(RotatingFileHandler(path, maxBytes=FILE_BYTES, backupCount=3), chain, False, False))
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        if getattr(old, "of_marketd", False):
+            root.removeHandler(old)
+            if not isinstance(old, logging.StreamHandler) or isinstance(old, logging.FileHandler):
+                old.close()
+    for handler in handlers:
+        handler.of_marketd = True  # type: ignore[attr-defined]
+        root.addHandler(handler)
+    root.setLevel(level)
+    for chatty in ("httpx", "httpcore", "uvicorn.access", "picows", "asyncio"):
+        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
+
+
+def _handler(handler: logging.Handler, chain: list[structlog.typing.Processor], text: bool, colors: bool) -> logging.Handler:
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=colors, timestamp_key="ts", pad_event_to=0)
+        if text
+        else structlog.processors.JSONRenderer(default=str)
+    )
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=chain, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer]
+        )
+    )
+    return handler
+
+
+def add_code(_: object, method: str, line: Line) -> Line:
+    """A line with a `code` also says what it means for the data and what to do."""
+    code = CODES.get(str(line.get("code")))
+    if code is not None:
+        line.setdefault("cause", code.cause)
+        line.setdefault("effect", code.effect)
+        line.setdefault("next", code.next)
+    return line
+
+
+def mask(_: object, method: str, line: Line) -> Line:
+    """No line shows a password, key or token."""
+    for key, value in line.items():
+        if key.startswith("_"):
+            continue
+        if is_secret_key(key) and value not in (None, "", False):
+            line[key] = MASK
+        else:
+            line[key] = _masked_value(value)
+    return line
+
+
+def _masked_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value, _hidden)
+    if isinstance(value, bytes):
+        return masked(value.decode(errors="backslashreplace"), _hidden)
+    if isinstance(value, dict):
+        return {key: MASK if is_secret_key(str(key)) else _masked_value(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked_value(one) for one in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return masked(str(value), _hidden)

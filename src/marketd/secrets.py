@@ -1,0 +1,42 @@
+"""Words that must not be shown: their types in the config, and how a text is masked before anyone reads it."""
+
+import re
+from collections.abc import Iterable
+
+from pydantic import SecretStr
+
+MASK = "***"
+
+_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
+_QUERY = re.compile(r"(?P<key>[?&;][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE)
+_BEARER = re.compile(r"(?P<word>bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"(^|_)(token|secret|password|passwd|authorization|(api|access|private)_?key)($|_)", re.IGNORECASE)
+
+
+class Secret(SecretStr):
+    """A word that never stands in a config file and is never shown."""
+
+
+class SecretUrl(SecretStr):
+    """An address that may carry a password; shown with the password masked."""
+
+    def _display(self) -> str:
+        return masked(self.get_secret_value())
+
+    def has_password(self) -> bool:
+        return masked(self.get_secret_value()) != self.get_secret_value()
+
+
+def masked(text: str, known: Iterable[str] = ()) -> str:
+    """The text without passwords in addresses, keys in queries, bearer tokens, and the secrets known by value."""
+    text = _USER_INFO.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
+    text = _QUERY.sub(rf"\g<key>{MASK}", text)
+    text = _BEARER.sub(rf"\g<word>{MASK}", text)
+    for word in known:
+        text = text.replace(word, MASK)
+    return text
+
+
+def is_secret_key(name: str) -> bool:
+    """Whether a field of this name holds something that must not be shown."""
+    return _SECRET_KEY.search(name) is not None
