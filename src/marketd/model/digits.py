@@ -16,7 +16,7 @@ def plain(text: str) -> str:
         number = Decimal(text)
     except InvalidOperation:
         raise ValueError(f"{text!r} is not a number") from None
-    if not number.is_finite() or abs(number.adjusted()) > 60 or text != text.strip() or "_" in text:
+    if not number.is_finite() or abs(number.adjusted()) > 60 or "_" in text or not text.isascii() or text != text.strip():
         raise ValueError(f"{text!r} is not a finite number of sane size")
     return f"{number:f}"
 

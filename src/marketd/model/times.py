@@ -1,7 +1,7 @@
 """Times as the venues write them, to integer nanoseconds UTC, exactly."""
 
 import re
-from calendar import timegm
+from calendar import monthrange, timegm
 from datetime import UTC, datetime
 
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?")
@@ -17,8 +17,10 @@ def ns_of_iso(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not an RFC 3339 time")
     year, month, day, hour, minute, second, fraction, zone = match.groups()
-    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31 and int(hour) < 24 and int(minute) < 60 and int(second) < 61):
-        raise ValueError(f"{text!r} is not an RFC 3339 time")
+    if not (int(year) > 0 and 1 <= int(month) <= 12 and 1 <= int(day) <= monthrange(int(year), int(month))[1]):
+        raise ValueError(f"{text!r} is not an RFC 3339 time: no such day")
+    if not (int(hour) < 24 and int(minute) < 60 and int(second) < 61):
+        raise ValueError(f"{text!r} is not an RFC 3339 time: no such time of day")
     seconds = timegm((int(year), int(month), int(day), int(hour), int(minute), int(second)))
     if zone and zone != "Z":
         offset = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
