@@ -48,7 +48,6 @@ UNTESTED: dict[str, str] = {
     "venues/binance.py": "its test follows",
     "venues/binance_us.py": "its test follows",
     "venues/notices.py": "shapes only; every line that makes them is tested",
-    "venues/venue.py": "the shape of a venue; tests/venues/test_contract.py asks it of each",
     "api/section.py": "asked in the tests of the configuration",
     "config/sections.py": "asked in test_load.py",
     "config/sinks.py": "asked in test_load.py",

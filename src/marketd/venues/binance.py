@@ -16,7 +16,7 @@ from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Cut, Declined, Notice, Unknown, Unsaid
-from marketd.venues.venue import Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 TOPICS_PER_FRAME = 100
@@ -149,11 +149,10 @@ class Binance:
             words = _decode_error(answer.body).msg
         except msgspec.DecodeError:
             words = answer.body[:200].decode("utf-8", "replace")
-        wait_s = float(answer.headers.get("retry-after") or 0)
         if answer.status == 451:
             words += " (this host refuses your location for good; the venue binance_us may serve it)"
         permanent = answer.status in (400, 401, 404, 451)
-        return Refused(self.name, words, status=answer.status, retry_after_s=wait_s, permanent=permanent)
+        return Refused(self.name, words, status=answer.status, retry_after_s=answer.retry_after_s, permanent=permanent)
 
 
 class BinanceLine:
@@ -202,11 +201,11 @@ class BinanceLine:
             return self._routes[frame[:ROUTE_BYTES]](frame, ts_recv)
         except KeyError:
             pass
-        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+        except UNREADABLE as error:
             raise BadFrame(self._venue, frame, str(error)) from error
         try:
             return self._first(frame)(frame, ts_recv)
-        except (msgspec.MsgspecError, ValueError, OverflowError) as error:
+        except UNREADABLE as error:
             raise BadFrame(self._venue, frame, str(error)) from error
 
     def _first(self, frame: bytes) -> Callable[[bytes, int], Sequence[Event | Notice]]:
@@ -429,5 +428,5 @@ _decode_error = msgspec.json.Decoder(WireError).decode
 def _decoded(venue: str, body: bytes, decode: Callable[[bytes], T]) -> T:
     try:
         return decode(body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BadFrame(venue, body, str(error)) from error

@@ -8,11 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal, NamedTuple, Protocol
 
+import msgspec
+
+from marketd.model.digits import is_plain
 from marketd.model.events import BookSnapshot, Candle, Channel, Event, Level, Trade
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Notice
+
+# All that decoding what a venue sent can raise; a venue turns each into BadFrame, at one place.
+UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, ArithmeticError, RecursionError)
 
 Detects = Literal["ids", "sequence", "checksum", "overlap", "none"]
 
@@ -74,6 +80,12 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+
+    @property
+    def retry_after_s(self) -> float:
+        """What a Retry-After header in seconds asks for; 0 without one, and for a date, which would need a clock."""
+        text = self.headers.get("retry-after", "")
+        return float(text) if is_plain(text) else 0.0
 
 
 class Span(NamedTuple):
