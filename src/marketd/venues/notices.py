@@ -26,7 +26,11 @@ class Acked(Notice, frozen=True):
 
 
 class Declined(Notice, frozen=True):
-    """The venue refused these, in its own words. Without `wanted`, the words concern the whole connection."""
+    """The venue refused these, in its own words. Without `wanted`, the words concern the whole connection.
+
+    Several `wanted` that are not `permanent` shared one request that failed as a whole: the feed asks for each of them
+    again alone, so that the good ones come through and the bad one is told from them.
+    """
 
     wanted: "Sequence[Wanted]"
     words: str
