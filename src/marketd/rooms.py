@@ -8,13 +8,18 @@ from typing import Any
 
 @asynccontextmanager
 async def room(name: str) -> AsyncIterator["Room"]:
-    """A group of named tasks. Leaving it cancels those still running; a task that fails ends the room with its error."""
-    async with asyncio.TaskGroup() as group:
-        here = Room(name, group)
-        try:
-            yield here
-        finally:
-            here.close()
+    """A group of named tasks. Leaving it cancels those still running; a task that fails ends the room with its own error."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            here = Room(name, group)
+            try:
+                yield here
+            finally:
+                here.close()
+    except BaseExceptionGroup as failures:
+        if len(failures.exceptions) == 1:
+            raise failures.exceptions[0] from failures.exceptions[0].__cause__
+        raise
 
 
 class Room:

@@ -1,0 +1,40 @@
+"""The REST client: GETs with a deadline, whole bodies, errors in words."""
+
+from collections.abc import Mapping
+from typing import Self
+
+import httpx
+
+from marketd.errors import Disconnected
+
+BODY_BYTES_MAX = 128 * 1024 * 1024
+
+
+class Http:
+    """A pool of connections to one host."""
+
+    def __init__(self, *, within_s: float = 15.0, user_agent: str = "marketd") -> None:
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(within_s), headers={"User-Agent": user_agent}, follow_redirects=False
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def get(
+        self, url: str, params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers (names in lower case) and body. Raises Disconnected when there is no answer."""
+        try:
+            async with self._client.stream("GET", url, params=params or None, headers=headers or None) as response:
+                body = bytearray()
+                async for part in response.aiter_bytes():
+                    body += part
+                    if len(body) > BODY_BYTES_MAX:
+                        raise Disconnected(f"{url}: the answer is larger than {BODY_BYTES_MAX:,} bytes")
+                return response.status_code, {name.lower(): value for name, value in response.headers.items()}, bytes(body)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise Disconnected(f"{url}: {str(error) or error.__class__.__name__}") from error

@@ -1,0 +1,122 @@
+"""A WebSocket client connection that does nothing but read and hand over whole messages."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.common import WSHandshakeError
+
+from marketd.errors import Disconnected, Refused
+
+MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # whole-book snapshots are over a megabyte
+CLOSE_WITHIN_S = 2.0
+
+
+class Socket(WSListener):
+    """One open connection. `on_message` runs in the read callback and must not wait."""
+
+    def __init__(self, on_message: Callable[[bytes], None]) -> None:
+        self._on_message = on_message
+        self._parts: list[bytes] = []
+        self._parts_bytes = 0
+        self._transport: WSTransport | None = None
+        self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._closed.done()
+
+    def send(self, data: bytes) -> None:
+        """Queue a text frame. On a closed connection nothing happens: its end is reported by `closed`."""
+        if self._transport is not None and not self._closed.done():
+            self._transport.send(WSMsgType.TEXT, data)
+
+    async def closed(self) -> str:
+        """Waits for the end of the connection and says why it ended."""
+        return await asyncio.shield(self._closed)
+
+    def close(self) -> None:
+        """Say goodbye and cut: nothing more is read after this."""
+        if self._transport is not None and not self._closed.done():
+            self._transport.send_close()
+            self._transport.disconnect()
+            self._end("closed by us")
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if self._closed.done():
+            return
+        kind = frame.msg_type
+        if frame.fin and (kind == WSMsgType.TEXT or kind == WSMsgType.BINARY):
+            self._on_message(frame.get_payload_as_bytes())
+        elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
+            self._join(frame)
+        elif kind == WSMsgType.CLOSE:
+            code = frame.get_close_code()
+            words = (frame.get_close_message() or b"").decode("utf-8", "replace")
+            transport.send_close(code)
+            transport.disconnect()
+            self._end(f"the venue closed it: {getattr(code, 'value', code)} {words}".strip())
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._end("the connection broke")
+
+    def _join(self, frame: WSFrame) -> None:
+        part = frame.get_payload_as_bytes()
+        self._parts.append(part)
+        self._parts_bytes += len(part)
+        if self._parts_bytes > MESSAGE_BYTES_MAX:
+            self._parts.clear()
+            self.close()
+            return
+        if frame.fin:
+            whole = b"".join(self._parts)
+            self._parts.clear()
+            self._parts_bytes = 0
+            self._on_message(whole)
+
+    def _end(self, why: str) -> None:
+        if not self._closed.done():
+            self._closed.set_result(why)
+
+
+async def connect(
+    url: str, on_message: Callable[[bytes], None], *, headers: Mapping[str, str] | None = None, within_s: float = 10.0
+) -> Socket:
+    """Open a connection. Raises Refused when the server answers no (with its Retry-After), else Disconnected."""
+    where = url.partition("?")[0]
+    try:
+        async with asyncio.timeout(within_s):
+            _, socket = await ws_connect(
+                lambda: Socket(on_message),
+                url,
+                websocket_handshake_timeout=within_s,
+                max_frame_size=MESSAGE_BYTES_MAX,
+                extra_headers=dict(headers or {}),
+                disconnect_on_exception=True,
+            )
+    except WSHandshakeError as error:
+        if error.response is None:
+            raise Disconnected(f"{where}: {error}") from error
+        status = int(error.response.status)
+        wait = error.response.headers.get("Retry-After", "")
+        body = (error.raw_body or b"")[:200].decode("utf-8", "replace").strip()
+        raise Refused(
+            where,
+            f"handshake answered {status} {body}".strip(),
+            status=status,
+            retry_after_s=float(wait) if wait.isdecimal() else 0.0,
+            permanent=status == 451,
+        ) from error
+    except (OSError, TimeoutError, ValueError) as error:
+        raise Disconnected(f"{where}: {_words(error)}") from error
+    assert isinstance(socket, Socket)
+    return socket
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return str(error) or error.__class__.__name__

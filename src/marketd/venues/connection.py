@@ -1,0 +1,212 @@
+"""The life of one connection to a venue: greet, subscribe at the venue's pace, check each answer, read, and end for a reason."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from itertools import count
+
+import structlog
+
+from marketd.clock import Clock
+from marketd.errors import BadFrame
+from marketd.model.instruments import Instruments
+from marketd.net import websocket
+from marketd.net.capture import Capture
+from marketd.rooms import room
+from marketd.venues.cadence import Cadence
+from marketd.venues.intake import Intake
+from marketd.venues.notices import Acked, Alive, Cut, Declined, Lost, Notice, Ready
+from marketd.venues.venue import Line, Venue, Wanted
+
+ASK_TWICE = 2
+numbers = count(1)
+log = structlog.get_logger("feed")
+
+
+class Connection:
+    """One socket and its line. `run` returns why it ended; `replace` is set when a successor should be opened first."""
+
+    def __init__(
+        self, venue: Venue, base: str, instruments: Instruments, intake: Intake, clock: Clock, capture: Capture | None, wanted: Iterable[Wanted]
+    ) -> None:
+        self.number = next(numbers)
+        self.wanted: dict[Wanted, None] = dict.fromkeys(wanted)
+        self.replace: str | None = None  # why a successor is wanted
+        self.changed = asyncio.Event()  # something above happened
+        self.has_data = asyncio.Event()
+        self.acked: set[Wanted] = set()
+        self._venue, self._base, self._intake, self._clock, self._capture = venue, base, intake, clock, capture
+        self._line: Line = venue.open_line(instruments)
+        self._socket: websocket.Socket | None = None
+        self._cadence = Cadence(clock.now_ns())
+        self._opened_s = clock.monotonic()
+        self._to_send: deque[bytes] = deque()
+        self._sending = asyncio.Event()
+        self._asked: dict[Wanted, tuple[float, int]] = {}  # when, how often
+        self._failure: str | None = None
+        self.banned = False  # the venue refused the whole connection for good
+
+    @property
+    def is_open(self) -> bool:
+        return self._socket is not None and self._socket.is_open
+
+    async def run(self) -> str:
+        """Open, live and end. Raises Refused or Disconnected if it never opened."""
+        url = self._venue.connect_url(self._base, list(self.wanted))
+        self._record("open", url.partition("?")[0].encode() if self._venue.connect_headers() else url.encode())
+        self._socket = await websocket.connect(url, self._on_frame, headers=self._venue.connect_headers())
+        self._opened_s = self._clock.monotonic()
+        try:
+            async with room(f"{self._venue.name}.{self.number}") as here:
+                here.start("send", self._send())
+                here.start("watch", self._watch())
+                for frame in self._line.greet():
+                    self._queue(frame)
+                if self._line.ready:
+                    self._subscribe(list(self.wanted))
+                return self._failure or await self._socket.closed()
+        finally:
+            self._socket.close()
+            self._record("close", (self._failure or "").encode())
+
+    def close(self, why: str) -> None:
+        """End this connection: `run` returns `why`."""
+        self._failure = self._failure or why
+        if self._socket is not None:
+            self._socket.close()
+
+    def subscribe(self, wanted: Iterable[Wanted]) -> None:
+        fresh = [one for one in wanted if one not in self.wanted]
+        self.wanted.update(dict.fromkeys(fresh))
+        if self.is_open and self._line.ready:
+            self._subscribe(fresh)
+
+    def unsubscribe(self, wanted: Iterable[Wanted]) -> None:
+        gone = [one for one in wanted if one in self.wanted]
+        for one in gone:
+            del self.wanted[one]
+            self.acked.discard(one)
+            self._asked.pop(one, None)
+        if self.is_open and gone:
+            for frame in self._line.unsubscribe(gone):
+                self._queue(frame)
+
+    def again(self, wanted: Iterable[Wanted]) -> None:
+        """Ask for these anew, as for a book that must start over."""
+        mine = [one for one in wanted if one in self.wanted]
+        if self.is_open and self._line.ready and mine:
+            for frame in self._line.unsubscribe(mine):
+                self._queue(frame)
+            self._subscribe(mine)
+
+    def _subscribe(self, wanted: list[Wanted]) -> None:
+        now_s = self._clock.monotonic()
+        for one in wanted:
+            self._asked[one] = (now_s, self._asked.get(one, (0.0, 0))[1] + 1)
+        for frame in self._line.subscribe(wanted):
+            self._queue(frame)
+
+    def _queue(self, frame: bytes) -> None:
+        self._to_send.append(frame)
+        self._sending.set()
+
+    async def _send(self) -> None:
+        """Control frames, no faster than the venue allows."""
+        assert self._socket is not None
+        pause_s = 1.0 / self._venue.limits.frames_per_s
+        while True:
+            await self._sending.wait()
+            self._sending.clear()
+            while self._to_send:
+                frame = self._to_send.popleft()
+                self._record("out", frame)
+                self._socket.send(frame)
+                await self._clock.sleep(pause_s)
+
+    async def _watch(self) -> None:
+        """Once a second: pings, answers that do not come, silence, and age."""
+        limits = self._venue.limits
+        pinged_s = self._clock.monotonic()
+        life_s = limits.life_s * 0.95 if limits.life_s else None
+        while True:
+            await self._clock.sleep(1.0)
+            now_s, now_ns = self._clock.monotonic(), self._clock.now_ns()
+            if limits.ping_every_s and now_s - pinged_s >= limits.ping_every_s:
+                pinged_s = now_s
+                frame = self._line.ping()
+                if frame is not None:
+                    self._queue(frame)
+            self._check_answers(now_s)
+            self._cadence.learn(now_ns)
+            silence_s = self._cadence.silence_s(now_ns)
+            if silence_s > min(limits.silent_after_s, max(self._cadence.odd_after_s, 10.0)):
+                return self.close(f"silent for {silence_s:.0f} s")
+            if life_s and now_s - self._opened_s > life_s:
+                self._want_successor(f"the venue cuts connections after {limits.life_s:.0f} s")
+
+    def _check_answers(self, now_s: float) -> None:
+        late = [one for one, (asked_s, _) in self._asked.items() if now_s - asked_s > self._venue.limits.ack_within_s]
+        if not late:
+            return
+        again = [one for one in late if self._asked[one][1] < ASK_TWICE]
+        for one in set(late) - set(again):
+            self._asked.pop(one)
+            self._intake.streams[one].become("quiet", "the venue never confirmed the subscription", self._clock.now_ns())
+            log.warning(f"{self._venue.name}.subscribe_failed", symbol=one.symbol, channel=one.channel, reason="no answer")
+        if again:
+            self._subscribe(again)
+
+    def _want_successor(self, why: str) -> None:
+        if self.replace is None:
+            self.replace = why
+            self.changed.set()
+
+    def _on_frame(self, frame: bytes) -> None:
+        """The read callback: stamp, decode, hand over. It never waits."""
+        ts_recv = self._clock.now_ns()
+        cadence = self._cadence
+        cadence.count += 1
+        cadence.last_ns = ts_recv
+        if self._capture is not None:
+            self._capture.frame("in", self._venue.name, self.number, ts_recv, frame)
+        try:
+            self._intake.take(self._line.read(frame, ts_recv), self.number, frame, ts_recv)
+        except BadFrame as error:
+            self._intake.bad(error)
+
+    def hear(self, notice: Notice) -> None:
+        """What the line says of itself. Data counts as an answer too, where a venue confirms late."""
+        match notice:
+            case Alive():
+                pass
+            case Acked(wanted=wanted):
+                for one in wanted:
+                    self.acked.add(one)
+                    self._asked.pop(one, None)
+            case Ready():
+                self._subscribe(list(self.wanted))
+            case Declined(wanted=wanted, words=words, permanent=permanent):
+                self._declined(list(wanted), words, permanent)
+            case Cut(reason=reason):
+                self._want_successor(reason)
+            case Lost(resubscribe=True):
+                self.again(list(self.wanted))
+
+    def _declined(self, wanted: list[Wanted], words: str, permanent: bool) -> None:
+        if not wanted:
+            log.warning(f"{self._venue.name}.refused", reason=words)
+            self.banned = permanent
+            self.close(f"the venue refused the connection: {words}")
+            return
+        for one in wanted:
+            self._asked.pop(one, None)
+        if permanent:
+            for one in wanted:
+                self.wanted.pop(one, None)
+        else:
+            for one in wanted:  # one bad topic fails a whole request: ask one by one
+                self._subscribe([one])
+
+    def _record(self, kind: str, data: bytes) -> None:
+        if self._capture is not None:
+            self._capture.frame(kind, self._venue.name, self.number, self._clock.now_ns(), data)

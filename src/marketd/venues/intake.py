@@ -1,0 +1,290 @@
+"""From what a line read to what the bus gets: vetted, without duplicates, in order, and with every gap said.
+
+No I/O and no waiting: live feeds and replay run the same code. What needs the wire is asked of `Asks`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import structlog
+
+from marketd.errors import BadFrame
+from marketd.metrics import Metrics
+from marketd.model.events import BookDelta, BookSnapshot, Candle, Event, Gap, Quote, Status, Trade
+from marketd.model.wire import encode
+from marketd.venues.books import BookKeeper
+from marketd.venues.continuity import Continuity, Repair
+from marketd.venues.notices import Checksum, LastTrade, Notice, Overlap, Unknown, Unsaid
+from marketd.venues.stream import Stream
+from marketd.venues.venue import Venue, Wanted
+from marketd.venues.vet import impossible
+
+SHOWN_MAX = 5  # frames of one kind of trouble that are logged whole
+log = structlog.get_logger("feed")
+
+
+class Asks(Protocol):
+    """What the intake cannot do itself."""
+
+    def repair(self, repair: Repair) -> None: ...
+
+    def notice(self, connection: int, notice: Notice) -> None: ...
+
+
+class Intake:
+    """One venue's events on their way in."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        publish: Callable[[Sequence[Event]], None],
+        asks: Asks,
+        metrics: Metrics,
+        *,
+        hold_s: float = 2.0,
+        hold_events: int = 10_000,
+        book_depth: int = 20,
+        book_interval_ms: int = 100,
+        deltas: bool = False,
+    ) -> None:
+        self.venue, self._publish, self._asks, self._metrics, self._deltas = venue, publish, asks, metrics, deltas
+        self.streams: dict[Wanted, Stream] = {}
+        self._trades: dict[str, Stream] = {}
+        self._quotes: dict[str, Stream] = {}
+        self._books: dict[str, Stream] = {}
+        self._candles: dict[tuple[str, str], Stream] = {}
+        self.continuity = Continuity(
+            venue.name,
+            venue.proofs["trade"].detects == "ids" if "trade" in venue.proofs else False,
+            asks.repair,
+            hold_s=hold_s,
+            hold_events=hold_events,
+            on_duplicate=lambda trade: self._duplicate("trade"),
+        )
+        self.books = BookKeeper(venue.name, venue.book_depth, view_depth=book_depth, interval_ns=book_interval_ms * 1_000_000)
+        self.frames = 0
+        self.last_ns: int | None = None
+        self._shown: dict[str, int] = {}
+        self._rules: dict[type, Callable[..., None]] = {
+            Trade: self._trade,
+            Quote: self._quote,
+            BookDelta: self._delta,
+            BookSnapshot: self._snapshot,
+            Candle: self._candle,
+            Overlap: self._overlap,
+            LastTrade: self._last_trade,
+            Checksum: self._checksum,
+            Unknown: self._unknown,
+            Unsaid: self._unsaid,
+        }
+
+    def want(self, wanted: Iterable[Wanted], now: int) -> None:
+        """From now on these are expected; what is not is counted and left out."""
+        for one in wanted:
+            if one not in self.streams:
+                self.streams[one] = stream = Stream(one, now)
+                self._index(one)[self._key(one)] = stream
+
+    def unwant(self, wanted: Iterable[Wanted]) -> None:
+        for one in wanted:
+            if self.streams.pop(one, None) is not None:
+                del self._index(one)[self._key(one)]
+                if one.channel == "trade":
+                    self.continuity.forget(one.symbol)
+                elif one.channel == "book":
+                    self.books.forget(one.symbol)
+
+    def _index(self, wanted: Wanted) -> dict[object, Stream]:
+        by_channel = {"trade": self._trades, "quote": self._quotes, "book": self._books, "candle": self._candles}
+        return by_channel[wanted.channel]  # type: ignore[return-value]
+
+    @staticmethod
+    def _key(wanted: Wanted) -> object:
+        return (wanted.symbol, wanted.timeframe) if wanted.channel == "candle" else wanted.symbol
+
+    def take(self, items: Sequence[Event | Notice], connection: int, frame: bytes, ts_recv: int) -> None:
+        """What one frame said."""
+        self.frames += 1
+        self.last_ns = ts_recv
+        out: list[Event] = []
+        for item in items:
+            rule = self._rules.get(item.__class__)
+            if rule is None:
+                self._asks.notice(connection, item)  # type: ignore[arg-type]
+            else:
+                rule(item, out, connection, frame, ts_recv)
+        if out:
+            self._publish(out)
+
+    def bad(self, error: BadFrame) -> None:
+        """A frame that nobody understood: counted, the first ones shown, the stream goes on."""
+        self._metrics.frames_bad.labels(self.venue.name, "malformed").inc()
+        self._show("feed.bad_frame", "malformed", error.frame, error.reason)
+
+    def tick(self, now: int) -> None:
+        """What time alone makes due: book views and holds that lasted long enough."""
+        out: list[Event] = [*self.continuity.due(now), *self.books.due_views(now)]
+        if out:
+            self.publish(out)
+
+    def publish(self, events: Sequence[Event]) -> None:
+        for event in events:
+            if event.__class__ is Gap and event.state == "found":  # type: ignore[attr-defined]
+                stream = self._trades.get(event.symbol) if event.channel == "trade" else self._books.get(event.symbol)  # type: ignore[attr-defined]
+                if stream is not None:
+                    stream.gaps += 1
+        if events:
+            self._publish(events)
+
+    def status(self, symbol: str, state: str, reason: str, now: int) -> None:
+        self._publish((Status(self.venue.name, symbol, None, now, state, reason),))  # type: ignore[arg-type]
+
+    def admit(self, trades: Iterable[Trade]) -> list[Trade]:
+        """Fetched trades that can be true."""
+        good = []
+        for trade in trades:
+            why = impossible(trade)
+            if why is None:
+                good.append(trade)
+            else:
+                self._quarantine(trade, why, encode(trade))
+        return good
+
+    def _seen(self, stream: Stream, event: Event) -> None:
+        cadence = stream.cadence
+        cadence.count += 1
+        cadence.last_ns = event.ts_recv
+        if event.ts_event is not None:
+            stream.lag_ns = event.ts_recv - event.ts_event
+
+    def _trade(self, trade: Trade, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        stream = self._trades.get(trade.symbol)
+        if stream is None:
+            return self._unwanted("trade", frame)
+        why = impossible(trade)
+        if why is not None:
+            return self._quarantine(trade, why, frame)
+        cadence = stream.cadence
+        cadence.count += 1
+        cadence.last_ns = ts_recv
+        if trade.ts_event is not None:
+            stream.lag_ns = ts_recv - trade.ts_event
+        events = self.continuity.take(trade)
+        if len(events) == 1:
+            out.append(events[0])
+        else:
+            self._found(events, stream)
+            out.extend(events)
+        return None
+
+    def _found(self, events: Sequence[Event], stream: Stream) -> None:
+        stream.gaps += sum(1 for event in events if event.__class__ is Gap and event.state == "found")  # type: ignore[attr-defined]
+
+    def _quote(self, quote: Quote, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        stream = self._quotes.get(quote.symbol)
+        if stream is None:
+            return self._unwanted("quote", frame)
+        why = impossible(quote)
+        if why is not None:
+            return self._quarantine(quote, why, frame)
+        if not self._is_owner(stream, connection, quote.seq):
+            return self._duplicate("quote")
+        self._seen(stream, quote)
+        out.append(quote)
+        return None
+
+    def _is_owner(self, stream: Stream, connection: int, seq: int | None) -> bool:
+        """While two connections run side by side the newer one's word counts; within one, the order of its numbers."""
+        if connection < stream.owner:
+            return False
+        if seq is not None:
+            if stream.seq is not None and seq <= stream.seq:
+                return False
+            stream.seq = seq
+        stream.owner = connection
+        return True
+
+    def _delta(self, delta: BookDelta, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        stream = self._books.get(delta.symbol)
+        if stream is None:
+            return self._unwanted("book", frame)
+        if delta.seq is None and connection != stream.owner:
+            return None
+        self._seen(stream, delta)
+        self._from_book(self.books.on_delta(delta), out, frame)
+        return None
+
+    def _snapshot(self, snapshot: BookSnapshot, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        stream = self._books.get(snapshot.symbol)
+        if stream is None:
+            return self._unwanted("book", frame)
+        if connection >= stream.owner:
+            stream.owner = connection
+            self._seen(stream, snapshot)
+            self._from_book(self.books.on_snapshot(snapshot), out, frame)
+        return None
+
+    def _from_book(self, events: Iterable[Event], out: list[Event], frame: bytes) -> None:
+        for event in events:
+            if event.__class__ is BookDelta and not self._deltas:
+                continue
+            if event.__class__ is Gap and event.state == "found":  # type: ignore[attr-defined]
+                self._metrics.resyncs.labels(self.venue.name, "gap").inc()
+                self._books[event.symbol].gaps += 1
+            out.append(event)
+
+    def _candle(self, candle: Candle, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        stream = self._candles.get((candle.symbol, candle.timeframe))
+        if stream is None:
+            return self._unwanted("candle", frame)
+        why = impossible(candle)
+        if why is not None:
+            return self._quarantine(candle, why, frame)
+        if self._is_owner(stream, connection, None):
+            self._seen(stream, candle)
+            out.append(candle)
+        return None
+
+    def _overlap(self, notice: Overlap, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        stream = self._trades.get(notice.symbol)
+        if stream is None:
+            return self._unwanted("trade", frame)
+        stream.cadence.last_ns = ts_recv
+        out.extend(self.continuity.overlap(self.admit(notice.trades), ts_recv))
+        return None
+
+    def _last_trade(self, notice: LastTrade, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        if notice.symbol in self._trades:
+            events = self.continuity.last_trade(notice.symbol, notice.trade_id, ts_recv)
+            self._found(events, self._trades[notice.symbol])
+            out.extend(events)
+
+    def _checksum(self, notice: Checksum, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        stream = self._books.get(notice.symbol)
+        if stream is not None and connection == stream.owner:
+            self._from_book(self.books.on_checksum(notice, ts_recv), out, frame)
+
+    def _unknown(self, notice: Unknown, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        self._metrics.frames_bad.labels(self.venue.name, "unknown").inc()
+        self._show("feed.unknown_frame", f"unknown {notice.why}", frame, notice.why)
+
+    def _unsaid(self, notice: Unsaid, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
+        """Understood, and on purpose not used."""
+
+    def _unwanted(self, channel: str, frame: bytes) -> None:
+        self._metrics.frames_bad.labels(self.venue.name, "not subscribed").inc()
+        self._show("feed.not_subscribed", f"not subscribed {channel}", frame, f"a {channel} that nobody asked for")
+
+    def _duplicate(self, kind: str) -> None:
+        self._metrics.duplicates.labels(self.venue.name, kind).inc()
+
+    def _quarantine(self, event: Event, why: str, frame: bytes) -> None:
+        self._metrics.events_quarantined.labels(self.venue.name, why).inc()
+        self._show("feed.quarantined", why, frame, f"{event.symbol}: {why}; kept out of the data")
+
+    def _show(self, name: str, kind: str, frame: bytes, words: str) -> None:
+        shown = self._shown.get(kind, 0)
+        if len(self._shown) < 256 or kind in self._shown:
+            self._shown[kind] = shown + 1
+        if shown < SHOWN_MAX:
+            log.warning(name, venue=self.venue.name, reason=words, frame=frame[:500].decode("utf-8", "replace"))

@@ -1,0 +1,119 @@
+"""Fills gaps over REST, beside the reader: nothing that reads a socket ever waits for it."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import count
+
+import structlog
+
+from marketd.clock import Clock
+from marketd.errors import MarketdError, Refused
+from marketd.metrics import Metrics
+from marketd.model.events import Event
+from marketd.model.instruments import Instruments
+from marketd.net.backoff import Backoff
+from marketd.net.governor import Priority
+from marketd.venues.continuity import Repair
+from marketd.venues.intake import Intake
+from marketd.venues.rest import Rest
+from marketd.venues.venue import Request, Span
+
+TRIES_MAX = 8
+TRIES_BEHIND_MAX = 4  # the venue's REST side may lag behind its stream
+PAGES_MAX = 5_000
+WAITING_MAX = 10_000
+log = structlog.get_logger("repair")
+
+
+class Repairs:
+    """The gaps of one venue that wait to be filled, most urgent first."""
+
+    def __init__(self, intake: Intake, rest: Rest, instruments: Instruments, clock: Clock, metrics: Metrics) -> None:
+        self._intake, self._rest, self._instruments, self._clock, self._metrics = intake, rest, instruments, clock, metrics
+        self._queue: asyncio.PriorityQueue[tuple[int, int, Repair, Priority]] = asyncio.PriorityQueue(WAITING_MAX)
+        self._order = count()
+        self.open = 0
+
+    def add(self, repair: Repair, priority: Priority = Priority.REPAIR) -> None:
+        """Never waits; if far too many wait already, this one is given up and said so."""
+        try:
+            self._queue.put_nowait((int(priority), next(self._order), repair, priority))
+            self.open += 1
+        except asyncio.QueueFull:
+            self._give_up(repair, "too many repairs wait")
+
+    async def run(self) -> None:
+        """Work until cancelled. Several of these may run at once."""
+        while True:
+            _, _, repair, priority = await self._queue.get()
+            try:
+                await self._fill(repair, priority)
+            finally:
+                self.open -= 1
+
+    async def _fill(self, repair: Repair, priority: Priority) -> None:
+        venue, backoff = self._rest.venue, Backoff(1.0, 60.0)
+        behind = 0
+        while True:
+            try:
+                covered, ahead = await self._walk(repair, priority)
+            except MarketdError as error:
+                if isinstance(error, Refused) and error.permanent or backoff.tries + 1 >= TRIES_MAX:
+                    return self._give_up(repair, str(error))
+                log.warning("repair.failed", venue=venue.name, symbol=repair.symbol, reason=str(error), tries=backoff.tries + 1)
+                await self._clock.sleep(backoff.next_s())
+                continue
+            if ahead and behind < TRIES_BEHIND_MAX:
+                behind += 1
+                await self._clock.sleep(float(behind))
+                continue
+            now = self._clock.now_ns()
+            reach = venue.proofs["trade"].reach
+            events = self._intake.continuity.repaired(
+                repair.symbol, repair.span, f"beyond what the venue still offers ({reach})", now, absent=covered
+            )
+            self._metrics.repairs.labels(venue.name, "done" if covered else "partly").inc()
+            return self._intake.publish(events)
+
+    async def _walk(self, repair: Repair, priority: Priority) -> tuple[bool, bool]:
+        """Fetch page by page, merging as they come. Returns whether the answers cover the span, and whether it ends ahead of them."""
+        venue, instrument, span = self._rest.venue, self._instruments[repair.symbol], repair.span
+        asked = _from_the_last_known(span)
+        request: Request | None = venue.trades_request(instrument, asked)
+        if request is None:
+            raise Refused(venue.name, f"offers no way to fetch trades ({venue.proofs['trade'].repairs})", permanent=True)
+        lowest: int | None = None
+        highest: int | None = None
+        for _ in range(PAGES_MAX):
+            answer = await self._rest.ask(request, priority)
+            now = self._clock.now_ns()
+            page = venue.read_trades(answer, instrument, asked, now)
+            trades = self._intake.admit(page.trades)
+            self._intake.publish(self._intake.continuity.fetched(repair.symbol, trades))
+            if span.from_id is not None and trades:
+                ids = [int(trade.trade_id) for trade in trades]
+                lowest = min(ids) if lowest is None else min(lowest, *ids)
+                highest = max(ids) if highest is None else max(highest, *ids)
+            request = page.more
+            if request is None:
+                break
+        if span.from_id is None:
+            return self._intake.continuity.track(repair.symbol).proven, False
+        if span.to_id is None:
+            return True, False
+        reaches_back = lowest is not None and lowest <= int(span.from_id) - 1
+        return reaches_back and highest is not None and highest >= int(span.to_id), highest is None or highest < int(span.to_id)
+
+    def _give_up(self, repair: Repair, cause: str) -> None:
+        name = self._rest.venue.name
+        self._metrics.repairs.labels(name, "failed").inc()
+        log.error("repair.given_up", venue=name, symbol=repair.symbol, span=repair.span, reason=cause)
+        events: Sequence[Event] = self._intake.continuity.repaired(repair.symbol, repair.span, cause, self._clock.now_ns())
+        self._intake.publish(events)
+
+
+def _from_the_last_known(span: Span) -> Span:
+    """Ask from the trade before the gap: getting it back proves that the answer reaches far enough."""
+    return span if span.from_id is None else span._replace(from_id=str(max(0, int(span.from_id) - 1)))
+
+

@@ -1,0 +1,58 @@
+"""A venue's REST side: every question passes the governor, every refusal is heard."""
+
+from marketd.clock import Clock
+from marketd.errors import Disconnected, Refused
+from marketd.metrics import Metrics
+from marketd.net.capture import Capture
+from marketd.net.governor import Governor, Priority
+from marketd.net.http import Http
+from marketd.venues.venue import Answer, Request, Venue
+
+PAUSE_S_MIN = 1.0
+PAUSE_S_UNSTATED = 60.0  # where a venue bans without saying for how long
+TOO_MANY = frozenset({403, 418, 429})
+
+
+class Rest:
+    """Asks one venue, politely."""
+
+    def __init__(
+        self, venue: Venue, base: str, http: Http, governor: Governor, clock: Clock, metrics: Metrics, capture: Capture | None = None
+    ) -> None:
+        self.venue, self.base, self.governor = venue, base.rstrip("/"), governor
+        self._http, self._clock, self._metrics, self._capture = http, clock, metrics, capture
+        self._is_own = self.base == venue.rest_url.rstrip("/")
+
+    async def ask(self, request: Request, priority: Priority) -> Answer:
+        """The answer to a request. Raises Refused in the venue's own words, or Disconnected when there is no answer."""
+        await self.governor.turn(request.weight, priority, request.bucket)
+        base = request.base if request.base and self._is_own else self.base
+        url = f"{base}{request.path}"
+        name = self.venue.name
+        try:
+            answer = Answer(*await self._http.get(url, request.params, request.headers))
+        except Disconnected:
+            self._metrics.rest_requests.labels(name, "no answer").inc()
+            raise
+        finally:
+            self._metrics.rest_weight.labels(name).set(self.governor.used_ratio())
+        if self._capture is not None:
+            self._capture.rest(self._clock.now_ns(), name, url, request.params, answer.status, answer.headers, answer.body)
+        header = self.venue.limits.used_header
+        if header and answer.headers.get(header, "").isdecimal():
+            self.governor.observe(float(answer.headers[header]))
+        refusal = self.venue.read_refusal(answer)
+        if refusal is not None:
+            self._heard(refusal)
+            raise refusal
+        self._metrics.rest_requests.labels(name, "ok").inc()
+        return answer
+
+    def _heard(self, refusal: Exception) -> None:
+        self._metrics.rest_requests.labels(self.venue.name, "refused").inc()
+        if not isinstance(refusal, Refused) or refusal.permanent:
+            return
+        if refusal.retry_after_s:
+            self.governor.pause(max(PAUSE_S_MIN, refusal.retry_after_s))
+        elif refusal.status in TOO_MANY:
+            self.governor.pause(PAUSE_S_UNSTATED)

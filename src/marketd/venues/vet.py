@@ -1,0 +1,54 @@
+"""What cannot be true of a market is kept aside, whichever venue says it."""
+
+from marketd.model.digits import is_plain
+from marketd.model.events import Candle, Event, Quote, Trade
+
+FUTURE_NS = 3_600 * 1_000_000_000  # a venue's clock may be off by minutes; an hour is no clock error
+REAL_NS = 946_684_800 * 1_000_000_000  # 2000-01-01: recordings without receive times count up from zero
+
+
+def impossible(event: Event) -> str | None:
+    """Why this event cannot be true, in a few words fit for a metric's label; None if it can."""
+    kind = event.__class__
+    if kind is Trade:
+        why = _trade(event)  # type: ignore[arg-type]
+    elif kind is Quote:
+        why = _quote(event)  # type: ignore[arg-type]
+    elif kind is Candle:
+        why = _candle(event)  # type: ignore[arg-type]
+    else:
+        why = None
+    ts_event, ts_recv = event.ts_event, event.ts_recv
+    if why is None and ts_event is not None and (ts_event > ts_recv + FUTURE_NS or ts_event < 0) and ts_recv > REAL_NS:
+        return "time in the future" if ts_event > 0 else "time before the epoch"
+    return why
+
+
+def _trade(trade: Trade) -> str | None:
+    price, size = trade.price, trade.size
+    if not (price.replace(".", "", 1).isdecimal() and size.replace(".", "", 1).isdecimal()) or not (price + size).isascii():
+        return "price or size is no plain number"
+    if not price.strip("0."):
+        return "price is zero"
+    if not size.strip("0."):
+        return "size is zero"
+    return None
+
+
+def _quote(quote: Quote) -> str | None:
+    if not (is_plain(quote.bid) and is_plain(quote.ask) and is_plain(quote.bid_size) and is_plain(quote.ask_size)):
+        return "price or size is no plain number"
+    return None
+
+
+def _candle(candle: Candle) -> str | None:
+    texts = (candle.open, candle.high, candle.low, candle.close, candle.volume)
+    if not all(map(is_plain, texts)):
+        return "price or volume is no plain number"
+    # float comparison is monotonic in the exact values, so it can only miss what differs beyond 15 digits
+    open_, high, low, close = map(float, texts[:4])
+    if not low <= min(open_, close) <= max(open_, close) <= high:
+        return "high and low do not enclose open and close"
+    if candle.close_time <= candle.open_time:
+        return "close time is not after open time"
+    return None
