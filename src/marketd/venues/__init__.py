@@ -1,13 +1,17 @@
-"""Where events come from: one file a venue, and the loop that runs them all."""
+"""Where events come from. Here: the venues there are, ours and those that other packages bring (group `marketd.venues`)."""
 
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from importlib.metadata import entry_points
 
+from marketd.errors import ConfigError
 from marketd.venues.binance import Binance
 from marketd.venues.binance_us import BinanceUs
 from marketd.venues.bybit import Bybit
 from marketd.venues.coinbase import Coinbase
 from marketd.venues.venue import Venue
 
+GROUP = "marketd.venues"
 VENUES: Mapping[str, Callable[[Mapping[str, str]], Venue]] = {
     "binance": Binance,
     "binance_us": BinanceUs,
@@ -15,4 +19,20 @@ VENUES: Mapping[str, Callable[[Mapping[str, str]], Venue]] = {
     "coinbase": Coinbase,
 }
 
-__all__ = ["VENUES"]
+
+def known_venues() -> list[str]:
+    """Every name that may stand in a config, ours first."""
+    return [*VENUES, *sorted({one.name for one in entry_points(group=GROUP)} - VENUES.keys())]
+
+
+def venue_named(name: str, settings: Mapping[str, str]) -> Venue:
+    """Build a venue. Raises ConfigError that names the nearest known one."""
+    build = VENUES.get(name)
+    if build is None:
+        brought = {one.name: one for one in entry_points(group=GROUP)}
+        if name not in brought:
+            near = get_close_matches(name, known_venues(), 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"no venue {name!r}{hint} Known: {', '.join(known_venues())}")
+        build = brought[name].load()
+    return build(settings)  # type: ignore[misc]

@@ -27,7 +27,14 @@ class Connection:
     """One socket and its line. `run` returns why it ended; `replace` is set when a successor should be opened first."""
 
     def __init__(
-        self, venue: Venue, base: str, instruments: Instruments, intake: Intake, clock: Clock, capture: Capture | None, wanted: Iterable[Wanted]
+        self,
+        venue: Venue,
+        base: str,
+        instruments: Instruments,
+        intake: Intake,
+        clock: Clock,
+        capture: Capture | None,
+        wanted: Iterable[Wanted],
     ) -> None:
         self.number = next(numbers)
         self.wanted: dict[Wanted, None] = dict.fromkeys(wanted)
@@ -68,6 +75,13 @@ class Connection:
         finally:
             self._socket.close()
             self._record("close", (self._failure or "").encode())
+
+    def first_data(self) -> bool:
+        """True once: when the first frame has come."""
+        if self.has_data.is_set() or not self._cadence.count:
+            return False
+        self.has_data.set()
+        return True
 
     def close(self, why: str) -> None:
         """End this connection: `run` returns `why`."""

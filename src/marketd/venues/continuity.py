@@ -29,7 +29,7 @@ class Repair(msgspec.Struct):
     symbol: str
     span: Span
     cause: str
-    tries: int = 0
+    is_probe: bool = False  # nothing is known to be missing: only a question whether something is
 
 
 class Track(msgspec.Struct):
@@ -71,16 +71,19 @@ class Continuity:
             found = self._tracks[symbol] = Track(symbol)
         return found
 
-    def seed(self, symbol: str, trade_id: str, ts: int | None, missing: Iterable[tuple[int, int]] = ()) -> None:
-        """Start after what the sinks already hold; `missing` are half-open id intervals still open in the ledger."""
+    def seed(self, symbol: str, trade_id: str, ts: int | None) -> None:
+        """Start after what the sinks already hold."""
         track = self.track(symbol)
         track.last_ts = ts
         if self._numbered:
             track.last = int(trade_id)
-            for start, stop in missing:
-                track.missing.add(start, stop)
         else:
             track.recent[trade_id] = None
+
+    def resume(self, symbol: str, span: Span) -> None:
+        """A gap that an earlier run left open."""
+        if self._numbered and span.from_id is not None and span.to_id is not None:
+            self.track(symbol).missing.add(int(span.from_id), int(span.to_id) + 1)
 
     def forget(self, symbol: str) -> None:
         """The symbol is no longer wanted."""
@@ -169,8 +172,16 @@ class Continuity:
             out += self._sorted(track)
         elif self._numbered and not track.missing:
             out += self._release(track)
+        if not out:
+            return out
+        now = trades[-1].ts_recv
+        if not self._numbered and track.open_since is None:
+            times = [trade.ts_event for trade in out if trade.ts_event is not None]
+            first, final = min(times, default=None), max(times, default=None)
+            cause = "found by comparing with REST"
+            found = self._gap(symbol, "found", None, None, first, final, cause, now)
+            return [found, *out, self._gap(symbol, "filled", None, None, first, final, cause, now)]
         if self._numbered and before is not None and track.last is not None and track.last > before:
-            now = trades[-1].ts_recv
             out.insert(0, self._ids_gap(track, "found", before + 1, track.last + 1, "fetched before the line told", now))
             out.append(self._ids_gap(track, "filled", before + 1, track.last + 1, "fetched over REST", now))
         return out

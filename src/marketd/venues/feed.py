@@ -1,17 +1,17 @@
 """The loop that runs any venue: connections that come and go, subscriptions that change, gaps that are repaired.
 
-One event: socket -> `Connection._on_frame` -> `line.read` -> `Intake.take` (vet, continuity, books) -> bus. Beside it, in
-this room's own tasks: REST repairs and book snapshots, reconnects, and the once-a-second look at what has gone silent.
+One event: socket -> `Connection` -> `line.read` -> `Intake.take` (vet, continuity, books) -> bus. Beside it, in this room's
+own tasks: reconnects (`Shard`), REST repairs (`Repairs`), book snapshots, and the look at what has gone silent (`Watch`).
 """
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
+from dataclasses import dataclass
 
 import structlog
 
 from marketd.clock import Clock
-from marketd.errors import Disconnected, MarketdError, Refused
+from marketd.errors import MarketdError
 from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, Event, Heartbeat
 from marketd.model.instruments import Instruments
@@ -26,23 +26,27 @@ from marketd.venues.intake import Intake
 from marketd.venues.notices import Acked, Declined, Lost, Notice
 from marketd.venues.repair import Repairs
 from marketd.venues.rest import Rest
-from marketd.venues.settings import FeedConfig
+from marketd.venues.shard import Shard
 from marketd.venues.venue import Span, Venue, Wanted
+from marketd.venues.watch import Watch
 
 TICK_S = 0.02
+LOOK_S = 0.25
 REPAIRERS = 4
-OVERLAP_S = 30.0  # how long a replaced connection lives on at most
-STALE_TWICE = 2
 log = structlog.get_logger("feed")
 
 
-class Shard:
-    """What one connection carries."""
+@dataclass(frozen=True, slots=True)
+class FeedConfig:
+    """How a feed behaves; the same for every venue."""
 
-    def __init__(self) -> None:
-        self.wanted: dict[Wanted, None] = {}
-        self.connection: Connection | None = None
-        self.changed = asyncio.Event()
+    hold_s: float = 2.0  # later trades of a symbol wait so long for a repair
+    hold_events: int = 10_000
+    book_depth: int = 20
+    book_interval_ms: int = 100
+    book_deltas: bool = False
+    audit_s: float = 60.0
+    heartbeat_s: float = 10.0
 
 
 class Feed:
@@ -66,6 +70,8 @@ class Feed:
         self.instruments = Instruments()
         self.loaded = asyncio.Event()  # the instrument list is here
         self.unlisted: set[str] = set()
+        self.shards: list[Shard] = []
+        self.connections: dict[int, Connection] = {}
         self.intake = Intake(
             venue,
             publish,
@@ -77,19 +83,16 @@ class Feed:
             book_interval_ms=config.book_interval_ms,
             deltas=config.book_deltas,
         )
-        self.shards: list[Shard] = []
+        self.repairs = Repairs(
+            self.intake, rest, lambda: self.instruments, clock, metrics, lambda symbol: self._watch.news(symbol)
+        )
+        self._watch = Watch(venue, self.intake, self.repairs, self.shards, clock, config.audit_s)
         self._publish, self._metrics, self._capture, self._stream_base = publish, metrics, capture, stream_base
         self._marks, self._open_gaps = dict(marks or {}), list(gaps)
         self._wanted: dict[Wanted, None] = {}
         self._wanted_changed = asyncio.Event()
-        self._connections: dict[int, Connection] = {}
-        self._down_for: dict[Wanted, str] = {}  # why trades may be missing, until the next acknowledgement
-        self._repairs: Repairs | None = None
-        self._early: list[tuple[Repair, Priority]] = []
+        self._missed_because: dict[Wanted, str] = {}  # until the next acknowledgement
         self._fetching: set[str] = set()
-        self._probes: dict[Wanted, int] = {}
-
-    # -- what others ask ------------------------------------------------------------------------------------------------
 
     def want(self, wanted: Iterable[Wanted]) -> None:
         """The subscriptions from now on: what is new is asked for, what is gone is dropped, the rest is untouched."""
@@ -102,23 +105,20 @@ class Feed:
 
     @property
     def connections_open(self) -> int:
-        return sum(1 for one in self._connections.values() if one.is_open)
+        return sum(1 for one in self.connections.values() if one.is_open)
 
     def silence_s(self) -> float:
-        """Seconds since the venue last said anything that became an event or a notice."""
+        """Seconds since the venue last said anything; infinite before that."""
         last = self.intake.last_ns
         return (self.clock.now_ns() - last) / 1e9 if last is not None else float("inf")
 
-    # -- the intake's asks ----------------------------------------------------------------------------------------------
-
-    def repair(self, repair: Repair, priority: Priority = Priority.REPAIR) -> None:
-        if self._repairs is not None:
-            self._repairs.add(repair, priority)
-        else:
-            self._early.append((repair, priority))
+    def repair(self, repair: Repair) -> None:
+        """The intake found a gap."""
+        self.repairs.add(repair)
 
     def notice(self, connection: int, notice: Notice) -> None:
-        line = self._connections.get(connection)
+        """The intake passes on what a line says of itself."""
+        line = self.connections.get(connection)
         if line is None:
             return
         now = self.clock.now_ns()
@@ -128,16 +128,17 @@ class Feed:
         if isinstance(notice, Acked):
             self._acked(notice.wanted, now)
         elif isinstance(notice, Lost):
-            symbols = {one.symbol for one in line.wanted if one.channel == "trade"}
-            self.intake.publish(self.intake.continuity.lost(symbols, notice.cause, now))
-            self.intake.publish(self.intake.books.reset([one.symbol for one in line.wanted if one.channel == "book"], notice.cause, now))
+            trades = {one.symbol for one in line.wanted if one.channel == "trade"}
+            books = [one.symbol for one in line.wanted if one.channel == "book"]
+            self.intake.publish(self.intake.continuity.lost(trades, notice.cause, now))
+            self.intake.publish(self.intake.books.reset(books, notice.cause, now))
 
     def _acked(self, wanted: Iterable[Wanted], now: int) -> None:
         for one in wanted:
             stream = self.intake.streams.get(one)
             if stream is not None and stream.state in ("down", "asked"):
                 stream.become("live", "subscribed", now)
-            cause = self._down_for.pop(one, None)
+            cause = self._missed_because.pop(one, None)
             if cause is not None and one.channel == "trade":
                 self.intake.publish(self.intake.continuity.lost([one.symbol], cause, now))
 
@@ -148,20 +149,15 @@ class Feed:
                 log.warning(f"{self.venue.name}.subscribe_failed", symbol=one.symbol, channel=one.channel, reason=notice.words)
                 self.intake.status(one.symbol, "refused", notice.words, now)
 
-    # -- the loop -------------------------------------------------------------------------------------------------------
-
     async def run(self) -> None:
         """Until cancelled."""
         async with room(f"feed.{self.venue.name}") as here:
             if self.venue.dry:
                 self.loaded.set()
-                return await self._beat("dry run")
+                await self._beat("dry run")
             await self._load()
-            self._repairs = Repairs(self.intake, self.rest, self.instruments, self.clock, self._metrics)
-            for early in self._early:
-                self._repairs.add(*early)
             for number in range(REPAIRERS):
-                here.start(f"repair.{number}", self._repairs.run())
+                here.start(f"repair.{number}", self.repairs.run())
             here.start("tick", self._tick())
             here.start("look", self._look(here))
             here.start("beat", self._beat("silence"))
@@ -188,139 +184,69 @@ class Feed:
 
     def _arrange(self, here: Room) -> None:
         """Bring the shards in line with what is wanted."""
-        listed = {one: None for one in self._wanted if one.symbol in self.instruments}
-        self.unlisted = {one.symbol for one in self._wanted if one.symbol not in self.instruments}
-        now = self.clock.now_ns()
-        gone = [one for one in self.intake.streams if one not in listed]
+        listed = [one for one in self._wanted if one.symbol in self.instruments]
+        self.unlisted = {one.symbol for one in self._wanted} - {one.symbol for one in listed}
+        gone = self.intake.streams.keys() - set(listed)
         fresh = [one for one in listed if one not in self.intake.streams]
         for shard in self.shards:
-            mine = [one for one in gone if one in shard.wanted]
-            for one in mine:
-                del shard.wanted[one]
+            mine = [one for one in gone if shard.wanted.pop(one, 0) is None]
             if mine and shard.connection is not None:
                 shard.connection.unsubscribe(mine)
         self.intake.unwant(gone)
-        self.intake.want(fresh, now)
+        self.intake.want(fresh, self.clock.now_ns())
         self._seed(fresh)
         by_symbol: dict[str, list[Wanted]] = {}
         for one in fresh:
             by_symbol.setdefault(one.symbol, []).append(one)
-        touched: dict[int, tuple[Shard, list[Wanted]]] = {}
+        added: dict[Shard, list[Wanted]] = {}
         for group in by_symbol.values():
-            shard = self._room_for(group, here)
+            shard = self._shard_for(group, here)
             shard.wanted.update(dict.fromkeys(group))
-            touched.setdefault(id(shard), (shard, []))[1].extend(group)
-        for shard, added in touched.values():
+            added.setdefault(shard, []).extend(group)
+        for shard, group in added.items():
             shard.changed.set()
             if shard.connection is not None:
-                shard.connection.subscribe(added)
+                shard.connection.subscribe(group)
 
     def _seed(self, fresh: Iterable[Wanted]) -> None:
+        """Go on after what the sinks hold: ask for the time in between, and for gaps that an earlier run left open."""
         for one in fresh:
             mark = self._marks.pop(one.symbol, None) if one.channel == "trade" else None
-            if mark is not None:
-                self.intake.continuity.seed(one.symbol, mark.trade_id, mark.ts_event)
-                self._down_for[one] = "the daemon was not running"
-                for symbol, span in self._open_gaps:
-                    if symbol == one.symbol:
-                        self.intake.continuity.resume(symbol, span)
-                        self.repair(Repair(symbol, span, "open since an earlier run"))
+            if mark is None:
+                continue
+            self.intake.continuity.seed(one.symbol, mark.trade_id, mark.ts_event)
+            self._missed_because[one] = "the daemon was not running"
+            for symbol, span in self._open_gaps:
+                if symbol == one.symbol:
+                    self.intake.continuity.resume(symbol, span)
+                    self.repair(Repair(symbol, span, "open since an earlier run"))
 
-    def _room_for(self, group: Sequence[Wanted], here: Room) -> Shard:
+    def _shard_for(self, group: Sequence[Wanted], here: Room) -> Shard:
         limits = self.venue.limits
         for shard in self.shards:
             symbols = {one.symbol for one in shard.wanted}
             fits = limits.symbols_per_connection is None or len(symbols) < limits.symbols_per_connection
             if fits and len(shard.wanted) + len(group) <= limits.topics_per_connection:
                 return shard
-        shard = Shard()
+        shard = Shard(
+            len(self.shards), self.venue, self._stream_base, self.instruments, self.intake, self.connections, self._went_down,
+            self.clock, self._metrics, self._capture,
+        )  # fmt: skip
         self.shards.append(shard)
-        here.start(f"shard.{len(self.shards)}", self._keep(shard, len(self.shards) - 1))
+        here.start(f"shard.{len(self.shards)}", shard.keep())
         return shard
-
-    async def _keep(self, shard: Shard, place: int) -> None:
-        """Keep one shard connected: reconnect with backoff, or open the successor before the old connection goes."""
-        backoff = Backoff()
-        spacing_s = 60.0 / self.venue.limits.connects_per_min
-        await self.clock.sleep(place * spacing_s if place else 0)
-        async with room(f"{self.venue.name}.shard.{place}") as here:
-            old: tuple[Connection, asyncio.Task[str]] | None = None
-            while True:
-                while not shard.wanted:
-                    shard.changed.clear()
-                    await shard.changed.wait()
-                new = self._dial(shard)
-                life = here.start(str(new.number), self._live(new))
-                if old is not None:
-                    await self._hand_over(old, new, life)
-                if not life.done():
-                    await self._until_changed(new, life)
-                if new.replace is not None and not life.done():
-                    self._metrics.reconnects.labels(self.venue.name, "ahead of a cut").inc()
-                    log.info(f"{self.venue.name}.replacing", reason=new.replace)
-                    old = (new, life)
-                    await self.clock.sleep(spacing_s)
-                    continue
-                why = life.result()
-                if new.has_data.is_set():
-                    backoff.reset()
-                if old is None or old[1].done():
-                    old = None
-                    self._went_down(shard, why)
-                delay_s = max(backoff.next_s(), new_wait_s(life), 60.0 if new.banned else 0.0)
-                self._metrics.reconnects.labels(self.venue.name, "lost").inc()
-                log.warning(f"{self.venue.name}.reconnecting", reason=why, retry_in_s=round(delay_s, 2))
-                await self.clock.sleep(delay_s)
-
-    def _dial(self, shard: Shard) -> Connection:
-        new = Connection(
-            self.venue, self._stream_base, self.instruments, self.intake, self.clock, self._capture, list(shard.wanted)
-        )
-        self._connections[new.number] = new
-        shard.connection = new
-        return new
-
-    async def _live(self, connection: Connection) -> str:
-        """One connection's life; how it ended, in words."""
-        try:
-            return await connection.run()
-        except (Refused, Disconnected) as error:
-            return str(error)
-        finally:
-            self._connections.pop(connection.number, None)
-            self._metrics.connections.labels(self.venue.name).set(self.connections_open)
-
-    async def _hand_over(self, old: tuple[Connection, asyncio.Task[str]], new: Connection, life: asyncio.Task[str]) -> None:
-        """Both run until the new one has every answer, then the old one goes."""
-        deadline = self.clock.monotonic() + OVERLAP_S
-        while not life.done() and not old[1].done() and self.clock.monotonic() < deadline:
-            if new.is_open and new.acked >= set(new.wanted):
-                break
-            await self.clock.sleep(0.1)
-        if not life.done():
-            old[0].close("replaced by a newer connection")
-
-    async def _until_changed(self, connection: Connection, life: asyncio.Task[str]) -> None:
-        waiter = asyncio.ensure_future(connection.changed.wait())
-        try:
-            await asyncio.wait({life, waiter}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waiter.cancel()
 
     def _went_down(self, shard: Shard, why: str) -> None:
         now = self.clock.now_ns()
-        shard.connection = None
         for one in shard.wanted:
             stream = self.intake.streams.get(one)
             if stream is not None and stream.state != "refused":
                 stream.become("down", why, now)
                 stream.seq = None
-                self._down_for[one] = f"the connection was down: {why}"
+                self._missed_because[one] = f"the connection was down: {why}"
         books = [one.symbol for one in shard.wanted if one.channel == "book"]
         self.intake.publish(self.intake.books.reset(books, why, now))
         self.intake.status(SYSTEM, "disconnected", why, now)
-
-    # -- what time makes due --------------------------------------------------------------------------------------------
 
     async def _tick(self) -> None:
         while True:
@@ -328,27 +254,20 @@ class Feed:
             self.intake.tick(self.clock.now_ns())
 
     async def _look(self, here: Room) -> None:
-        """Once a second: what is silent, which books must start over, who has answered."""
-        audit_s = self.clock.monotonic()
         while True:
-            await self.clock.sleep(0.25)
+            await self.clock.sleep(LOOK_S)
             now = self.clock.now_ns()
-            for connection in self._connections.values():
-                if not connection.has_data.is_set() and connection.is_open and connection.counted:
-                    connection.has_data.set()
-                    self._metrics.connections.labels(self.venue.name).set(self.connections_open)
-                    self.intake.status(SYSTEM, "connected", f"connection {connection.number}", now)
-            for symbol, cause in self.intake.books.wants(now):
+            for connection in list(self.connections.values()):
+                if connection.first_data():
+                    self.intake.status(SYSTEM, "connected", f"connection {connection.number} brings data", now)
+            self._metrics.connections.labels(self.venue.name).set(self.connections_open)
+            for symbol, cause in self.intake.books.wants(now).items():
                 self._resync(symbol, cause, here)
-            self._judge(now)
-            if self.clock.monotonic() - audit_s >= self.config.audit_s:
-                audit_s = self.clock.monotonic()
-                self._audit(now)
+            self._watch.look(now)
 
     def _resync(self, symbol: str, cause: str, here: Room) -> None:
         """Start one book over: by REST where the venue serves snapshots, else by subscribing to it again."""
-        instrument = self.instruments[symbol]
-        if self.venue.snapshot_request(instrument) is None:
+        if self.venue.snapshot_request(self.instruments[symbol]) is None:
             wanted = Wanted("book", symbol)
             for shard in self.shards:
                 if wanted in shard.wanted and shard.connection is not None:
@@ -363,74 +282,15 @@ class Feed:
         assert request is not None
         try:
             answer = await self.rest.ask(request, Priority.LIVE)
-            now = self.clock.now_ns()
-            snapshot = self.venue.read_snapshot(answer, instrument, now)
-            self.intake.publish([e for e in self.intake.books.on_snapshot(snapshot)])
+            self.intake.fetched_book(self.venue.read_snapshot(answer, instrument, self.clock.now_ns()))
         except MarketdError as error:
             log.warning("feed.snapshot_failed", venue=self.venue.name, symbol=symbol, reason=str(error))
         finally:
             self._fetching.discard(symbol)
-
-    def _judge(self, now: int) -> None:
-        """Live, quiet or stale, by each stream's own pace. A quiet one is asked about over REST before anything is cut."""
-        for wanted, stream in self.intake.streams.items():
-            cadence = stream.cadence
-            cadence.learn(now)
-            if stream.state in ("refused", "down"):
-                continue
-            if not cadence.is_odd(now):
-                if cadence.count and stream.become("live", "data arrives", now):
-                    self._probes.pop(wanted, None)
-            elif stream.state == "live":
-                stream.become("quiet", f"silent for {cadence.silence_s(now):.0f} s, usually {1 / cadence.rate:.1f} s", now)
-                if wanted.channel == "trade":
-                    track = self.intake.continuity.track(wanted.symbol)
-                    if track.last is not None:
-                        span = Span(str(track.last + 1), None, track.last_ts, now)
-                        self.repair(Repair(wanted.symbol, span, "silent against its pace"), Priority.AUDIT)
-
-    def went_stale(self, symbol: str, now: int) -> None:
-        """REST had news that the line did not bring: ask for that subscription again; if that did not help, replace the line."""
-        wanted = Wanted("trade", symbol)
-        stream = self.intake.streams.get(wanted)
-        if stream is None or stream.state not in ("quiet", "stale"):
-            return
-        if stream.become("stale", "the venue has newer trades than its stream brought", now):
-            self.intake.status(symbol, "stale", stream.reason, now)
-        self._probes[wanted] = self._probes.get(wanted, 0) + 1
-        for shard in self.shards:
-            if wanted in shard.wanted and shard.connection is not None:
-                if self._probes[wanted] >= STALE_TWICE:
-                    self._probes.pop(wanted)
-                    shard.connection.close(f"{symbol} stayed mute")
-                else:
-                    shard.connection.again([wanted])
-
-    def _audit(self, now: int) -> None:
-        """Where the venue proves nothing, compare with what its REST side says of the last minute."""
-        proof = self.venue.proofs.get("trade")
-        if proof is None:
-            return
-        for wanted, stream in self.intake.streams.items():
-            if wanted.channel != "trade" or stream.state in ("refused", "down"):
-                continue
-            if proof.detects in ("overlap", "none", "sequence"):
-                track = self.intake.continuity.track(wanted.symbol)
-                if track.recent:
-                    since = (track.last_ts or now) - int(self.config.audit_s * 1e9)
-                    self.repair(Repair(wanted.symbol, Span(None, None, since, now), "audit"), Priority.AUDIT)
 
     async def _beat(self, reason: str) -> None:
         """A venue that is silent says so itself."""
         while True:
             await self.clock.sleep(self.config.heartbeat_s)
             if self.silence_s() >= self.config.heartbeat_s:
-                now = self.clock.now_ns()
-                self._publish((Heartbeat(self.venue.name, SYSTEM, None, now, reason),))
-
-
-def new_wait_s(life: "asyncio.Task[str]") -> float:
-    return 0.0
-
-
-__all__ = ["Feed", "chain"]
+                self._publish((Heartbeat(self.venue.name, SYSTEM, None, self.clock.now_ns(), reason),))

@@ -19,6 +19,7 @@ from marketd.venues.stream import Stream
 from marketd.venues.venue import Venue, Wanted
 from marketd.venues.vet import impossible
 
+JUDGED_MIN = 20
 SHOWN_MAX = 5  # frames of one kind of trouble that are logged whole
 log = structlog.get_logger("feed")
 
@@ -63,6 +64,8 @@ class Intake:
         )
         self.books = BookKeeper(venue.name, venue.book_depth, view_depth=book_depth, interval_ns=book_interval_ms * 1_000_000)
         self.frames = 0
+        self.frames_bad = 0
+        self._judged = (0, 0)
         self.last_ns: int | None = None
         self._shown: dict[str, int] = {}
         self._rules: dict[type, Callable[..., None]] = {
@@ -118,8 +121,17 @@ class Intake:
 
     def bad(self, error: BadFrame) -> None:
         """A frame that nobody understood: counted, the first ones shown, the stream goes on."""
+        self.frames_bad += 1
         self._metrics.frames_bad.labels(self.venue.name, "malformed").inc()
         self._show("feed.bad_frame", "malformed", error.frame, error.reason)
+
+    def bad_ratio(self) -> float:
+        """Share of frames not understood since this was last asked; 0 while too few came to tell."""
+        good, bad = self.frames - self._judged[0], self.frames_bad - self._judged[1]
+        if good + bad < JUDGED_MIN:
+            return 0.0
+        self._judged = (self.frames, self.frames_bad)
+        return bad / (good + bad)
 
     def tick(self, now: int) -> None:
         """What time alone makes due: book views and holds that lasted long enough."""
@@ -135,6 +147,14 @@ class Intake:
                     stream.gaps += 1
         if events:
             self._publish(events)
+
+    def fetched_book(self, snapshot: BookSnapshot) -> None:
+        """A book that came over REST."""
+        out: list[Event] = []
+        if snapshot.symbol in self._books:
+            self._from_book(self.books.on_snapshot(snapshot), out, b"")
+        if out:
+            self._publish(out)
 
     def status(self, symbol: str, state: str, reason: str, now: int) -> None:
         self._publish((Status(self.venue.name, symbol, None, now, state, reason),))  # type: ignore[arg-type]
@@ -169,6 +189,7 @@ class Intake:
         cadence.last_ns = ts_recv
         if trade.ts_event is not None:
             stream.lag_ns = ts_recv - trade.ts_event
+        stream.price = trade.price
         events = self.continuity.take(trade)
         if len(events) == 1:
             out.append(events[0])

@@ -1,7 +1,7 @@
 """Fills gaps over REST, beside the reader: nothing that reads a socket ever waits for it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 
 import structlog
@@ -20,6 +20,7 @@ from marketd.venues.venue import Request, Span
 
 TRIES_MAX = 8
 TRIES_BEHIND_MAX = 4  # the venue's REST side may lag behind its stream
+PROBE_AGE_NS = 2_000_000_000
 PAGES_MAX = 5_000
 WAITING_MAX = 10_000
 log = structlog.get_logger("repair")
@@ -28,8 +29,17 @@ log = structlog.get_logger("repair")
 class Repairs:
     """The gaps of one venue that wait to be filled, most urgent first."""
 
-    def __init__(self, intake: Intake, rest: Rest, instruments: Instruments, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        rest: Rest,
+        instruments: Callable[[], Instruments],
+        clock: Clock,
+        metrics: Metrics,
+        on_news: Callable[[str], None],
+    ) -> None:
         self._intake, self._rest, self._instruments, self._clock, self._metrics = intake, rest, instruments, clock, metrics
+        self._on_news = on_news  # called with the symbol when a probe found trades that the stream should have brought
         self._queue: asyncio.PriorityQueue[tuple[int, int, Repair, Priority]] = asyncio.PriorityQueue(WAITING_MAX)
         self._order = count()
         self.open = 0
@@ -58,7 +68,7 @@ class Repairs:
             try:
                 covered, ahead = await self._walk(repair, priority)
             except MarketdError as error:
-                if isinstance(error, Refused) and error.permanent or backoff.tries + 1 >= TRIES_MAX:
+                if (isinstance(error, Refused) and error.permanent) or backoff.tries + 1 >= TRIES_MAX:
                     return self._give_up(repair, str(error))
                 log.warning("repair.failed", venue=venue.name, symbol=repair.symbol, reason=str(error), tries=backoff.tries + 1)
                 await self._clock.sleep(backoff.next_s())
@@ -77,7 +87,7 @@ class Repairs:
 
     async def _walk(self, repair: Repair, priority: Priority) -> tuple[bool, bool]:
         """Fetch page by page, merging as they come. Returns whether the answers cover the span, and whether it ends ahead of them."""
-        venue, instrument, span = self._rest.venue, self._instruments[repair.symbol], repair.span
+        venue, instrument, span = self._rest.venue, self._instruments()[repair.symbol], repair.span
         asked = _from_the_last_known(span)
         request: Request | None = venue.trades_request(instrument, asked)
         if request is None:
@@ -89,7 +99,12 @@ class Repairs:
             now = self._clock.now_ns()
             page = venue.read_trades(answer, instrument, asked, now)
             trades = self._intake.admit(page.trades)
-            self._intake.publish(self._intake.continuity.fetched(repair.symbol, trades))
+            if repair.is_probe:  # the stream may be a moment behind REST without anything being lost
+                trades = [trade for trade in trades if (trade.ts_event or now) < now - PROBE_AGE_NS]
+            merged = self._intake.continuity.fetched(repair.symbol, trades)
+            self._intake.publish(merged)
+            if repair.is_probe and merged:
+                self._on_news(repair.symbol)
             if span.from_id is not None and trades:
                 ids = [int(trade.trade_id) for trade in trades]
                 lowest = min(ids) if lowest is None else min(lowest, *ids)
@@ -115,5 +130,3 @@ class Repairs:
 def _from_the_last_known(span: Span) -> Span:
     """Ask from the trade before the gap: getting it back proves that the answer reaches far enough."""
     return span if span.from_id is None else span._replace(from_id=str(max(0, int(span.from_id) - 1)))
-
-

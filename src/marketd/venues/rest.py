@@ -17,7 +17,14 @@ class Rest:
     """Asks one venue, politely."""
 
     def __init__(
-        self, venue: Venue, base: str, http: Http, governor: Governor, clock: Clock, metrics: Metrics, capture: Capture | None = None
+        self,
+        venue: Venue,
+        base: str,
+        http: Http,
+        governor: Governor,
+        clock: Clock,
+        metrics: Metrics,
+        capture: Capture | None = None,
     ) -> None:
         self.venue, self.base, self.governor = venue, base.rstrip("/"), governor
         self._http, self._clock, self._metrics, self._capture = http, clock, metrics, capture

@@ -11,7 +11,7 @@ StreamState = Literal["asked", "live", "quiet", "stale", "refused", "down"]
 
 
 class Stream:
-    __slots__ = ("cadence", "gaps", "lag_ns", "owner", "reason", "seq", "since_ns", "state", "wanted")
+    __slots__ = ("cadence", "gaps", "lag_ns", "owner", "price", "reason", "seq", "since_ns", "state", "wanted")
 
     def __init__(self, wanted: Wanted, now_ns: int) -> None:
         self.wanted = wanted
@@ -22,6 +22,7 @@ class Stream:
         self.owner = 0  # number of the connection whose word counts
         self.seq: int | None = None  # newest update id, for quotes
         self.lag_ns: int | None = None  # ts_recv - ts_event of the newest event
+        self.price: str | None = None  # of the newest trade
         self.gaps = 0
 
     def become(self, state: StreamState, reason: str, now_ns: int) -> bool:

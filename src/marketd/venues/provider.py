@@ -1,0 +1,73 @@
+"""Sources that are not WebSocket and JSON: a library's callback, a file, a message queue. Through the same bus and backoff."""
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import structlog
+
+from marketd.clock import Clock
+from marketd.errors import Disconnected, MarketdError
+from marketd.metrics import Metrics
+from marketd.model.events import SYSTEM, Channel, Event, Status, Trade
+from marketd.model.wire import encode
+from marketd.net.backoff import Backoff
+from marketd.venues.continuity import Continuity
+from marketd.venues.vet import impossible
+
+log = structlog.get_logger("feed")
+
+
+class MarketDataProvider(ABC):
+    """Subclass this and name it in the entry-point group `marketd.venues`, or pass it to `run_provider`."""
+
+    name: str
+
+    @abstractmethod
+    async def connect(self) -> None:
+        """Called before each stream, again after every failure. Raise Disconnected to be called again later."""
+
+    @abstractmethod
+    async def subscribe(self, symbols: Sequence[str], channels: Sequence[Channel]) -> None: ...
+
+    @abstractmethod
+    def stream(self) -> AsyncIterator[Event]:
+        """The events, `venue` being this provider's name. Its end or a Disconnected means: connect again."""
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+
+async def run_provider(
+    provider: MarketDataProvider,
+    symbols: Sequence[str],
+    channels: Sequence[Channel],
+    publish: Callable[[Sequence[Event]], None],
+    clock: Clock,
+    metrics: Metrics,
+) -> None:
+    """Keep a provider streaming until cancelled: impossible values kept aside, repeated trades dropped, reconnects with backoff."""
+    backoff = Backoff()
+    trades = Continuity(
+        provider.name, False, lambda repair: None, on_duplicate=lambda one: metrics.duplicates.labels(one.venue, "trade").inc()
+    )
+    while True:
+        try:
+            await provider.connect()
+            await provider.subscribe(symbols, channels)
+            publish((Status(provider.name, SYSTEM, None, clock.now_ns(), "connected", "streaming"),))
+            async for event in provider.stream():
+                backoff.reset()
+                why = impossible(event)
+                if why is not None:
+                    metrics.events_quarantined.labels(provider.name, why).inc()
+                    log.warning("feed.quarantined", venue=provider.name, reason=why, frame=encode(event).decode())
+                    continue
+                publish(trades.take(event) if isinstance(event, Trade) else (event,))
+            raise Disconnected(f"{provider.name}: the stream ended")
+        except MarketdError as error:
+            delay_s = backoff.next_s()
+            publish((Status(provider.name, SYSTEM, None, clock.now_ns(), "disconnected", str(error)),))
+            log.warning(f"{provider.name}.reconnecting", reason=str(error), retry_in_s=round(delay_s, 2))
+            await clock.sleep(delay_s)
+        finally:
+            await provider.close()
