@@ -33,6 +33,6 @@ def venue_named(name: str, settings: Mapping[str, str]) -> Venue:
         if name not in brought:
             near = get_close_matches(name, known_venues(), 1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"no venue {name!r}{hint} Known: {', '.join(known_venues())}")
+            raise ConfigError(f"no venue {name!r}{hint}. Known: {', '.join(known_venues())}")
         build = brought[name].load()
-    return build(settings)  # type: ignore[misc]
+    return build(settings)

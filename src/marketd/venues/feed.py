@@ -172,7 +172,7 @@ class Feed:
         while True:
             try:
                 answer = await self.rest.ask(self.venue.instruments_request(), Priority.LIVE)
-                self.instruments = Instruments(self.venue.read_instruments(answer))
+                self.instruments = self.intake.instruments = Instruments(self.venue.read_instruments(answer))
             except MarketdError as error:
                 delay_s = backoff.next_s()
                 log.warning(f"{self.venue.name}.instruments_failed", reason=str(error), retry_in_s=round(delay_s, 1))
@@ -212,7 +212,7 @@ class Feed:
         """Go on after what the sinks hold: ask for the time in between, and for gaps that an earlier run left open."""
         for one in fresh:
             mark = self._marks.pop(one.symbol, None) if one.channel == "trade" else None
-            if mark is None:
+            if mark is None or mark.trade_id is None:
                 continue
             self.intake.continuity.seed(one.symbol, mark.trade_id, mark.ts_event)
             self._missed_because[one] = "the daemon was not running"
@@ -267,13 +267,16 @@ class Feed:
 
     def _resync(self, symbol: str, cause: str, here: Room) -> None:
         """Start one book over: by REST where the venue serves snapshots, else by subscribing to it again."""
-        if self.venue.snapshot_request(self.instruments[symbol]) is None:
+        if not self.intake.books.by_rest:
+            self.intake.books.asked(symbol, self.clock.now_ns())
             wanted = Wanted("book", symbol)
             for shard in self.shards:
                 if wanted in shard.wanted and shard.connection is not None:
                     shard.connection.again([wanted])
         elif symbol not in self._fetching:
             self._fetching.add(symbol)
+            self.intake.books.asked(symbol, self.clock.now_ns())
+            log.info("feed.book_snapshot", venue=self.venue.name, symbol=symbol, reason=cause)
             here.start(f"snapshot.{symbol}", self._snapshot(symbol))
 
     async def _snapshot(self, symbol: str) -> None:
@@ -284,6 +287,7 @@ class Feed:
             answer = await self.rest.ask(request, Priority.LIVE)
             self.intake.fetched_book(self.venue.read_snapshot(answer, instrument, self.clock.now_ns()))
         except MarketdError as error:
+            self.intake.books.ask_failed(symbol, self.clock.now_ns())
             log.warning("feed.snapshot_failed", venue=self.venue.name, symbol=symbol, reason=str(error))
         finally:
             self._fetching.discard(symbol)

@@ -11,6 +11,7 @@ import structlog
 from marketd.errors import BadFrame
 from marketd.metrics import Metrics
 from marketd.model.events import BookDelta, BookSnapshot, Candle, Event, Gap, Quote, Status, Trade
+from marketd.model.instruments import Instrument, Instruments
 from marketd.model.wire import encode
 from marketd.venues.books import BookKeeper
 from marketd.venues.continuity import Continuity, Repair
@@ -48,7 +49,7 @@ class Intake:
         book_interval_ms: int = 100,
         deltas: bool = False,
     ) -> None:
-        self.venue, self._publish, self._asks, self._metrics, self._deltas = venue, publish, asks, metrics, deltas
+        self.venue, self._publish, self._asks, self._metrics = venue, publish, asks, metrics
         self.streams: dict[Wanted, Stream] = {}
         self._trades: dict[str, Stream] = {}
         self._quotes: dict[str, Stream] = {}
@@ -62,7 +63,16 @@ class Intake:
             hold_events=hold_events,
             on_duplicate=lambda trade: self._duplicate("trade"),
         )
-        self.books = BookKeeper(venue.name, venue.book_depth, view_depth=book_depth, interval_ns=book_interval_ms * 1_000_000)
+        self.instruments = Instruments()  # the feed puts the venue's list here
+        self.books = BookKeeper(
+            venue.name,
+            venue.book_depth,
+            by_rest=venue.snapshot_request(Instrument(venue.name, "", "", "", "")) is not None,
+            deltas=deltas,
+            view_depth=book_depth,
+            interval_ns=book_interval_ms * 1_000_000,
+            checks=lambda symbol, bids, asks: venue.checksum(bids, asks, self.instruments[symbol]),
+        )
         self.frames = 0
         self.frames_bad = 0
         self._judged = (0, 0)
@@ -81,12 +91,13 @@ class Intake:
             Unsaid: self._unsaid,
         }
 
-    def want(self, wanted: Iterable[Wanted], now: int) -> None:
+    def want(self, wanted: Sequence[Wanted], now: int) -> None:
         """From now on these are expected; what is not is counted and left out."""
         for one in wanted:
             if one not in self.streams:
                 self.streams[one] = stream = Stream(one, now)
                 self._index(one)[self._key(one)] = stream
+        self.books.reset([one.symbol for one in wanted if one.channel == "book"], "start", now)
 
     def unwant(self, wanted: Iterable[Wanted]) -> None:
         for one in wanted:
@@ -95,7 +106,7 @@ class Intake:
                 if one.channel == "trade":
                     self.continuity.forget(one.symbol)
                 elif one.channel == "book":
-                    self.books.forget(one.symbol)
+                    self.books.forget([one.symbol])
 
     def _index(self, wanted: Wanted) -> dict[object, Stream]:
         by_channel = {"trade": self._trades, "quote": self._quotes, "book": self._books, "candle": self._candles}
@@ -141,8 +152,8 @@ class Intake:
 
     def publish(self, events: Sequence[Event]) -> None:
         for event in events:
-            if event.__class__ is Gap and event.state == "found":  # type: ignore[attr-defined]
-                stream = self._trades.get(event.symbol) if event.channel == "trade" else self._books.get(event.symbol)  # type: ignore[attr-defined]
+            if event.__class__ is Gap and event.state == "found":
+                stream = self._trades.get(event.symbol) if event.channel == "trade" else self._books.get(event.symbol)
                 if stream is not None:
                     stream.gaps += 1
         if events:
@@ -199,7 +210,7 @@ class Intake:
         return None
 
     def _found(self, events: Sequence[Event], stream: Stream) -> None:
-        stream.gaps += sum(1 for event in events if event.__class__ is Gap and event.state == "found")  # type: ignore[attr-defined]
+        stream.gaps += sum(1 for event in events if event.__class__ is Gap and event.state == "found")
 
     def _quote(self, quote: Quote, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
         stream = self._quotes.get(quote.symbol)
@@ -247,9 +258,7 @@ class Intake:
 
     def _from_book(self, events: Iterable[Event], out: list[Event], frame: bytes) -> None:
         for event in events:
-            if event.__class__ is BookDelta and not self._deltas:
-                continue
-            if event.__class__ is Gap and event.state == "found":  # type: ignore[attr-defined]
+            if event.__class__ is Gap and event.state == "found":
                 self._metrics.resyncs.labels(self.venue.name, "gap").inc()
                 self._books[event.symbol].gaps += 1
             out.append(event)

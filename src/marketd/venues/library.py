@@ -11,11 +11,12 @@ from marketd.metrics import Metrics
 from marketd.model.events import Candle, Event
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
-from marketd.model.timeframes import SECOND, timeframe as named
+from marketd.model.timeframes import SECOND
+from marketd.model.timeframes import timeframe as named
 from marketd.net.governor import Governor, Priority
 from marketd.net.http import Http
-from marketd.venues.feed import Feed, FeedConfig
 from marketd.venues import venue_named
+from marketd.venues.feed import Feed, FeedConfig
 from marketd.venues.rest import Rest
 from marketd.venues.venue import Wanted
 
@@ -25,7 +26,9 @@ When = int | datetime  # ns since the epoch, or a datetime (naive means UTC)
 class VenueClient:
     """`async with open_venue("binance") as venue: ...`"""
 
-    def __init__(self, name: str, settings: Mapping[str, str], rest_url: str | None, stream_url: str | None, clock: Clock) -> None:
+    def __init__(
+        self, name: str, settings: Mapping[str, str], rest_url: str | None, stream_url: str | None, clock: Clock
+    ) -> None:
         self.venue = venue_named(name, settings)
         self._clock, self._metrics, self._http = clock, Metrics(), Http()
         self._stream_url = stream_url or self.venue.stream_url

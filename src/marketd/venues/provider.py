@@ -45,7 +45,7 @@ async def run_provider(
     clock: Clock,
     metrics: Metrics,
 ) -> None:
-    """Keep a provider streaming until cancelled: impossible values kept aside, repeated trades dropped, reconnects with backoff."""
+    """Keep a provider streaming until cancelled: impossible values kept aside, repeats dropped, reconnects with backoff."""
     backoff = Backoff()
     trades = Continuity(
         provider.name, False, lambda repair: None, on_duplicate=lambda one: metrics.duplicates.labels(one.venue, "trade").inc()

@@ -86,7 +86,7 @@ class Repairs:
             return self._intake.publish(events)
 
     async def _walk(self, repair: Repair, priority: Priority) -> tuple[bool, bool]:
-        """Fetch page by page, merging as they come. Returns whether the answers cover the span, and whether it ends ahead of them."""
+        """Fetch page by page, merging as they come. Says whether they cover the span, and whether it ends ahead of them."""
         venue, instrument, span = self._rest.venue, self._instruments()[repair.symbol], repair.span
         asked = _from_the_last_known(span)
         request: Request | None = venue.trades_request(instrument, asked)
