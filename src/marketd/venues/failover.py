@@ -9,28 +9,18 @@ from collections.abc import Callable, Iterator, Sequence
 from statistics import median
 
 import structlog
-from pydantic import Field
 
 from marketd.clock import Clock
 from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, Event, Status
-from marketd.section import Section
 from marketd.venues.feed import Feed
+from marketd.venues.section import FailoverConfig
 from marketd.venues.stream import Stream
 
+HOLD_DOWN_S = 30.0  # least time between handing back and taking over again
+PRICE_AGE_S = 300.0  # how old a last price may be to be compared
+HISTORY_MAX = 100
 log = structlog.get_logger("failover")
-
-
-class FailoverConfig(Section):
-    """When a backup venue takes over, and when it hands back."""
-
-    silence_s: float = Field(15.0, gt=0, description="Silence of the primary's data after which the backup takes over.")
-    lag_s: float = Field(10.0, gt=0, description="Median lag of the primary's data that counts as degraded.")
-    error_ratio: float = Field(0.5, gt=0, le=1, description="Share of frames not understood that counts as degraded.")
-    recovery_s: float = Field(60.0, ge=0, description="How long the primary must be well before it takes back.")
-    hold_down_s: float = Field(30.0, ge=0, description="Least time between handing back and taking over again.")
-    price_apart_ratio: float = Field(0.02, gt=0, description="Largest difference of the two venues' prices; above it no switch.")
-    price_age_s: float = Field(300.0, gt=0, description="How old a last price may be to be compared.")
 
 
 class Gate:
@@ -59,7 +49,7 @@ class Failover:
         metrics: Metrics,
     ) -> None:
         self.primary, self.backup = primary, backup
-        self.history: list[tuple[int, str, str]] = []  # when (ns), to which venue, why; the newest 100
+        self.history: list[tuple[int, str, str]] = []  # when (ns), to which venue, why; the newest ones
         self.refusal: str | None = None  # why the backup may not take over though it should
         self._gate, self._publish, self._config, self._clock, self._metrics = gate, publish, config, clock, metrics
         self._well_since_s: float | None = None
@@ -91,7 +81,7 @@ class Failover:
         if trouble is None or now_s - self._started_s < self._config.silence_s:
             self.refusal = None
             return
-        if self._handed_back_s is not None and now_s - self._handed_back_s < self._config.hold_down_s:
+        if self._handed_back_s is not None and now_s - self._handed_back_s < HOLD_DOWN_S:
             return
         why_not = self.trouble(self.backup) or self.disagreement()
         if why_not is None:
@@ -108,11 +98,11 @@ class Failover:
         silence_s = min((stream.cadence.silence_s(now) for stream in streams), default=float("inf"))
         if silence_s > self._config.silence_s:
             return f"no data for {silence_s:.0f} s" if silence_s != float("inf") else "no data yet"
-        lags = [stream.lag_ns / 1e9 for stream in streams if stream.lag_ns is not None]
-        if lags and median(lags) > self._config.lag_s:
-            return f"data is {median(lags):.0f} s late"
+        lags_ms = [stream.lag_ns / 1e6 for stream in streams if stream.lag_ns is not None]
+        if lags_ms and median(lags_ms) > self._config.lag_ms:
+            return f"data is {median(lags_ms) / 1000:.0f} s late"
         bad_ratio = feed.intake.bad_ratio()
-        if bad_ratio > self._config.error_ratio:
+        if bad_ratio > self._config.error_rate:
             return f"{bad_ratio:.0%} of its frames are not understood"
         return None
 
@@ -124,10 +114,10 @@ class Failover:
             other = theirs.get(stream.wanted.symbol)
             if stream.price is None or other is None or other.price is None:
                 continue
-            if stream.cadence.silence_s(now) > self._config.price_age_s:
+            if stream.cadence.silence_s(now) > PRICE_AGE_S:
                 continue
-            apart = abs(float(other.price) / float(stream.price) - 1)
-            if apart > self._config.price_apart_ratio:
+            apart_bps = abs(float(other.price) / float(stream.price) - 1) * 10_000
+            if apart_bps > self._config.price_tolerance_bps:
                 symbol = stream.wanted.symbol
                 return f"{symbol} is {stream.price} at {self.primary.venue.name}, {other.price} at {self.backup.venue.name}"
         return None
@@ -135,7 +125,7 @@ class Failover:
     def _switch(self, to: Feed, why: str, is_open: bool) -> None:
         name, now = to.venue.name, self._clock.now_ns()
         self._gate.is_open = is_open
-        self.history = [*self.history[-99:], (now, name, why)]
+        self.history = [*self.history[1 - HISTORY_MAX :], (now, name, why)]
         self._metrics.switches.labels(self.primary.venue.name, name).inc()
         log.warning("failover.switched", primary=self.primary.venue.name, to=name, reason=why)
         self._publish((Status(name, SYSTEM, None, now, "switched", why),))

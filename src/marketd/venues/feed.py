@@ -136,7 +136,7 @@ class Feed:
     def _acked(self, wanted: Iterable[Wanted], now: int) -> None:
         for one in wanted:
             stream = self.intake.streams.get(one)
-            if stream is not None and stream.state in ("down", "asked"):
+            if stream is not None and stream.state in ("dead", "pending"):
                 stream.become("live", "subscribed", now)
             cause = self._missed_because.pop(one, None)
             if cause is not None and one.channel == "trade":
@@ -241,7 +241,7 @@ class Feed:
         for one in shard.wanted:
             stream = self.intake.streams.get(one)
             if stream is not None and stream.state != "refused":
-                stream.become("down", why, now)
+                stream.become("dead", why, now)
                 stream.seq = None
                 self._missed_because[one] = f"the connection was down: {why}"
         books = [one.symbol for one in shard.wanted if one.channel == "book"]

@@ -12,7 +12,7 @@ from marketd.metrics import Metrics
 from marketd.model.instruments import Instruments
 from marketd.net.backoff import Backoff
 from marketd.net.capture import Capture
-from marketd.rooms import room
+from marketd.rooms import Room, room
 from marketd.venues.connection import Connection
 from marketd.venues.intake import Intake
 from marketd.venues.venue import Venue, Wanted
@@ -68,7 +68,7 @@ class Shard:
                 if old is not None:
                     await self._hand_over(old, new, life)
                 if not life.done():
-                    await _either(life, new.changed)
+                    await self._until_changed(here, new, life)
                 if not life.done():
                     self._metrics.reconnects.labels(self._venue.name, "ahead of a cut").inc()
                     log.info(f"{self._venue.name}.replacing", reason=new.replace)
@@ -116,10 +116,7 @@ class Shard:
         if not life.done():
             old[0].close("replaced by a newer connection")
 
-
-async def _either(life: "asyncio.Task[Ending]", changed: asyncio.Event) -> None:
-    waiter = asyncio.ensure_future(changed.wait())
-    try:
+    async def _until_changed(self, here: Room, connection: Connection, life: "asyncio.Task[Ending]") -> None:
+        waiter = here.start("changed", connection.changed.wait())
         await asyncio.wait({life, waiter}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
         waiter.cancel()

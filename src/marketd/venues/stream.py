@@ -5,9 +5,9 @@ from typing import Literal
 from marketd.venues.cadence import Cadence
 from marketd.venues.venue import Wanted
 
-# asked: sent, no answer yet. live: data arrives at its pace. quiet: less than its pace, nothing proven. stale: silent though
-# the venue has news. refused: the venue said no. down: no connection.
-StreamState = Literal["asked", "live", "quiet", "stale", "refused", "down"]
+# pending: sent, no answer yet. live: data arrives at its pace. quiet: less than its pace, nothing proven. stale: silent though
+# the venue has news. refused: the venue said no. dead: no connection.
+StreamState = Literal["pending", "live", "quiet", "stale", "refused", "dead"]
 
 
 class Stream:
@@ -16,7 +16,7 @@ class Stream:
     def __init__(self, wanted: Wanted, now_ns: int) -> None:
         self.wanted = wanted
         self.cadence = Cadence(now_ns)
-        self.state: StreamState = "down"
+        self.state: StreamState = "dead"
         self.reason = "not connected yet"
         self.since_ns = now_ns
         self.owner = 0  # number of the connection whose word counts

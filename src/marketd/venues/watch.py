@@ -34,7 +34,7 @@ class Watch:
         for wanted, stream in self._intake.streams.items():
             cadence = stream.cadence
             cadence.learn(now)
-            if stream.state in ("refused", "down"):
+            if stream.state in ("refused", "dead"):
                 continue
             if not cadence.is_odd(now):
                 if cadence.count and stream.become("live", "data arrives", now):
@@ -43,7 +43,7 @@ class Watch:
                 words = f"silent for {cadence.silence_s(now):.0f} s, usually {cadence.odd_after_s:.0f} s at most"
                 stream.become("quiet", words, now)
                 self._ask_about(wanted, now)
-        if self._clock.monotonic() - self._audited_s >= self._audit_s:
+        if self._audit_s and self._clock.monotonic() - self._audited_s >= self._audit_s:
             self._audited_s = self._clock.monotonic()
             self._audit(now)
 
@@ -75,7 +75,7 @@ class Watch:
         """Where the stream proves nothing, compare with what REST says of the last minute; and go on asking about the silent."""
         proof = self._venue.proofs.get("trade")
         for wanted, stream in self._intake.streams.items():
-            if proof is None or wanted.channel != "trade" or stream.state in ("refused", "down"):
+            if proof is None or wanted.channel != "trade" or stream.state in ("refused", "dead"):
                 continue
             if stream.state in ("quiet", "stale"):
                 self._ask_about(wanted, now)
