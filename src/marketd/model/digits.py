@@ -24,6 +24,8 @@ def plain(text: str) -> str:
 def number_text(value: object) -> str:
     """The plain text of a number that was decoded losslessly: text, or an int where the venue sent no fraction."""
     if value.__class__ is str:
+        if value.isascii() and value.replace(".", "", 1).isdecimal():  # is_plain, without the call
+            return value
         return plain(value)
     if value.__class__ is int:
         return str(value)
@@ -33,3 +35,10 @@ def number_text(value: object) -> str:
 def unsigned(text: str) -> tuple[str, bool]:
     """Split plain signed text into its size and whether it was negative: a sign that means the side is dropped."""
     return (text[1:], True) if text[:1] == "-" else (text, False)
+
+
+def signed_number(value: object) -> tuple[str, bool]:
+    """The plain text of such a number without its sign, and whether it was negative."""
+    if value.__class__ is str and value[:1] == "-":
+        return number_text(value[1:]), True
+    return unsigned(number_text(value))

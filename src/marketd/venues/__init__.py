@@ -7,6 +7,7 @@ from importlib.metadata import entry_points
 from marketd.errors import ConfigError
 from marketd.venues.binance import Binance
 from marketd.venues.binance_us import BinanceUs
+from marketd.venues.bitfinex import Bitfinex
 from marketd.venues.bybit import Bybit
 from marketd.venues.coinbase import Coinbase
 from marketd.venues.venue import Venue
@@ -15,6 +16,7 @@ GROUP = "marketd.venues"
 VENUES: Mapping[str, Callable[[Mapping[str, str]], Venue]] = {
     "binance": Binance,
     "binance_us": BinanceUs,
+    "bitfinex": Bitfinex,
     "bybit": Bybit,
     "coinbase": Coinbase,
 }
