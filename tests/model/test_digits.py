@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketd.model.digits import is_plain, number_text, plain, unsigned
+from marketd.model.digits import is_plain, number_text, plain, signed_number, unsigned
 from tests.model.strategies import digits
 
 
@@ -45,3 +45,23 @@ def test_only_what_was_decoded_without_loss_is_a_number(value: object) -> None:
 
 def test_a_sign_is_taken_apart_from_the_size() -> None:
     assert [("0.5", True), ("0.5", False)] == [unsigned("-0.5"), unsigned("0.5")]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("-0.50", ("0.50", True)),
+        ("0.50", ("0.50", False)),
+        (-3, ("3", True)),
+        (0, ("0", False)),
+        ("-2.8e-7", ("0.00000028", True)),
+    ],
+)
+def test_a_signed_number_is_its_plain_text_and_its_sign(value: object, expected: tuple[str, bool]) -> None:
+    assert expected == signed_number(value)
+
+
+@pytest.mark.parametrize("value", ["-", "--", "", None, -1.5])
+def test_what_is_no_signed_number_is_refused(value: object) -> None:
+    with pytest.raises(ValueError, match="number"):
+        signed_number(value)
