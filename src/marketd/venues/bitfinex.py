@@ -44,7 +44,7 @@ class Bitfinex:
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("sequence", "GET /trades/{symbol}/hist by time", "all of the symbol's history"),
         "quote": Proof("sequence", "nothing", "the next quote replaces a lost one"),
-        "book": Proof("checksum", "subscribing to that book again", "the 25 best levels a side"),
+        "book": Proof("checksum", "subscribing again, that book only", "the 25 best levels a side"),
         "candle": Proof("sequence", "GET /candles/trade:{timeframe}:{symbol}/hist", "all of the symbol's history"),
     }
     stream_url = "wss://api-pub.bitfinex.com/ws/2"
@@ -78,7 +78,7 @@ class Bitfinex:
         try:
             pairs, renamed = _decode(answer.body)
             return _instruments(pairs, {theirs: ours.upper() for theirs, ours in renamed if ours.isalnum()})
-        except _NOT_UNDERSTOOD as error:
+        except _UNREADABLE as error:
             raise _bad(answer.body, error) from error
 
     def snapshot_request(self, instrument: Instrument) -> Request | None:
@@ -100,7 +100,7 @@ class Bitfinex:
         try:
             rows = sorted(_decode(answer.body), key=itemgetter(1, 0))
             trades = [_trade(row, instrument.symbol, ts_recv, True) for row in rows]
-        except _NOT_UNDERSTOOD as error:
+        except _UNREADABLE as error:
             raise _bad(answer.body, error) from error
         if len(rows) < PAGE or span.from_ts is None:
             return TradesPage(trades, None)
@@ -124,7 +124,7 @@ class Bitfinex:
         try:
             rows = sorted(_decode(answer.body), key=itemgetter(0))
             return [_candle(row, instrument.symbol, timeframe, None, ts_recv, n < len(rows)) for n, row in enumerate(rows, 1)]
-        except _NOT_UNDERSTOOD as error:
+        except _UNREADABLE as error:
             raise _bad(answer.body, error) from error
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
@@ -147,7 +147,7 @@ class Bitfinex:
         try:
             said = msgspec.json.decode(answer.body)
             code, words = (0, str(said["error"])) if isinstance(said, dict) else (int(said[1]), f"{said[1]}: {said[2]}")
-        except _NOT_UNDERSTOOD:
+        except _UNREADABLE:
             pass  # a gateway's page, in its own words
         limited = answer.status == 429 or code == RATE_LIMITED or words == "ERR_RATE_LIMIT"
         wait_s = RATE_WAIT_S if limited else MAINTENANCE_WAIT_S if code == MAINTENANCE else 0.0
@@ -217,7 +217,7 @@ class BitfinexLine:
                     return self._jumped(_whole(message[tail]), said)
                 self._expected += 1
             return said
-        except _NOT_UNDERSTOOD as error:
+        except _UNREADABLE as error:
             raise _bad(frame, error) from error
 
     def _jumped(self, seq: int, said: Said) -> Said:
@@ -492,7 +492,7 @@ class WireControl(msgspec.Struct):
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(list[Any], float_hook=str).decode  # the venue's digits, exponents included
 _decode_control = msgspec.json.Decoder(WireControl).decode
-_NOT_UNDERSTOOD = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+_UNREADABLE = (msgspec.MsgspecError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, OSError, RecursionError)
 
 
 def _bad(body: bytes, error: Exception) -> BadFrame:
