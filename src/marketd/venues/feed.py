@@ -72,6 +72,7 @@ class Feed:
         self.unlisted: set[str] = set()
         self.shards: list[Shard] = []
         self.connections: dict[int, Connection] = {}
+        self.reconnects = 0
         self.intake = Intake(
             venue,
             publish,
@@ -91,7 +92,6 @@ class Feed:
         self._marks, self._open_gaps = dict(marks or {}), list(gaps)
         self._wanted: dict[Wanted, None] = {}
         self._wanted_changed = asyncio.Event()
-        self._missed_because: dict[Wanted, str] = {}  # until the next acknowledgement
         self._fetching: set[str] = set()
 
     def want(self, wanted: Iterable[Wanted]) -> None:
@@ -122,32 +122,13 @@ class Feed:
         if line is None:
             return
         now = self.clock.now_ns()
-        if isinstance(notice, Declined):
-            self._declined(notice, now)
+        if isinstance(notice, Declined) and notice.permanent:
+            self.intake.refused(notice.wanted, notice.words, now)
         line.hear(notice)
         if isinstance(notice, Acked):
-            self._acked(notice.wanted, now)
+            self.intake.acked(notice.wanted, now)
         elif isinstance(notice, Lost):
-            trades = {one.symbol for one in line.wanted if one.channel == "trade"}
-            books = [one.symbol for one in line.wanted if one.channel == "book"]
-            self.intake.publish(self.intake.continuity.lost(trades, notice.cause, now))
-            self.intake.publish(self.intake.books.reset(books, notice.cause, now))
-
-    def _acked(self, wanted: Iterable[Wanted], now: int) -> None:
-        for one in wanted:
-            stream = self.intake.streams.get(one)
-            if stream is not None and stream.state in ("dead", "pending"):
-                stream.become("live", "subscribed", now)
-            cause = self._missed_because.pop(one, None)
-            if cause is not None and one.channel == "trade":
-                self.intake.publish(self.intake.continuity.lost([one.symbol], cause, now))
-
-    def _declined(self, notice: Declined, now: int) -> None:
-        for one in notice.wanted if notice.permanent else ():
-            stream = self.intake.streams.get(one)
-            if stream is not None and stream.become("refused", notice.words, now):
-                log.warning(f"{self.venue.name}.subscribe_failed", symbol=one.symbol, channel=one.channel, reason=notice.words)
-                self.intake.status(one.symbol, "refused", notice.words, now)
+            self.intake.lost(line.wanted, notice.cause, now)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -215,7 +196,7 @@ class Feed:
             if mark is None or mark.trade_id is None:
                 continue
             self.intake.continuity.seed(one.symbol, mark.trade_id, mark.ts_event)
-            self._missed_because[one] = "the daemon was not running"
+            self.intake.missed_because[one] = "the daemon was not running"
             for symbol, span in self._open_gaps:
                 if symbol == one.symbol:
                     self.intake.continuity.resume(symbol, span)
@@ -237,16 +218,8 @@ class Feed:
         return shard
 
     def _went_down(self, shard: Shard, why: str) -> None:
-        now = self.clock.now_ns()
-        for one in shard.wanted:
-            stream = self.intake.streams.get(one)
-            if stream is not None and stream.state != "refused":
-                stream.become("dead", why, now)
-                stream.seq = None
-                self._missed_because[one] = f"the connection was down: {why}"
-        books = [one.symbol for one in shard.wanted if one.channel == "book"]
-        self.intake.publish(self.intake.books.reset(books, why, now))
-        self.intake.status(SYSTEM, "disconnected", why, now)
+        self.reconnects += 1
+        self.intake.down(shard.wanted, why, self.clock.now_ns())
 
     async def _tick(self) -> None:
         while True:

@@ -10,7 +10,7 @@ import structlog
 
 from marketd.errors import BadFrame
 from marketd.metrics import Metrics
-from marketd.model.events import BookDelta, BookSnapshot, Candle, Event, Gap, Quote, Status, Trade
+from marketd.model.events import SYSTEM, BookDelta, BookSnapshot, Candle, Event, Gap, Quote, Status, Trade
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.wire import encode
 from marketd.venues.books import BookKeeper
@@ -73,6 +73,8 @@ class Intake:
             interval_ns=book_interval_ms * 1_000_000,
             checks=lambda symbol, bids, asks: venue.checksum(bids, asks, self.instruments[symbol]),
         )
+        self.missed_because: dict[Wanted, str] = {}  # until the next acknowledgement
+        self.takes_all = False  # a replay has no list of what was asked for
         self.frames = 0
         self.frames_bad = 0
         self._judged = (0, 0)
@@ -107,6 +109,42 @@ class Intake:
                     self.continuity.forget(one.symbol)
                 elif one.channel == "book":
                     self.books.forget([one.symbol])
+
+    def acked(self, wanted: Iterable[Wanted], now: int) -> None:
+        """The venue confirmed these: what was missed while they were away can be asked for now."""
+        for one in wanted:
+            stream = self.streams.get(one)
+            if stream is not None and stream.state in ("dead", "pending"):
+                stream.become("live", "subscribed", now)
+            cause = self.missed_because.pop(one, None)
+            if cause is not None and one.channel == "trade":
+                self.publish(self.continuity.lost([one.symbol], cause, now))
+
+    def refused(self, wanted: Iterable[Wanted], words: str, now: int) -> None:
+        """The venue said no to these, in its own words; the others go on."""
+        for one in wanted:
+            stream = self.streams.get(one)
+            if stream is not None and stream.become("refused", words, now):
+                log.warning(f"{self.venue.name}.subscribe_failed", symbol=one.symbol, channel=one.channel, reason=words)
+                self.status(one.symbol, "refused", words, now)
+
+    def lost(self, wanted: Iterable[Wanted], cause: str, now: int) -> None:
+        """Something of these was lost on a line that goes on."""
+        wanted = list(wanted)
+        self.publish(self.continuity.lost({one.symbol for one in wanted if one.channel == "trade"}, cause, now))
+        self.publish(self.books.reset([one.symbol for one in wanted if one.channel == "book"], cause, now))
+
+    def down(self, wanted: Iterable[Wanted], why: str, now: int) -> None:
+        """The line of these is gone."""
+        wanted = list(wanted)
+        for one in wanted:
+            stream = self.streams.get(one)
+            if stream is not None and stream.state != "refused":
+                stream.become("dead", why, now)
+                stream.seq = None
+                self.missed_because[one] = f"the connection was down: {why}"
+        self.publish(self.books.reset([one.symbol for one in wanted if one.channel == "book"], why, now))
+        self.status(SYSTEM, "disconnected", why, now)
 
     def _index(self, wanted: Wanted) -> dict[object, Stream]:
         by_channel = {"trade": self._trades, "quote": self._quotes, "book": self._books, "candle": self._candles}
@@ -189,9 +227,9 @@ class Intake:
             stream.lag_ns = event.ts_recv - event.ts_event
 
     def _trade(self, trade: Trade, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
-        stream = self._trades.get(trade.symbol)
+        stream = self._trades.get(trade.symbol) or self._unwanted(Wanted("trade", trade.symbol), frame, ts_recv)
         if stream is None:
-            return self._unwanted("trade", frame)
+            return None
         why = impossible(trade)
         if why is not None:
             return self._quarantine(trade, why, frame)
@@ -213,9 +251,9 @@ class Intake:
         stream.gaps += sum(1 for event in events if event.__class__ is Gap and event.state == "found")
 
     def _quote(self, quote: Quote, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
-        stream = self._quotes.get(quote.symbol)
+        stream = self._quotes.get(quote.symbol) or self._unwanted(Wanted("quote", quote.symbol), frame, ts_recv)
         if stream is None:
-            return self._unwanted("quote", frame)
+            return None
         why = impossible(quote)
         if why is not None:
             return self._quarantine(quote, why, frame)
@@ -237,24 +275,24 @@ class Intake:
         return True
 
     def _delta(self, delta: BookDelta, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
-        stream = self._books.get(delta.symbol)
+        stream = self._books.get(delta.symbol) or self._unwanted(Wanted("book", delta.symbol), frame, ts_recv)
         if stream is None:
-            return self._unwanted("book", frame)
+            return
         if delta.seq is None and connection != stream.owner:
-            return None
+            return
         self._seen(stream, delta)
         self._from_book(self.books.on_delta(delta), out, frame)
-        return None
+        return
 
     def _snapshot(self, snapshot: BookSnapshot, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
-        stream = self._books.get(snapshot.symbol)
+        stream = self._books.get(snapshot.symbol) or self._unwanted(Wanted("book", snapshot.symbol), frame, ts_recv)
         if stream is None:
-            return self._unwanted("book", frame)
+            return
         if connection >= stream.owner:
             stream.owner = connection
             self._seen(stream, snapshot)
             self._from_book(self.books.on_snapshot(snapshot), out, frame)
-        return None
+        return
 
     def _from_book(self, events: Iterable[Event], out: list[Event], frame: bytes) -> None:
         for event in events:
@@ -264,9 +302,10 @@ class Intake:
             out.append(event)
 
     def _candle(self, candle: Candle, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
-        stream = self._candles.get((candle.symbol, candle.timeframe))
+        wanted = Wanted("candle", candle.symbol, candle.timeframe)
+        stream = self._candles.get((candle.symbol, candle.timeframe)) or self._unwanted(wanted, frame, ts_recv)
         if stream is None:
-            return self._unwanted("candle", frame)
+            return None
         why = impossible(candle)
         if why is not None:
             return self._quarantine(candle, why, frame)
@@ -276,12 +315,12 @@ class Intake:
         return None
 
     def _overlap(self, notice: Overlap, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
-        stream = self._trades.get(notice.symbol)
+        stream = self._trades.get(notice.symbol) or self._unwanted(Wanted("trade", notice.symbol), frame, ts_recv)
         if stream is None:
-            return self._unwanted("trade", frame)
+            return
         stream.cadence.last_ns = ts_recv
         out.extend(self.continuity.overlap(self.admit(notice.trades), ts_recv))
-        return None
+        return
 
     def _last_trade(self, notice: LastTrade, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
         if notice.symbol in self._trades:
@@ -301,9 +340,13 @@ class Intake:
     def _unsaid(self, notice: Unsaid, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
         """Understood, and on purpose not used."""
 
-    def _unwanted(self, channel: str, frame: bytes) -> None:
+    def _unwanted(self, wanted: Wanted, frame: bytes, ts_recv: int) -> Stream | None:
+        if self.takes_all:
+            self.want([wanted], ts_recv)
+            return self.streams[wanted]
         self._metrics.frames_bad.labels(self.venue.name, "not subscribed").inc()
-        self._show("feed.not_subscribed", f"not subscribed {channel}", frame, f"a {channel} that nobody asked for")
+        self._show("feed.not_subscribed", f"not subscribed {wanted.channel}", frame, f"a {wanted.channel} that nobody asked for")
+        return None
 
     def _duplicate(self, kind: str) -> None:
         self._metrics.duplicates.labels(self.venue.name, kind).inc()
