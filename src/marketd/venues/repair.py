@@ -88,7 +88,7 @@ class Repairs:
     async def _walk(self, repair: Repair, priority: Priority) -> tuple[bool, bool]:
         """Fetch page by page, merging as they come. Says whether they cover the span, and whether it ends ahead of them."""
         venue, instrument, span = self._rest.venue, self._instruments()[repair.symbol], repair.span
-        asked = _from_the_last_known(span)
+        asked = from_the_last_known(span)
         request: Request | None = venue.trades_request(instrument, asked)
         if request is None:
             raise Refused(venue.name, f"offers no way to fetch trades ({venue.proofs['trade'].repairs})", permanent=True)
@@ -127,6 +127,6 @@ class Repairs:
         self._intake.publish(events)
 
 
-def _from_the_last_known(span: Span) -> Span:
+def from_the_last_known(span: Span) -> Span:
     """Ask from the trade before the gap: getting it back proves that the answer reaches far enough."""
     return span if span.from_id is None else span._replace(from_id=str(max(0, int(span.from_id) - 1)))
