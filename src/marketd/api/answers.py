@@ -1,0 +1,109 @@
+"""How answers look: JSON bytes encoded once, and errors as `{"error", "parameter", "allowed"}`."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn, TypeVar
+
+import msgspec
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+
+T = TypeVar("T")
+
+_encode = msgspec.json.Encoder().encode
+
+ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {"error": {"type": "string"}, "parameter": {"type": "string"}, "allowed": {}},
+}
+_ERROR = {"description": "what is wrong", "content": {"application/json": {"schema": ERROR_SCHEMA}}}
+ERRORS: dict[int | str, dict[str, Any]] = {400: _ERROR, 401: _ERROR, 403: _ERROR, 404: _ERROR}
+
+
+class RequestError(Exception):
+    """The request cannot be answered; the client is told why and what would be."""
+
+    def __init__(self, status: int, error: str, parameter: str | None = None, allowed: object = None) -> None:
+        super().__init__(error)
+        self.status, self.error, self.parameter, self.allowed = status, error, parameter, allowed
+
+
+def answer(content: object, headers: Mapping[str, str] | None = None, status: int = 200) -> Response:
+    """JSON, encoded here and nowhere else."""
+    return Response(_encode(content), status, headers, media_type="application/json")
+
+
+def refuse(error: str, parameter: str | None = None, allowed: object = None, status: int = 400) -> NoReturn:
+    raise RequestError(status, error, parameter, allowed)
+
+
+def require(part: T | None, role: str) -> T:
+    """The part, or 404: its role does not run in this process."""
+    if part is None:
+        raise RequestError(404, f"role {role} does not run here")
+    return part
+
+
+def error_answer(status: int, error: str, parameter: str | None = None, allowed: object = None) -> Response:
+    body: dict[str, object] = {"error": error}
+    if parameter is not None:
+        body["parameter"] = parameter
+    if allowed is not None:
+        body["allowed"] = allowed
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return answer(body, headers, status)
+
+
+async def on_request_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    return error_answer(error.status, error.error, error.parameter, error.allowed)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    """Paths and methods that do not exist."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return error_answer(404, f"there is no {request.url.path} here; see /docs")
+    if error.status_code == 405:
+        words = Headers(error.headers or {}).get("allow", "").split(",")
+        allowed = sorted(word.strip() for word in words if word.strip())
+        return error_answer(405, f"{request.method} is not for {request.url.path}", "method", allowed or None)
+    if error.status_code == 400:
+        return error_answer(400, "the body cannot be read", "body", "a JSON object in UTF-8")
+    return error_answer(error.status_code, str(error.detail))
+
+
+async def on_invalid(request: Request, error: Exception) -> Response:
+    """A parameter or body that does not fit, in our words."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    parameter = ".".join(place[1:]) or place[0]
+    if first["type"] == "extra_forbidden":
+        known = _known(request, place[0])
+        return error_answer(400, f"unknown parameter {parameter}", parameter, known)
+    if first["type"] == "missing":
+        return error_answer(400, f"{parameter} is required", parameter, "a value")
+    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
+    if first["type"] == "json_invalid":
+        return error_answer(400, "the body is not JSON", "body", "a JSON object")
+    return error_answer(400, f"{parameter}: {_shown(first.get('input'))} is not allowed", parameter, message)
+
+
+def _known(request: Request, place: str) -> Iterable[str]:
+    """The names a route takes, from its own schema."""
+    route = request.scope.get("route")
+    dependant = getattr(route, "dependant", None)
+    fields = getattr(dependant, "query_params" if place == "query" else "body_params", [])
+    names: list[str] = []
+    for field in fields:
+        model = field.field_info.annotation
+        names += list(getattr(model, "model_fields", {}) or [field.alias])
+    return names
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

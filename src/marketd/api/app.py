@@ -1,0 +1,70 @@
+"""The HTTP API over the parts that run: routes, guard, errors."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+import structlog
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+
+from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error
+from marketd.api.docs import docs_routes
+from marketd.api.exposition import metrics_routes
+from marketd.api.guard import LOCAL_ORIGIN, Guard
+from marketd.api.health import health_routes
+from marketd.api.latest import latest_routes
+from marketd.api.page import page_routes
+from marketd.api.parameters import given_once
+from marketd.api.section import ApiConfig
+from marketd.api.status import status_routes
+from marketd.api.subscriptions import subscriptions_routes
+from marketd.api.trades import trades_routes
+from marketd.api.views import Views
+
+log = structlog.get_logger("api")
+
+TOPICS = (page_routes, health_routes, status_routes, latest_routes, trades_routes, subscriptions_routes, metrics_routes)
+
+
+def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
+    """The application; `token` is what changing state needs."""
+    app = FastAPI(
+        title="marketd",
+        version=installed_version(),
+        description="Market data: what runs here, how it is doing, and what it has stored.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        dependencies=[Depends(given_once)],
+    )
+    for topic in TOPICS:
+        app.include_router(topic(views))
+    app.include_router(docs_routes(app))
+    app.add_exception_handler(RequestError, on_request_error)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, _on_mistake)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=list(config.cors_origins),
+        allow_origin_regex=LOCAL_ORIGIN.pattern,
+        allow_methods=["GET"],
+        allow_headers=["Authorization"],
+        expose_headers=["X-Next-Cursor"],
+    )
+    app.add_middleware(Guard, host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
+    return app
+
+
+def installed_version() -> str:
+    try:
+        return version("marketd")
+    except PackageNotFoundError:
+        return "0"
+
+
+async def _on_mistake(request: Request, error: Exception) -> Response:
+    """Our own mistake: the log has the details, the client none of them."""
+    log.error("api.failed", path=request.url.path, error=repr(error), exc_info=error)
+    return error_answer(500, "marketd could not answer this; its log says why")

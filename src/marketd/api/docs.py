@@ -1,0 +1,48 @@
+"""`/openapi.json` and a page that reads it aloud, without anything from elsewhere."""
+
+from html import escape
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Response
+from fastapi.responses import HTMLResponse
+
+from marketd.api.answers import ERRORS, answer
+from marketd.api.page import html
+from marketd.api.parameters import NoQuery
+
+
+def docs_routes(app: FastAPI) -> APIRouter:
+    routes = APIRouter(tags=["documentation"])
+
+    @routes.get("/openapi.json", responses=ERRORS, summary="This API as OpenAPI")
+    async def openapi(_: Annotated[NoQuery, Query()]) -> Response:
+        return answer(app.openapi())
+
+    @routes.get("/docs", responses=ERRORS, summary="This API as a page", response_class=HTMLResponse)
+    async def docs(_: Annotated[NoQuery, Query()]) -> Response:
+        return HTMLResponse(html("marketd API", _body(app.openapi())))
+
+    return routes
+
+
+def _body(schema: dict[str, Any]) -> str:
+    parts = ['<h1>marketd API</h1><p><a href="/">status</a> · <a href="/openapi.json">openapi.json</a></p>']
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            parts.append(f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}</p>")
+            rows = [_row(one) for one in operation.get("parameters", [])]
+            if rows:
+                parts.append(f"<table><tr><th>parameter</th><th>default</th><th>meaning</th></tr>{''.join(rows)}</table>")
+            body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            if body:
+                fields = schema["components"]["schemas"][body["$ref"].rpartition("/")[2]]["properties"]
+                rows = [_row({"name": name, "schema": one, **one}) for name, one in fields.items()]
+                parts.append(f"<table><tr><th>field of the body</th><th>default</th><th>meaning</th></tr>{''.join(rows)}</table>")
+    return "".join(parts)
+
+
+def _row(one: dict[str, Any]) -> str:
+    schema = one.get("schema", {})
+    default = "required" if one.get("required") else schema.get("default", "")
+    meaning = one.get("description") or schema.get("description") or ""
+    return f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(str(default))}</td><td>{escape(meaning)}</td></tr>"

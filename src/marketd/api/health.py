@@ -1,0 +1,40 @@
+"""`/health`, `/readyz`, `/livez`: whether the daemon does what it is for, judged by data and not by sockets."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from marketd.api.answers import ERRORS, answer
+from marketd.api.parameters import NoQuery
+from marketd.api.views import Component, Health, Views
+from marketd.model.times import iso_of_ns
+
+
+def overall(components: dict[str, Component]) -> Health:
+    """A required part that is unhealthy makes the whole so; anything else that is not ok degrades it."""
+    if any(one.required and one.status == "unhealthy" for one in components.values()):
+        return "unhealthy"
+    return "ok" if all(one.status == "ok" for one in components.values()) else "degraded"
+
+
+def health_routes(views: Views) -> APIRouter:
+    routes = APIRouter(tags=["health"])
+    unhealthy = {503: {"description": "a required part is unhealthy"}, **ERRORS}
+
+    async def health(_: Annotated[NoQuery, Query()]) -> Response:
+        components = views.health.components()
+        status = overall(components)
+        shown = {
+            name: {"status": one.status, "required": one.required, "reason": one.reason, "since": iso_of_ns(one.since)}
+            for name, one in components.items()
+        }
+        return answer({"status": status, "components": shown}, status=503 if status == "unhealthy" else 200)
+
+    routes.add_api_route("/health", health, responses=unhealthy, summary="Health of every part")
+    routes.add_api_route("/readyz", health, responses=unhealthy, summary="The same as /health")
+
+    @routes.get("/livez", responses=ERRORS, summary="The process runs")
+    async def livez(_: Annotated[NoQuery, Query()]) -> Response:
+        return answer({"status": "ok"})
+
+    return routes

@@ -1,0 +1,80 @@
+"""The parameters of queries: symbols, venues, times. What is not understood is refused, never guessed."""
+
+import re
+from datetime import date
+from typing import Annotated
+
+from fastapi import Request
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from marketd.api.answers import refuse
+from marketd.model.times import ns_of_decimal_seconds, ns_of_iso
+
+NS_MAX = 2**63 - 1
+TIMES = "ISO 8601 (2024-11-14, 2024-11-14T17:30:00Z, without a zone UTC) or epoch s, ms, us, ns; from 1970 to 2262"
+
+_DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
+_NO_SECONDS = re.compile(r"([T ]\d\d:\d\d)(?=Z|[+-]|$)")
+_LOST_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")  # `+` in a query is a space
+
+
+def ns_of_text(text: str) -> int:
+    """A time as people and programs write it, in ns. Raises ValueError."""
+    text = text.strip()
+    if re.fullmatch(r"[0-9]{1,19}", text):
+        number = int(text)
+        ns = number * next(factor for limit, factor in _UNITS if number < limit)
+    elif re.fullmatch(r"[0-9]{1,11}\.[0-9]+", text):
+        ns = ns_of_decimal_seconds(text)
+    else:
+        ns = _ns_of_iso(text)
+    if not 0 <= ns <= NS_MAX:
+        raise ValueError(f"{text!r} is out of range")
+    return ns
+
+
+# By magnitude: seconds until the year 5138, then milliseconds, microseconds, nanoseconds.
+_UNITS = ((10**11, 1_000_000_000), (10**14, 1_000_000), (10**17, 1_000), (10**20, 1))
+
+
+def _ns_of_iso(text: str) -> int:
+    day = _DATE.match(text)
+    if day is None:
+        raise ValueError(f"{text!r} is no time")
+    date(*map(int, day.groups()))  # the 31st of February is none
+    if day.end() == len(text):
+        text += "T00:00:00"
+    text = _LOST_PLUS.sub(r"\1+\2", text)
+    return ns_of_iso(_NO_SECONDS.sub(r"\1:00", text))
+
+
+def _time(value: object) -> int:
+    try:
+        return ns_of_text(str(value))
+    except ValueError:
+        raise ValueError(f"expected {TIMES}") from None
+
+
+def _symbol(value: str) -> str:
+    if not value.replace(".", "").isalnum():
+        raise ValueError("expected a symbol joined and without separators, as BTCUSDT")
+    return value.upper()
+
+
+SYMBOL = Annotated[str, Field(min_length=1, max_length=40, description="as BTCUSDT"), AfterValidator(_symbol)]
+VENUE = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$", description="name of a venue")]
+TIME = Annotated[int, BeforeValidator(_time), WithJsonSchema({"type": "string", "examples": ["2024-11-14T17:30:00Z"]})]
+
+
+def given_once(request: Request) -> None:
+    """A parameter given twice is refused: one of the two would be ignored."""
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if names.count(name) > 1:
+            refuse(f"{name} is given {names.count(name)} times", name, "one value")
+
+
+class NoQuery(BaseModel):
+    """For paths that take no parameters: any is refused."""
+
+    model_config = ConfigDict(extra="forbid")

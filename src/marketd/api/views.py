@@ -1,0 +1,169 @@
+"""What the routes need to see of the running daemon. A part that does not run here is None, and its paths answer 404."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeVar
+
+import msgspec
+
+from marketd.bus import Bus
+from marketd.clock import Clock
+from marketd.metrics import Metrics
+from marketd.model.events import Quote, Trade
+
+T = TypeVar("T")
+
+Health = Literal["ok", "degraded", "unhealthy"]
+
+
+class Component(msgspec.Struct, frozen=True):
+    """One part of the daemon, as /health shows it."""
+
+    status: Health
+    required: bool  # a required part that is unhealthy makes the whole unhealthy; an optional one degrades it
+    reason: str
+    since: int  # ns, when the status last changed
+
+
+class SubscriptionRow(msgspec.Struct, frozen=True):
+    """One subscription, as /status shows it."""
+
+    provider: str
+    symbol: str
+    channel: str
+    timeframe: str | None
+    state: str  # live, quiet, dead, refused, standby, pending, unlisted
+    reason: str
+    last_event: int | None  # ts_recv, ns
+    lag_ms: float | None  # of the last event, ts_recv - ts_event
+    gaps: int  # found since the start
+    missing: int = 0  # of them not filled
+    book_state: str | None = None
+
+
+class VenueRow(msgspec.Struct, frozen=True):
+    """One venue at a glance, for the status line and the status page."""
+
+    name: str
+    state: str  # connected, connecting, down, standby, dry
+    reason: str
+    connections: int
+    events_per_s: float
+    lag_ms_p50: float | None
+    lag_ms_p99: float | None
+    dropped: int  # events of this venue that some consumer lost
+    reconnects: int = 0
+    gaps: int = 0
+
+
+class IngestCounts(msgspec.Struct, frozen=True):
+    """Since the start."""
+
+    active_connections: int
+    total_messages: int
+    error_messages: int
+    connection_errors: int
+
+
+class Changed(msgspec.Struct, frozen=True):
+    """The answer to a change of symbols."""
+
+    symbols: list[str]  # now wanted
+    added: list[str]
+    removed: list[str]
+    unlisted: list[str]  # asked for, but no venue concerned lists them
+
+
+class HealthView(Protocol):
+    def components(self) -> dict[str, Component]: ...
+
+
+class FeedsView(Protocol):
+    """The live feeds."""
+
+    def subscriptions(self) -> Sequence[SubscriptionRow]: ...
+
+    def venues(self) -> Sequence[VenueRow]: ...
+
+    def counts(self) -> IngestCounts: ...
+
+    def pairs(self) -> Sequence[str]:
+        """The symbols that are collected, each once."""
+        ...
+
+    def order(self, symbol: str) -> Sequence[str]:
+        """Venues in the order in which they answer for this symbol: the active one under failover, then config order."""
+        ...
+
+    async def change(self, venue: str | None, symbols: Sequence[str]) -> Changed:
+        """Collect exactly these symbols from `venue` (None: from every venue that is no backup), without a reconnect."""
+        ...
+
+
+class LatestView(Protocol):
+    """The newest events since the start."""
+
+    def trade(self, venue: str, symbol: str) -> Trade | None: ...
+
+    def quote(self, venue: str, symbol: str) -> Quote | None: ...
+
+
+class TradesPage(Protocol):
+    @property
+    def trades(self) -> list[Trade]: ...
+
+    @property
+    def cursor(self) -> str | None: ...
+
+
+class Questions(Protocol):
+    """What the event store answers, in a thread of its own."""
+
+    def latest_trade(self, symbol: str, venue: str) -> Trade | None: ...
+
+    def latest_quote(self, symbol: str, venue: str) -> Quote | None: ...
+
+    def venues_of(self, symbol: str) -> list[str]: ...
+
+    def trades(self, symbol: str, *, start: int, end: int, limit: int, cursor: str | None, venue: str | None) -> TradesPage:
+        """Raises ValueError if `cursor` is none of its own."""
+        ...
+
+
+class StoreView(Protocol):
+    """The event store."""
+
+    async def ask(self, question: Callable[[Questions], T]) -> T: ...
+
+
+class SinkRow(Protocol):
+    """How a sink is doing."""
+
+    name: str
+    healthy: bool
+    reason: str
+    delivered: int
+    retries: int
+    given_up: int
+
+
+class SinksView(Protocol):
+    @property
+    def states(self) -> Sequence[SinkRow]: ...
+
+
+@dataclass(frozen=True)
+class Views:
+    """Everything the API shows."""
+
+    profile: str
+    roles: tuple[str, ...]
+    started: int  # ns
+    clock: Clock
+    metrics: Metrics
+    health: HealthView
+    bus: Bus | None = None
+    sinks: SinksView | None = None
+    feeds: FeedsView | None = None  # role ingest
+    latest: LatestView | None = None  # role ingest
+    store: StoreView | None = None

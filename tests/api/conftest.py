@@ -1,0 +1,133 @@
+"""A real server on a free port over parts that tests move by hand."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import pytest
+
+from marketd.api.latest import Latest
+from marketd.api.section import ApiConfig
+from marketd.api.server import run_api
+from marketd.api.token import read_token
+from marketd.api.views import Changed, Component, IngestCounts, Questions, SubscriptionRow, VenueRow, Views
+from marketd.bus import Bus, Full
+from marketd.clock import ManualClock
+from marketd.metrics import Metrics
+from marketd.model.events import Quote, Trade
+
+T = TypeVar("T")
+NOW = 1_700_000_000_000_000_000
+
+
+def trade(number: int, symbol: str = "BTCUSDT", venue: str = "binance") -> Trade:
+    return Trade(venue, symbol, NOW + number, NOW + number + 1, f"100.{number:02d}0", "0.5000", "buy", str(number))
+
+
+@dataclass
+class Parts:
+    """HealthView and FeedsView."""
+
+    now: dict[str, Component] = field(default_factory=lambda: {"venues": Component("ok", True, "2 of 2 with fresh data", NOW)})
+    wanted: list[str] = field(default_factory=lambda: ["BTCUSDT", "ETHUSDT"])
+    active: list[str] = field(default_factory=lambda: ["binance", "bybit"])
+
+    def components(self) -> dict[str, Component]:
+        return self.now
+
+    def subscriptions(self) -> Sequence[SubscriptionRow]:
+        return [SubscriptionRow("binance", symbol, "trade", None, "live", "", NOW, 3.5, 1, 0) for symbol in self.wanted] + [
+            SubscriptionRow("bybit", "NOPE", "book", None, "refused", "<b>invalid</b> symbol", None, None, 0)
+        ]
+
+    def venues(self) -> Sequence[VenueRow]:
+        return [
+            VenueRow("binance", "connected", "", 1, 12.5, 3.0, 9.0, 0),
+            VenueRow("bybit", "standby", "", 1, 0.0, None, None, 0),
+        ]
+
+    def counts(self) -> IngestCounts:
+        return IngestCounts(2, 1000, 1, 0)
+
+    def pairs(self) -> Sequence[str]:
+        return self.wanted
+
+    def order(self, symbol: str) -> Sequence[str]:
+        return self.active if symbol in self.wanted else []
+
+    async def change(self, venue: str | None, symbols: Sequence[str]) -> Changed:
+        before, self.wanted = self.wanted, list(symbols)
+        return Changed(
+            self.wanted, [one for one in symbols if one not in before], [one for one in before if one not in symbols], []
+        )
+
+
+@dataclass
+class StoredPage:
+    trades: list[Trade]
+    cursor: str | None
+
+
+@dataclass
+class Shelf:
+    """A StoreView over a list of trades."""
+
+    held: list[Trade] = field(default_factory=lambda: [trade(number) for number in range(25)])
+
+    async def ask(self, question: Callable[[Questions], T]) -> T:
+        return question(self)
+
+    def latest_trade(self, symbol: str, venue: str) -> Trade | None:
+        return next((one for one in reversed(self.held) if (one.symbol, one.venue) == (symbol, venue)), None)
+
+    def latest_quote(self, symbol: str, venue: str) -> Quote | None:
+        return None
+
+    def venues_of(self, symbol: str) -> list[str]:
+        return sorted({one.venue for one in self.held if one.symbol == symbol})
+
+    def trades(self, symbol: str, *, start: int, end: int, limit: int, cursor: str | None, venue: str | None) -> StoredPage:
+        after = -1 if cursor is None else int(cursor)
+        found = [
+            one
+            for one in self.held
+            if one.symbol == symbol
+            and start <= (one.ts_event or 0) < end
+            and int(one.trade_id) > after
+            and venue in (None, one.venue)
+        ]
+        return StoredPage(found[:limit], found[limit - 1].trade_id if len(found) > limit else None)
+
+
+@pytest.fixture
+def parts() -> Parts:
+    return Parts()
+
+
+@pytest.fixture
+def views(parts: Parts, clock: ManualClock) -> Views:
+    metrics = Metrics()
+    return Views(
+        "live-ingest", ("ingest",), NOW - 65 * 10**9, clock, metrics, parts, Bus(metrics), None, parts, Latest(), Shelf()
+    )
+
+
+@pytest.fixture
+def only(views: Views) -> Views:
+    """A process that collects nothing and stores nothing."""
+    return replace(views, feeds=None, latest=None, store=None, bus=None)
+
+
+Serve = Callable[..., httpx.AsyncClient]
+
+
+@pytest.fixture
+async def client(views: Views, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Asks the API, with the token of its data directory in `client.token`."""
+    assert views.bus is not None
+    with views.bus.subscribe("sqlite", full=Full.SHED, capacity=100):
+        async with run_api(ApiConfig(port=0), views, tmp_path) as url, httpx.AsyncClient(base_url=url) as asking:
+            asking.token = read_token(ApiConfig(), tmp_path)  # type: ignore[attr-defined]
+            yield asking

@@ -1,0 +1,80 @@
+"""Whatever the schema allows or forbids, no request is answered with 5xx."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event, Thread
+
+import httpx
+import hypothesis
+import pytest
+import schemathesis
+from hypothesis import HealthCheck
+from schemathesis.checks import not_a_server_error
+
+from marketd.api.app import build_app
+from marketd.api.section import ApiConfig
+from marketd.api.server import run_api
+from marketd.api.token import read_token
+from marketd.api.views import Views
+
+EXAMPLES = 15  # requests for each operation
+
+
+def test_every_path_of_the_contract_is_there(views: Views) -> None:
+    paths = build_app(ApiConfig(), views, "t").openapi()["paths"]
+
+    assert {"/", "/health", "/readyz", "/livez", "/status", "/latest", "/trades", "/bus-stats", "/stats", "/pairs"} <= set(paths)
+    assert {"/metrics", "/docs", "/openapi.json", "/subscriptions"} <= set(paths)
+    assert list(paths["/subscriptions"]) == ["put"]
+
+
+@pytest.fixture
+def address(views: Views, tmp_path: Path) -> Iterator[str]:
+    """A server in a thread of its own: the requests below are made without a loop."""
+    ready, addresses, loop = Event(), [], asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def serve() -> None:
+        async with run_api(ApiConfig(port=0), views, tmp_path) as url:
+            addresses.append(url)
+            ready.set()
+            await stop.wait()
+
+    thread = Thread(target=lambda: loop.run_until_complete(serve()))
+    thread.start()
+    assert ready.wait(10)
+    yield addresses[0]
+    loop.call_soon_threadsafe(stop.set)
+    thread.join(10)
+    loop.close()
+
+
+def test_no_request_that_the_schema_suggests_fails_the_server(address: str, tmp_path: Path) -> None:
+    schema = schemathesis.openapi.from_dict(httpx.get(f"{address}/openapi.json").json())
+    token = read_token(ApiConfig(), tmp_path)
+    asked: list[str] = []
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @hypothesis.settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @hypothesis.given(case=operation.as_strategy())
+        def ask(case: schemathesis.Case) -> None:
+            response = case.call(base_url=address, headers={"Authorization": f"Bearer {token}"})
+            case.validate_response(response, checks=[not_a_server_error])
+            asked.append(f"{case.method} {case.path}")
+
+        ask()
+
+    assert len(set(asked)) >= 14
+
+
+async def test_the_schema_is_json_and_the_page_of_it_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:
+    schema = json.loads((await client.get("/openapi.json")).content)
+    page = (await client.get("/docs")).text
+
+    assert schema["info"]["title"] == "marketd"
+    assert "GET /trades" in page
+    assert "src=" not in page
+    assert "http://" not in page.replace("http-equiv", "")
