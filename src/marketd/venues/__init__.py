@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 
 from marketd.errors import ConfigError
+from marketd.venues.alpaca import Alpaca
 from marketd.venues.binance import Binance
 from marketd.venues.binance_us import BinanceUs
 from marketd.venues.bitfinex import Bitfinex
@@ -14,6 +15,7 @@ from marketd.venues.venue import Venue
 
 GROUP = "marketd.venues"
 VENUES: Mapping[str, Callable[[Mapping[str, str]], Venue]] = {
+    "alpaca": Alpaca,
     "binance": Binance,
     "binance_us": BinanceUs,
     "bitfinex": Bitfinex,
