@@ -5,18 +5,22 @@ be lost goes to a log on disk and comes back in order), `close` (the consumer is
 """
 
 import asyncio
-from collections import Counter, deque
+import collections
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from itertools import islice
 from typing import Protocol
 
+from prometheus_client import Counter
+
 from marketd.metrics import Metrics
 from marketd.model.events import TYPE_NAMES, BookDelta, BookL2, Event, Heartbeat, Quote, droppable
 
 HEARTBEATS_GO = 0.8  # fill from which heartbeats are dropped
-CONFLATE = 0.9  # fill from which quotes and books are conflated to their latest
+CONFLATE = 0.9  # fill from which quotes and full views of books are conflated to their latest, and book deltas dropped
+SWEEP = 64  # a full queue makes room for one in so many events at a time, since finding droppable ones costs a walk through it
 
 
 class Full(StrEnum):
@@ -33,7 +37,7 @@ class Spill(Protocol):
     """Where events wait on disk, in order."""
 
     def append(self, events: Sequence[Event]) -> int:
-        """Keep these; returns how many found no room and are lost."""
+        """Keep these; returns how many of them, the last ones, found no room and are lost. Never raises."""
         ...
 
     def read(self, limit: int) -> list[Event]:
@@ -48,24 +52,28 @@ class Spill(Protocol):
 
 
 class Subscription:
-    """One consumer's bounded queue."""
+    """One consumer's bounded queue. Who takes book deltas gets the full views too: after a loss they are where to start from."""
 
     def __init__(
         self, name: str, full: Full, capacity: int, types: frozenset[type[Event]] | None, spill: Spill | None, metrics: Metrics
     ) -> None:
         assert (full is Full.SPILL) == (spill is not None), "spilling needs somewhere to spill to"
+        if types is not None and BookDelta in types:
+            types |= {BookL2}
         self.name, self.full, self.capacity, self.types, self.spill = name, full, capacity, types, spill
-        self.dropped: Counter[tuple[str, str]] = Counter()  # by (reason, event type)
+        self.dropped: collections.Counter[tuple[str, str]] = collections.Counter()  # by (reason, event type)
         self.taken = 0
         self.closed: str | None = None  # why
         self._queue: deque[Event] = deque()
         self._latest: dict[tuple[type[Event], str, str], Event] = {}  # conflated quotes and books
-        self._withheld: set[tuple[str, str]] = set()  # books whose deltas wait for a full view
+        self._withheld: set[tuple[str, str]] = set()  # books of which a delta was lost and no full view came since
+        self._all_firm = False  # a walk through the queue found nothing droppable, and nothing droppable came since
         self._spilling = spill is not None and len(spill) > 0
         self._heartbeats_limit = int(capacity * HEARTBEATS_GO)
         self._conflate_limit = int(capacity * CONFLATE)
         self._waiting = asyncio.Event()
         self._metrics = metrics
+        self._drops_exported: dict[tuple[str, str], Counter] = {}
         if self._spilling:
             self._waiting.set()
 
@@ -92,6 +100,7 @@ class Subscription:
                 return
         if len(self._queue) + len(events) < self._heartbeats_limit and not (self._latest or self._withheld or self._spilling):
             self._queue.extend(events)
+            self._all_firm = False
         else:
             self._squeeze(events)
         self._waiting.set()
@@ -115,16 +124,17 @@ class Subscription:
             assert self.spill is not None
             batch = self.spill.read(limit)
             self._spilling = bool(batch)
-        if not self._queue and not self._spilling and self._latest:
-            batch.extend(self._latest.values())
-            self._latest.clear()
+        if self._latest and not self._queue and not self._spilling:
+            for key in list(islice(self._latest, limit - len(batch))):
+                batch.append(self._latest.pop(key))
         self.taken += len(batch)
         return batch or await self.take(limit)
 
     def delivered(self) -> None:
         """The batch taken last has been written: what was on disk for it may go."""
-        if self.spill is not None and (self._spilling or len(self.spill)):
+        if self.spill is not None and self._spilling:
             self.spill.commit()
+            self._spilling = len(self.spill) > 0
 
     def close(self, why: str) -> None:
         """No more events come in; what waits can still be taken."""
@@ -134,7 +144,7 @@ class Subscription:
 
     def _squeeze(self, events: Sequence[Event]) -> None:
         """The slow path: the queue is filling up, so each event is judged by its type."""
-        pressed: list[Event] = []
+        pressed: list[Event] = []  # on their way to disk
         for event in events:
             waiting = len(self._queue)
             kind = event.__class__
@@ -145,19 +155,21 @@ class Subscription:
             elif kind is BookDelta and (waiting >= self._conflate_limit or self._spilling or self._is_withheld(event)):
                 self._withheld.add((event.venue, event.symbol))
                 self._drop("pressure", event)
-            elif self._spilling:
-                self._keep_or_spill(event, pressed)
-            elif waiting < self.capacity:
+            elif self._spilling or (waiting >= self.capacity and not self._makes_room()):
+                self._overflow(event, pressed)
+                if self.closed is not None:
+                    break
+            else:
                 if kind is BookL2:
                     self._withheld.discard((event.venue, event.symbol))
                 self._queue.append(event)
-            else:
-                self._overflow(event, pressed)
+                self._all_firm = self._all_firm and not droppable(event)
         if pressed:
             self._to_disk(pressed)
 
     def _is_withheld(self, event: Event) -> bool:
-        return (event.venue, event.symbol) in self._withheld
+        """A delta must not overtake the view that it follows, nor come without one after a loss."""
+        return (event.venue, event.symbol) in self._withheld or (BookL2, event.venue, event.symbol) in self._latest
 
     def _conflate(self, event: Event) -> None:
         key = (event.__class__, event.venue, event.symbol)
@@ -171,27 +183,42 @@ class Subscription:
         if event.__class__ is BookL2:
             self._withheld.discard((event.venue, event.symbol))
 
-    def _keep_or_spill(self, event: Event, pressed: list[Event]) -> None:
-        if droppable(event):
-            self._drop("pressure", event)
-        else:
-            pressed.append(event)
+    def _makes_room(self) -> bool:
+        """Let the oldest droppable events of a full queue go. False when there are none."""
+        if self._all_firm:
+            return False
+        surplus = max(1, self.capacity // SWEEP)
+        kept: deque[Event] = deque()
+        broken: set[tuple[str, str]] = set()  # books of which this walk dropped something and met no full view since
+        for event in self._queue:
+            kind = event.__class__
+            book = (event.venue, event.symbol)
+            if (surplus and droppable(event)) or (kind is BookDelta and book in broken):
+                surplus = max(0, surplus - 1)
+                self._drop("full", event)
+                if kind is BookDelta or kind is BookL2:
+                    broken.add(book)
+            else:
+                if kind is BookL2:
+                    broken.discard(book)
+                kept.append(event)
+        self._withheld |= {book for book in broken if (BookL2, *book) not in self._latest}
+        self._queue = kept
+        self._all_firm = surplus > 0  # all droppable ones are gone
+        return len(kept) < self.capacity
 
     def _overflow(self, event: Event, pressed: list[Event]) -> None:
-        """The queue is full: the oldest droppable event goes; if there is none, what this consumer chose happens."""
-        if self.full is Full.CLOSE:
-            if droppable(event):
-                self._drop("full", event)
-            else:
-                self.close(f"{self.name}: too slow, {self.capacity:,} events waiting")
-                self._drop("full", event)
+        """The queue is full of events that may not be lost; what happens is what this consumer chose."""
+        if droppable(event):
+            self._drop("pressure" if self._spilling else "full", event)
         elif self.full is Full.SPILL:
             self._spilling = True
-            self._keep_or_spill(event, pressed)
+            pressed.append(event)
+        elif self.full is Full.CLOSE:
+            self._drop("full", event)
+            self.close(f"{self.name}: too slow, {self.capacity:,} events waiting")
         else:
-            oldest = next((index for index, held in enumerate(self._queue) if droppable(held)), 0)
-            self._drop("full", self._queue[oldest])
-            del self._queue[oldest]
+            self._drop("full", self._queue.popleft())
             self._queue.append(event)
 
     def _to_disk(self, events: list[Event]) -> None:
@@ -203,8 +230,10 @@ class Subscription:
 
     def _drop(self, reason: str, event: Event) -> None:
         kind = TYPE_NAMES[event.__class__]
+        if (reason, kind) not in self._drops_exported:
+            self._drops_exported[reason, kind] = self._metrics.dropped.labels(self.name, reason, kind)
+        self._drops_exported[reason, kind].inc()
         self.dropped[reason, kind] += 1
-        self._metrics.dropped.labels(self.name, reason, kind).inc()
 
 
 class Bus:
