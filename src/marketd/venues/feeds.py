@@ -10,15 +10,16 @@ import structlog
 from marketd.clock import Clock
 from marketd.errors import ConfigError
 from marketd.metrics import Metrics
-from marketd.model.events import Event, Gap
+from marketd.model.events import Event, Gap, Status
 from marketd.model.marks import Mark, Series
 from marketd.net.capture import Capture
 from marketd.net.governor import Governor
 from marketd.net.http import Http
 from marketd.rooms import Room, room
-from marketd.venues import venue_named
+from marketd.venues import source_named
 from marketd.venues.failover import Failover, Gate
 from marketd.venues.feed import Feed, FeedConfig
+from marketd.venues.provider import MarketDataProvider, run_provider
 from marketd.venues.rest import Rest
 from marketd.venues.section import FailoverConfig, VenueConfig
 from marketd.venues.venue import Span, Venue, Wanted
@@ -55,6 +56,26 @@ class Pulse:
         return -min(self._lags_ms) if self._lags_ms else None
 
 
+class ProviderState:
+    """A source of its own kind, and how it is doing: told by its own status events."""
+
+    def __init__(self, provider: MarketDataProvider) -> None:
+        self.provider = provider
+        self.state, self.reason = "disconnected", "not connected yet"
+        self.events = 0
+
+    def passing(self, publish: Callable[[Sequence[Event]], None]) -> Callable[[Sequence[Event]], None]:
+        def pass_on(events: Sequence[Event]) -> None:
+            for event in events:
+                if isinstance(event, Status):
+                    self.state, self.reason = event.state, event.reason
+                else:
+                    self.events += 1
+            publish(events)
+
+        return pass_on
+
+
 class Feeds:
     """The venues of one daemon, in config order."""
 
@@ -72,10 +93,12 @@ class Feeds:
         share: tuple[int, int] = (1, 1),
     ) -> None:
         self.configs, self.share = dict(configs), share
-        self.venues: dict[str, Venue] = {name: venue_named(name, settings(name)) for name in configs}
+        sources = {name: source_named(name, settings(name)) for name in configs}
+        self.providers = {name: ProviderState(one) for name, one in sources.items() if isinstance(one, MarketDataProvider)}
+        self.venues: dict[str, Venue] = {name: one for name, one in sources.items() if not isinstance(one, MarketDataProvider)}
         self.feeds: dict[str, Feed] = {}
         self.failovers: list[Failover] = []
-        self.pulses: dict[str, Pulse] = {name: Pulse() for name in configs}
+        self.pulses: dict[str, Pulse] = {name: Pulse() for name in self.venues}
         self._feed_config, self._failover_config, self._publish = feed_config, failover_config, publish
         self._clock, self._metrics, self._capture = clock, metrics, capture
 
@@ -85,7 +108,8 @@ class Feeds:
         gaps = list(gaps)
         async with AsyncExitStack() as stack:
             gates: dict[str, Gate] = {}
-            for name, config in self.configs.items():
+            for name in self.venues:
+                config = self.configs[name]
                 http = await stack.enter_async_context(Http())
                 if config.backup_for is not None:
                     gates[name] = Gate(self._publish)
@@ -94,6 +118,19 @@ class Feeds:
                 for name, feed in self.feeds.items():
                     feed.want(self.wanted_of(name, self.configs[name].symbols))
                     here.start(name, feed.run())
+                for name, state in self.providers.items():
+                    config = self.configs[name]
+                    here.start(
+                        name,
+                        run_provider(
+                            state.provider,
+                            [symbol for symbol in config.symbols if is_ours(symbol, self.share)],
+                            config.wanted,
+                            state.passing(self._publish),
+                            self._clock,
+                            self._metrics,
+                        ),
+                    )
                 for name, gate in gates.items():
                     self._stand_by(name, gate, here)
                 here.start("pulse", self._pulse())
@@ -148,7 +185,8 @@ class Feeds:
 
     def change(self, name: str | None, symbols: Sequence[str]) -> None:
         """Collect exactly these symbols from a venue, or from every one that is no backup; backups follow their primary."""
-        for one, config in self.configs.items():
+        for one in self.feeds:
+            config = self.configs[one]
             if one == name or (name is not None and config.backup_for == name) or name is None:
                 self.configs[one] = config.model_copy(update={"symbols": tuple(symbols)})
                 self.feeds[one].want(self.wanted_of(one, symbols))
