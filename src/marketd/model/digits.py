@@ -39,6 +39,9 @@ def unsigned(text: str) -> tuple[str, bool]:
 
 def signed_number(value: object) -> tuple[str, bool]:
     """The plain text of such a number without its sign, and whether it was negative."""
-    if value.__class__ is str and value[:1] == "-":
-        return number_text(value[1:]), True
+    if value.__class__ is str:
+        is_negative = value[:1] == "-"
+        text = value[1:] if is_negative else value
+        if text.isascii() and text.replace(".", "", 1).isdecimal():  # is_plain, without the call
+            return text, is_negative
     return unsigned(number_text(value))

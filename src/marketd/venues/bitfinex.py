@@ -26,9 +26,9 @@ FLAGS = TIMESTAMP | SEQ_ALL | OB_CHECKSUM
 BOOK_LEVELS = 25
 PAGE = 10_000
 RATE_WAIT_S, MAINTENANCE_WAIT_S = 60.0, 120.0  # no Retry-After is sent; blocks of 10 to 60 s and pauses up to 120 s are said
-PERMANENT = {10001, 10011, 10012, 10020, 10300, 10302}  # unknown pair, precision, length, limit, symbol, channel
+PERMANENT = {10001, 10020}  # of REST: unknown pair, wrong parameter
 RATE_LIMITED, MAINTENANCE, ALREADY_SUBSCRIBED = 11010, 20060, 10301
-FIRST, NEVER = -1, -9
+NEVER = -9
 Said = Sequence[Event | Notice]
 
 
@@ -49,7 +49,7 @@ class Bitfinex:
     }
     stream_url = "wss://api-pub.bitfinex.com/ws/2"
     rest_url = "https://api-pub.bitfinex.com/v2"
-    book_depth: int | None = BOOK_LEVELS
+    book_depth: int | None = BOOK_LEVELS  # recorded: what leaves is removed before what comes, so there are never more
     dry = False
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
@@ -166,7 +166,7 @@ class BitfinexLine:
         self._asked_flags = 0
         self._numbered = False  # frames carry the line's sequence
         self._sent_after = NEVER  # where the time of sending stands, counted from the sequence
-        self._expected = FIRST
+        self._expected = 1  # recorded: the first array after `conf` has this number
 
     def greet(self) -> list[bytes]:
         self._asked_flags = FLAGS
@@ -222,8 +222,6 @@ class BitfinexLine:
 
     def _jumped(self, seq: int, said: Said) -> Said:
         expected, self._expected = self._expected, seq + 1
-        if expected == FIRST:
-            return said
         if seq == expected - 1:
             return (Unsaid(f"the frame numbered {seq} came twice"),)
         missing = f"{seq - expected} missing" if seq > expected else "it must only grow"
@@ -283,7 +281,7 @@ class BitfinexLine:
             return (Unknown(f"error {words}"),)
         if wire.code == ALREADY_SUBSCRIBED and wanted in self._ids:
             return (Acked([wanted]),)
-        return (Declined([wanted], words, permanent=wire.code in PERMANENT),)
+        return (Declined([wanted], words),)
 
 
 class _Channel:
