@@ -45,7 +45,7 @@ check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m compileall -q src tests bench
+	$(BIN)/python -m compileall -q src tests bench $(wildcard examples)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 soak: setup ## the long counts: kills, seeds, fuzzing, hours

@@ -6,13 +6,22 @@ Above every block of commands stands how it is checked:
     <!-- runs -->    the block is also run, in an empty directory, and succeeds
 """
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args, get_origin
 
 import pytest
+from pydantic import BaseModel
+
+from marketd.config.model import Config
+from marketd.metrics import Metrics
+from marketd.venues import VENUES
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
@@ -104,6 +113,25 @@ def test_command_block_parses(block: Block) -> None:
             assert program in OTHERS, f"{block}: {program} is neither ours nor a program that everybody has"
 
 
+def test_command_blocks_marked_so_run(tmp_path: Path) -> None:
+    path = f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}"
+    for number, block in enumerate(block for block in COMMANDS if block.mark == "runs"):
+        home = tmp_path / str(number)
+        home.mkdir()
+        ran = subprocess.run(
+            ["bash", "-eu", "-c", block.text],
+            cwd=home,
+            env={**os.environ, "PATH": path, "NO_COLOR": "1", "HOME": str(home)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+        assert ran.returncode == 0, f"{block}\n{ran.stdout}\n{ran.stderr}"
+
+
 def check_make(words: list[str]) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     variables = set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -148,3 +176,42 @@ def test_every_page_is_in_an_index() -> None:
     listed |= set(indexes)
 
     assert [str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path not in listed] == []
+
+
+def config_keys(section: type[BaseModel] = Config, above: str = "") -> Iterator[str]:
+    """Every setting as it is written in a file: `sinks.jsonl.path`; the settings of one exchange under `exchanges.NAME`."""
+    for name, field in section.model_fields.items():
+        key = f"{above}{field.alias or name}"
+        inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
+        sections = [kind for kind in inner if issubclass(kind, BaseModel)]
+        if field.exclude:
+            continue
+        if sections:
+            yield from config_keys(sections[0], f"{key}.NAME." if get_origin(field.annotation) is dict else f"{key}.")
+        else:
+            yield key
+
+
+def metric_names() -> Iterator[str]:
+    for family in Metrics().registry.collect():
+        yield f"{family.name}_total" if family.type == "counter" else family.name
+
+
+# What has to be named where. A page is asked as soon as it exists.
+NAMED = {
+    "docs/venues.md": lambda: iter(VENUES),
+    "docs/metrics.md": metric_names,
+    "docs/config.md": config_keys,
+    "docs/sinks.md": lambda: (path.stem for path in (ROOT / "src/marketd/sinks").glob("[a-z]*.py") if has_a_sink(path)),
+}
+
+
+def has_a_sink(path: Path) -> bool:
+    return "async def write(" in path.read_text()
+
+
+@pytest.mark.parametrize("page", [page for page in NAMED if (ROOT / page).exists()])
+def test_page_names_all_there_is(page: str) -> None:
+    words = set(re.findall(r"[\w.]+", (ROOT / page).read_text()))
+
+    assert [name for name in NAMED[page]() if name not in words] == []

@@ -44,7 +44,6 @@ LINES_MAX_VENUE = 500
 
 # Source files that have no test of their own yet, with the reason.
 UNTESTED: dict[str, str] = {
-    "bus.py": "its test follows",
     "venues/binance.py": "its test follows",
     "venues/binance_us.py": "its test follows",
     "net/backoff.py": "its test follows",
