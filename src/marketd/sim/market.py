@@ -93,6 +93,7 @@ class SymbolMarket:
     def __init__(self, listing: Listing, history: History, path: Path, start_ms: int, draw: random.Random) -> None:
         self.listing, self.history, self.path = listing, history, path
         self.symbol = listing.symbol
+        self.listed_ms = LISTED_MS
         self.offset_bps = 0  # set by jumps
         self.live_hour = max(start_ms, LISTED_MS) // HOUR_MS
         self.live = Columns()

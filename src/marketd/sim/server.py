@@ -10,12 +10,18 @@ from itertools import chain
 
 from marketd.clock import Clock, SystemClock
 from marketd.sim.binance import Binance, BinanceUs
+from marketd.sim.bitfinex import Bitfinex
+from marketd.sim.bybit import Bybit
+from marketd.sim.coinbase import Coinbase
 from marketd.sim.faults import Armed, Fault, build_fault, parse_faults
+from marketd.sim.kraken import Kraken
 from marketd.sim.venue import Session, SimVenue
 from marketd.sim.wire import Listening, Request, Response, listen
 
 PORT = 8190
-SIM_VENUES: Mapping[str, type[SimVenue]] = {venue.name: venue for venue in (Binance, BinanceUs)}
+SIM_VENUES: Mapping[str, type[SimVenue]] = {
+    venue.name: venue for venue in (Binance, BinanceUs, Bybit, Coinbase, Bitfinex, Kraken)
+}
 TURN_S = 0.005
 STEPS_AT_ONCE = 2000  # then the loop gets a turn, so that clients are read while a backlog is worked off
 FLOOD_BYTES = 1 << 17

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from marketd.sim.faults import Deck, Fault
@@ -74,6 +76,18 @@ def changed(old: Levels, new: Levels) -> Levels:
     difference = {ticks: lots for ticks, lots in new.items() if old.get(ticks) != lots}
     difference.update((ticks, 0) for ticks in old if ticks not in new)
     return difference
+
+
+@lru_cache(maxsize=64)
+def _second_text(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def iso_text(ts_us: int, digits: int = 6) -> str:
+    """RFC 3339 in UTC from microseconds, with that many digits of a second (0 for none)."""
+    second, us = divmod(ts_us, 1_000_000)
+    part = f"{us:06}".ljust(digits, "0")[:digits]
+    return f"{_second_text(second)}{'.' if part else ''}{part}Z"
 
 
 def to_json(value: object) -> bytes:
@@ -166,6 +180,10 @@ class Session:
                 del self.venue.watching[topic]
                 self.venue.views.pop(topic, None)
 
+    def refused(self, symbol: str | None) -> Fault | None:
+        """The `error` fault that this subscription meets."""
+        return self.venue.deck.first("error", self.venue.clock_ns(), lambda fault: fault.symbol in {None, symbol})
+
     def covers(self, symbol: str | None) -> bool:
         return symbol is None or any(symbol in topic for topic in self.topics)
 
@@ -208,6 +226,7 @@ class SimVenue:
         self.sessions: dict[Session, None] = {}
         self.watching: dict[tuple[str, ...], dict[Session, None]] = {}
         self.views: dict[tuple[str, ...], BookView] = {}
+        self._days: dict[str, tuple[int, Bar]] = {}
         self.muted = False
         self.heard_frames = 0
         self.requests: list[str] = []  # targets of the latest REST requests, newest last
@@ -323,6 +342,11 @@ class SimVenue:
             found = self.views[topic] = BookView(self.market.symbols[symbol].book, depth)
         return found
 
+    def tell(self, topic: tuple[str, ...], payload: bytes) -> None:
+        """The same frame to all who listen to (channel, symbol, ...)."""
+        for session in self.watching.get(topic, ()):
+            session.push(topic[1], topic[0], payload)
+
     def on_trade(self, state: SymbolMarket, trade: Trade) -> None: ...
 
     def on_quote(self, state: SymbolMarket, now_ms: int) -> None: ...
@@ -352,6 +376,15 @@ class SimVenue:
             close = bar.close
             rows.append((open_ms, bar))
         return rows
+
+    def day_bar(self, state: SymbolMarket, now_ms: int) -> Bar:
+        """The last 24 hours, to the minute; added up at most once a second."""
+        known = self._days.get(state.symbol)
+        if known is None or known[0] != now_ms // 1000:
+            end_ms = now_ms // 60_000 * 60_000 + 60_000
+            bar = state.bar(end_ms - 86_400_000, end_ms) or Bar(-1, state.close_before(end_ms))
+            known = self._days[state.symbol] = (now_ms // 1000, bar)
+        return known[1]
 
     # -- spelling and truth ---------------------------------------------------------------------------------------
 
@@ -391,11 +424,11 @@ class SimVenue:
     def book(self, symbol: str, depth: int = 20) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Bids and asks as they are now, best first, in the venue's digits."""
         state = self.market.symbols[symbol]
-        return self._level_texts(state.listing, state.book.top_bids(depth)), self._level_texts(
+        return self.level_texts(state.listing, state.book.top_bids(depth)), self.level_texts(
             state.listing, state.book.top_asks(depth)
         )
 
-    def _level_texts(self, listing: Listing, levels: Levels) -> list[tuple[str, str]]:
+    def level_texts(self, listing: Listing, levels: Levels) -> list[tuple[str, str]]:
         return [(self.price_text(listing, ticks), self.size_text(listing, lots)) for ticks, lots in levels.items()]
 
     def candles(self, symbol: str, start_ms: int, end_ms: int, length_ms: int = 60_000) -> list[tuple[int, Bar]]:
