@@ -72,3 +72,6 @@ def shared_data() -> Path | None:
 def clock() -> ManualClock:
     """A clock that stands still until the test moves it: `await clock.advance(5)`."""
     return ManualClock()
+
+
+pytest_plugins = ["tests.daemons"]

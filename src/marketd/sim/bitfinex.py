@@ -253,7 +253,8 @@ class Bitfinex(SimVenue):
 
     def on_book(self, topic: tuple[str, ...], watchers: Iterable[Session], now_ms: int) -> None:
         _, bids, asks = self.view(topic, topic[1], int(topic[2])).advance()
-        rows = self.book_rows(self.listings[topic[1]], bids, asks)
+        # Levels that go are said before levels that come, so that a book of 25 never holds 26 (as in recorded sessions).
+        rows = sorted(self.book_rows(self.listings[topic[1]], bids, asks), key=lambda row: ",0," not in row)
         for session in watchers:
             assert isinstance(session, BitfinexSession)
             for row in rows:

@@ -61,15 +61,15 @@ class Connection:
         """Open, live and end. Raises Refused or Disconnected if it never opened."""
         url = self._venue.connect_url(self._base, list(self.wanted))
         self._record("open", url.partition("?")[0].encode() if self._venue.connect_headers() else url.encode())
+        for frame in self._line.greet():
+            self._queue(frame)  # before the first frame is read: that may already ask for subscriptions
         self._socket = await websocket.connect(url, self._on_frame, headers=self._venue.connect_headers())
         self._opened_s = self._clock.monotonic()
         try:
             async with room(f"{self._venue.name}.{self.number}") as here:
                 here.start("send", self._send())
                 here.start("watch", self._watch())
-                for frame in self._line.greet():
-                    self._queue(frame)
-                if self._line.ready:
+                if self._line.ready and not self._asked:
                     self._subscribe(list(self.wanted))
                 return self._failure or await self._socket.closed()
         finally:
