@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from marketd.clock import Clock, SystemClock
+from marketd.sim.alpaca import Alpaca
 from marketd.sim.binance import Binance, BinanceUs
 from marketd.sim.bitfinex import Bitfinex
 from marketd.sim.bybit import Bybit
@@ -20,7 +21,7 @@ from marketd.sim.wire import Listening, Request, Response, listen
 
 PORT = 8190
 SIM_VENUES: Mapping[str, type[SimVenue]] = {
-    venue.name: venue for venue in (Binance, BinanceUs, Bybit, Coinbase, Bitfinex, Kraken)
+    venue.name: venue for venue in (Binance, BinanceUs, Bybit, Coinbase, Bitfinex, Kraken, Alpaca)
 }
 TURN_S = 0.005
 STEPS_AT_ONCE = 2000  # then the loop gets a turn, so that clients are read while a backlog is worked off
