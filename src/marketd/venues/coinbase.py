@@ -46,7 +46,7 @@ class Coinbase:
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         self.limits = Limits(
-            topics_per_connection=150,  # 10 products' whole books can be 10 MB on connecting, and slow readers are closed
+            topics_per_connection=150,  # whole books come on subscribing, up to 1 MB each, and slow readers are closed
             frames_per_s=20.0,  # 100 are allowed
             connects_per_min=120.0,  # 8 a second are allowed
             silent_after_s=10.0,  # each product's heartbeat comes once a second
@@ -239,7 +239,7 @@ class CoinbaseLine:
     def _quote(self, frame: bytes, ts_recv: int) -> Read:
         wire = _decode_ticker(frame)
         if not wire.best_bid_size or not wire.best_ask_size:
-            return (Unsaid("a ticker without sizes, its form before 2022"),)
+            return (Unsaid("a ticker without sizes, as old recordings have"),)
         return (
             Quote(
                 "coinbase", self._symbols[wire.product_id], _ns(wire.time), ts_recv,
