@@ -91,11 +91,13 @@ def test_a_refusal_without_an_id_belongs_to_the_request_with_the_topic_it_names(
     assert answered(line_that_asked([trade], [bad]), "", words) == Declined([bad], words, permanent=True)
 
 
-def test_a_refusal_without_an_id_or_a_topic_belongs_to_the_only_open_request_or_to_nobody() -> None:
+def test_a_refusal_without_an_id_or_a_topic_belongs_to_the_oldest_open_request_or_to_nobody() -> None:
     trade, book = Wanted("trade", "BTCUSDT"), Wanted("book", "BTCUSDT")
+    line = line_that_asked([trade, book], [trade])
 
-    assert answered(line_that_asked([trade, book]), "", "args size >10") == Declined([trade, book], "args size >10", False)
-    assert answered(line_that_asked([trade], [book]), "", "args size >10") == Declined((), "args size >10", False)
+    assert answered(line, "", "args size >10") == Declined([trade, book], "args size >10", permanent=False)
+    assert answered(line, "", "args size >10") == Declined([trade], "args size >10", permanent=True)
+    assert answered(line, "", "args size >10") == Declined((), "args size >10", permanent=False)
 
 
 def test_a_topic_that_is_subscribed_already_is_as_good_as_confirmed() -> None:

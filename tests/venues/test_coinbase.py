@@ -97,14 +97,24 @@ def test_a_refused_channel_is_refused_for_all_its_products() -> None:
     ]
 
 
-def test_a_refusal_that_names_nothing_belongs_to_the_only_open_request_or_to_nobody() -> None:
+def test_a_refusal_that_names_nothing_belongs_to_the_oldest_open_request_or_to_nobody() -> None:
     line = open_line()
     line.subscribe([TRADE, BOOK])
     line.subscribe([ETH_TRADE])
+    words = "Failed to subscribe:  is not a valid product"
 
-    assert failed(line, "try later") == [Declined((), "Failed to subscribe: try later", permanent=False)]
-    assert failed(line, "ETH-USD is not a valid product")
-    assert failed(line, "try later") == [Declined([TRADE, BOOK], "Failed to subscribe: try later", permanent=False)]
+    assert failed(line, " is not a valid product") == [Declined([TRADE, BOOK], words, permanent=False)]
+    assert failed(line, " is not a valid product") == [Declined([ETH_TRADE], words, permanent=True)]
+    assert failed(line, " is not a valid product") == [Declined((), words, permanent=False)]
+
+
+def test_words_about_the_connection_leave_the_open_requests_alone() -> None:
+    line = open_line()
+    line.subscribe([TRADE])
+    told = line.read(b'{"type":"error","message":"Slow consume","reason":""}', 1)
+
+    assert told == (Declined((), "Slow consume", permanent=False),)
+    assert failed(line, "") == [Declined([TRADE], "Failed to subscribe", permanent=True)]
 
 
 def test_an_update_with_a_side_that_does_not_exist_is_bad_as_a_whole() -> None:

@@ -299,14 +299,14 @@ class BybitLine:
         return (Acked(asked) if asked else Unsaid("an answer to a request that was not ours"),)
 
     def _number_of(self, wire: "WireOther") -> str:
-        """The request that is answered: a failure may come without its id, then it names the topic or only one is open."""
-        if wire.req_id:
+        """The request that is answered. A failure may come without its id: then by the topic it names, else the oldest."""
+        if wire.req_id or wire.success:
             return wire.req_id
         named = wire.ret_msg.rpartition("topic:")[2]
         for number, asked in self._asked.items():
-            if len(self._asked) == 1 or any(topic(one) == named for one in asked):
+            if any(topic(one) == named for one in asked):
                 return number
-        return ""
+        return next(iter(self._asked), "")
 
 
 def topic(wanted: Wanted) -> str:

@@ -281,19 +281,18 @@ class CoinbaseLine:
         words = f"{wire.message}: {wire.reason}" if wire.reason else wire.message
         if "unsubscribe" in wire.message:
             return (Unknown(words),)
+        if not self._asked or "subscribe" not in wire.message:
+            return (Declined((), words, permanent=False),)
         named = frozenset(wire.reason.replace(",", " ").split())
-        for part in self._asked:
-            bad = [one for one in part if self._product(one) in named or CHANNELS[one.channel] in named]
-            if not bad and len(self._asked) > 1:
-                continue
-            self._asked.remove(part)
-            self._on.difference_update(part)
-            if not bad:
-                return (Declined(part, words, permanent=len(part) == 1),)
-            told: list[Notice] = [Declined(bad, words)]
-            rest = [one for one in part if one not in bad]  # they went down with it
-            return [*told, Declined(rest, words, permanent=False)] if rest else told
-        return (Declined((), words, permanent=False),)
+        parts = [[one for one in part if self._product(one) in named or CHANNELS[one.channel] in named] for part in self._asked]
+        at = next((at for at, bad in enumerate(parts) if bad), 0)  # requests are answered in order, so else it is the oldest
+        bad, part = parts[at], self._asked.pop(at)
+        self._on.difference_update(part)
+        if not bad:
+            return (Declined(part, words, permanent=len(part) == 1),)
+        rest = [one for one in part if one not in bad]  # they went down with it
+        told: list[Notice] = [Declined(bad, words)]
+        return [*told, Declined(rest, words, permanent=False)] if rest else told
 
     def _other(self, frame: bytes, ts_recv: int) -> Read:
         """Types whose fields come in another order, products that are not listed, and types that nobody asked for."""
