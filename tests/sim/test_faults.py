@@ -1,8 +1,10 @@
 """Faults by name."""
 
+from pathlib import Path
+
 import pytest
 
-from marketd.sim.faults import Deck, Fault, parse_duration, parse_faults
+from marketd.sim.faults import FAULTS, KEYS, Deck, Fault, parse_duration, parse_faults
 
 S = 1_000_000_000
 
@@ -111,3 +113,9 @@ def test_healing_ends_all_faults_of_a_name() -> None:
     deck.heal("mute")
 
     assert len(sent(deck, S)) == 6
+
+
+def test_the_page_explains_every_fault_and_setting() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "sim.md").read_text()
+
+    assert [] == [name for name in [*FAULTS, *KEYS] if f"`{name}`" not in page and f"`{name}=" not in page]

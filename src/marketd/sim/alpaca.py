@@ -99,6 +99,11 @@ class AlpacaSession(Session):
                 if symbol in self.venue.listings:  # others are acknowledged and stay silent
                     self.join(channel, symbol)
 
+    def wants(self, message: Any) -> bool:
+        lists = {"t": "trades", "q": "quotes", "b": "bars", "u": "updatedBars", "d": "dailyBars"}
+        rows = [row for row in message if isinstance(row, dict)] if isinstance(message, list) else []
+        return any({row.get("S"), "*"} & set(self.wanted.get(lists.get(row.get("T", ""), ""), ())) for row in rows)
+
     def on_second(self, now_ns: int) -> None:
         if not self.authenticated and now_ns - self.since_ns > AUTH_WITHIN_S * SECOND_NS:
             self._error(404, "auth timeout")
@@ -116,6 +121,15 @@ class Alpaca(SimVenue):
         self._requests = Window(200, 60)
         self._first_of_day: dict[tuple[str, int], int] = {}
         self._pushed_minute = self.now_ms() // MINUTE_MS * MINUTE_MS
+
+    general_paths = frozenset({"assets", "clock", "calendar"})
+
+    def recorded_symbols(self, message: Any) -> Iterable[str]:
+        rows = message if isinstance(message, list) else []
+        return [str(row["S"]) for row in rows if isinstance(row, dict) and "S" in row]
+
+    def is_recorded_control(self, message: Any) -> bool:
+        return isinstance(message, list) and any(row.get("T") in {"success", "subscription", "error"} for row in message)
 
     def knows(self, key: object, secret: object) -> bool:
         """Any key will do, unless its secret is the word wrong."""

@@ -103,6 +103,9 @@ class BinanceSession(Session):
             self.announce_cut()
             self.cut_at_ns = max(self.since_ns + LIFE_S * SECOND_NS, now_ns + CUT_NOTICE_S * SECOND_NS)
 
+    def wants(self, message: Any) -> bool:
+        return not isinstance(message, dict) or "stream" not in message or message["stream"] in self.streams
+
     def announce_cut(self) -> None:
         body = f'{{"e":"serverShutdown","E":{self.venue.now_ms()}}}'
         self.say((f'{{"stream":"!serverShutdown","data":{body}}}' if self.combined else body).encode())
@@ -121,6 +124,17 @@ class Binance(SimVenue):
         self._weight = Window(self.weight_limit, 60)
         self._pushed_bars: dict[tuple[str, ...], int] = {}
         self._prefixes: dict[tuple[str, ...], bytes] = {}
+
+    general_paths = frozenset({"ping", "time", "exchangeInfo"})
+
+    def recorded_symbols(self, message: Any) -> Iterable[str]:
+        if isinstance(message, dict) and "stream" in message:
+            symbol = str(message["stream"]).partition("@")[0].upper()
+            return [symbol] if symbol[:1] != "!" else []
+        return [message["s"]] if isinstance(message, dict) and "s" in message else []
+
+    def is_recorded_control(self, message: Any) -> bool:
+        return isinstance(message, dict) and "result" in message
 
     def topic_of(self, stream: str) -> tuple[str, ...] | None:
         """(channel, symbol, ...) of a stream name; None if there is no such stream."""

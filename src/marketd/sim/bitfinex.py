@@ -39,6 +39,7 @@ class BitfinexSession(Session):
         self.channels: dict[int, tuple[str, ...]] = {}
         self.sent_at: dict[int, int] = {}
         self.flags = self.sequence = 0
+        self._replayed: set[int] = set()  # channel numbers of the recording
         self._next_id = 1000 + self.venue.accepted * 7919 % 90_000
         super().opened(socket)
 
@@ -81,6 +82,8 @@ class BitfinexSession(Session):
         channel = self._next_id = self._next_id + 1 + (self._next_id * 31) % 977
         self.channels[channel] = topic
         self.join(*topic)
+        if self.venue.recording is not None:
+            return  # the recorded acknowledgement comes with the recorded channel number
         extra: dict[str, Any] = {"prec": "P0", "freq": "F0", "len": topic[2]} if topic[0] == "book" else {}
         pair: dict[str, Any] = {} if topic[0] == "candle" else {"pair": self.venue.venue_symbol(topic[1]).removeprefix("t")}
         self.say({"event": "subscribed", "chanId": channel, **extra, **echo, **pair})
@@ -104,6 +107,16 @@ class BitfinexSession(Session):
         if self.flags & OB_CHECKSUM:
             self.tell(topic, f'"cs",{self.venue.checksum(topic)}')
 
+    def wants(self, message: Any) -> bool:
+        """A recorded acknowledgement that this client asked for, or a frame of a channel that one opened."""
+        if isinstance(message, dict):
+            topic, _ = self.venue.topic_of(message)
+            if message.get("event") != "subscribed" or topic not in self.channels.values():
+                return False
+            self._replayed.add(message["chanId"])
+            return True
+        return isinstance(message, list) and message[0] in self._replayed
+
     def on_second(self, now_ns: int) -> None:
         for number, topic in self.channels.items():
             if now_ns - self.sent_at.get(number, now_ns) >= HEARTBEAT_S * SECOND_NS:
@@ -125,6 +138,20 @@ class Bitfinex(SimVenue):
         self._handshakes = Sliding(20, 60)
         self._pushed: dict[tuple[str, ...], tuple[int, int]] = {}  # candles: open time and trades of the last push
         self._theirs = {self.venue_symbol(symbol): symbol for symbol in self.listings}
+
+    general_paths = frozenset({"status"})
+
+    def _recorded_answer(self, request: Request) -> Response | None:
+        return None if "/conf/" in request.path else super()._recorded_answer(request)
+
+    def recorded_symbols(self, message: Any) -> Iterable[str]:
+        if not isinstance(message, dict) or message.get("event") != "subscribed":
+            return []
+        name = str(message.get("symbol") or str(message.get("key", "")).rpartition(":t")[2]).removeprefix("t")
+        base, colon, quote = name.partition(":")
+        base, quote = (base, quote) if colon else (name[:3], name[3:])
+        ours = {theirs: asset for asset, theirs in ALIASES.items()}
+        return [ours.get(base, base) + ours.get(quote, quote)]
 
     def venue_symbol(self, symbol: str) -> str:
         listing = self.listings[symbol]

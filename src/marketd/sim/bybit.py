@@ -89,6 +89,9 @@ class BybitSession(Session):
             elif topic[0] == "ticker":
                 self.push(topic[1], topic[0], venue.ticker_frame(topic[1], venue.now_ms()))
 
+    def wants(self, message: Any) -> bool:
+        return not isinstance(message, dict) or message.get("topic") in self._args
+
     def on_second(self, now_ns: int) -> None:
         if now_ns - self.heard_ns > IDLE_S * SECOND_NS:
             self.socket.close(1000)
@@ -103,6 +106,14 @@ class Bybit(SimVenue):
         super().__init__(*args, **settings)
         self._requests = Sliding(600, 5)
         self._pushed_bars: dict[tuple[str, ...], int] = {}
+
+    general_paths = frozenset({"time", "instruments-info"})
+
+    def recorded_symbols(self, message: Any) -> Iterable[str]:
+        return [message["topic"].rpartition(".")[2]] if isinstance(message, dict) and "topic" in message else []
+
+    def is_recorded_control(self, message: Any) -> bool:
+        return isinstance(message, dict) and "success" in message
 
     def topic_of(self, arg: str) -> tuple[str, ...] | None:
         kind, _, symbol = arg.rpartition(".")

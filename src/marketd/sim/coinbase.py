@@ -19,6 +19,14 @@ from marketd.sim.wire import Request, Response
 
 TIMEFRAMES = timeframes({str(seconds): seconds for seconds in (60, 300, 900, 3600, 21600, 86400)})
 CHANNELS = {"matches": "trade", "ticker": "quote", "level2_batch": "book", "heartbeat": "heartbeat"}
+RECORDED_TYPES = {
+    "match": "trade",
+    "last_match": "trade",
+    "ticker": "quote",
+    "snapshot": "book",
+    "l2update": "book",
+    "heartbeat": "heartbeat",
+}
 SUBSCRIBE_WITHIN_S = 5
 ROWS_MAX = 300
 
@@ -105,6 +113,12 @@ class CoinbaseSession(Session):
             product = venue.venue_symbol(symbol)
             self.push(symbol, channel, to_json({"type": "snapshot", "product_id": product, "asks": asks, "bids": bids}))
 
+    def wants(self, message: Any) -> bool:
+        if not isinstance(message, dict):
+            return True
+        channel = RECORDED_TYPES.get(message.get("type", ""))
+        return (channel, self.venue.our_symbol(str(message.get("product_id")))) in self.topics
+
     def on_second(self, now_ns: int) -> None:
         if not self._subscribed and now_ns - self.since_ns > SUBSCRIBE_WITHIN_S * SECOND_NS:
             self.socket.close(1000, "no subscription within 5 seconds")
@@ -118,6 +132,14 @@ class Coinbase(SimVenue):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._requests = Bucket(10, 15)
+
+    general_paths = frozenset({"time", "products"})
+
+    def recorded_symbols(self, message: Any) -> Iterable[str]:
+        return [message["product_id"].replace("-", "")] if isinstance(message, dict) and "product_id" in message else []
+
+    def is_recorded_control(self, message: Any) -> bool:
+        return isinstance(message, dict) and message.get("type") == "subscriptions"
 
     def venue_symbol(self, symbol: str) -> str:
         listing = self.listings[symbol]

@@ -6,13 +6,16 @@ Protocol: https://docs.kraken.com/api/docs/websocket-v2/ and .../rest-api/, page
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from marketd.sim.history import LISTED_MS, Bar, Trade
 from marketd.sim.limits import Bucket, Sliding
 from marketd.sim.market import SymbolMarket
+from marketd.sim.recorded import Recording
 from marketd.sim.symbols import CRYPTO_USD, Listing, decimal_text, trimmed_text
 from marketd.sim.venue import SECOND_NS, BookView, Levels, Session, SimVenue, iso_text, timeframes, to_json
 from marketd.sim.wire import Request, Response
@@ -22,6 +25,7 @@ DEPTHS = (10, 25, 100, 500, 1000)
 CHANNELS = {"trade": "trade", "ohlc": "candle", "ticker": "quote", "book": "book"}
 OLD_NAMES = {"BTC": "XBT", "DOGE": "XDG"}
 PREFIXED = {"XBT": "XXBT", "ETH": "XETH", "USD": "ZUSD", "EUR": "ZEUR"}
+PRICES = re.compile(rb'"price":"?([0-9.]+)')
 ROWS_MAX = 720
 IDLE_S = 60
 
@@ -104,6 +108,11 @@ class KrakenSession(Session):
             return "Already subscribed to one ohlc interval on this symbol"
         return "Already subscribed" if topic in self.topics else None
 
+    def wants(self, message: Any) -> bool:
+        symbols = self.venue.recorded_symbols(message)
+        channel = CHANNELS.get(message.get("channel", "")) if isinstance(message, dict) else None
+        return any(topic[0] == channel and topic[1] in symbols for topic in self.topics)
+
     def on_second(self, now_ns: int) -> None:
         if self.topics and self.socket.frames_sent == self._frames_at_beat:
             self.say({"channel": "heartbeat"})
@@ -124,10 +133,25 @@ class Kraken(SimVenue):
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._requests = Bucket(1, 5)
+        if self.recording is not None:  # the checksum of a recorded book needs the recorded number of decimals
+            self.listings = {
+                symbol: replace(listing, price_decimals=price_decimals(self.recording, self.venue_symbol(symbol)))
+                for symbol, listing in self.listings.items()
+            }
         self._alphabets: dict[str, str] = {}
         for symbol, listing in self.listings.items():
             for name in (symbol, self.venue_symbol(symbol), self.altname(listing), self.internal(listing)):
                 self._alphabets[name] = symbol
+
+    general_paths = frozenset({"Time", "SystemStatus", "AssetPairs"})
+
+    def recorded_symbols(self, message: Any) -> Sequence[str]:
+        rows = message.get("data") if isinstance(message, dict) else None
+        rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+        return [str(row["symbol"]).replace("/", "") for row in rows if "symbol" in row]
+
+    def is_recorded_control(self, message: Any) -> bool:
+        return isinstance(message, dict) and ("method" in message or message.get("channel") in {"status", "heartbeat"})
 
     # -- three alphabets ------------------------------------------------------------------------------------------
 
@@ -384,6 +408,13 @@ class Kraken(SimVenue):
 
     def _eight(self, listing: Listing, lots: int) -> str:
         return decimal_text(lots * 10 ** (8 - listing.size_decimals), 8)
+
+
+def price_decimals(recording: Recording, venue_symbol: str) -> int:
+    """The most decimals of any price of the symbol, at least one."""
+    named = f'"{venue_symbol}"'.encode()
+    texts = (text for frame in recording.frames if named in frame.payload for text in PRICES.findall(frame.payload))
+    return max((len(text.partition(b".")[2]) for text in texts), default=1) or 1
 
 
 class Wrong(Exception):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
 from marketd.clock import Clock, SystemClock
 from marketd.sim.alpaca import Alpaca
@@ -16,6 +17,7 @@ from marketd.sim.bybit import Bybit
 from marketd.sim.coinbase import Coinbase
 from marketd.sim.faults import Armed, Fault, build_fault, parse_faults
 from marketd.sim.kraken import Kraken
+from marketd.sim.recorded import play, read_recording
 from marketd.sim.venue import Session, SimVenue
 from marketd.sim.wire import Listening, Request, Response, listen
 
@@ -211,13 +213,16 @@ async def open_sim(
     faults: str | Iterable[Fault] = (),
     limits: bool = True,
     jumps: Jumps | None = None,
+    recording: Path | Iterable[Path] | None = None,
+    speed: float | None = None,
 ) -> AsyncIterator[Sim]:
     """
     Simulated venues on one port (0: a free one) until the block is left.
 
     `rate` is market events a second per venue; at 0 nothing moves but by `step` and `tick`. `symbols` (ours, as BTCUSDT)
-    replace each venue's own list. `limits=False` lifts the venues' request limits. ValueError for an unknown venue,
-    symbol or fault; OSError when the port is taken.
+    replace each venue's own list. `limits=False` lifts the venues' request limits. With a `recording` (and one venue) its
+    frames take the place of the market: once, to the first clients, at `speed` times the recorded pace or as fast as they
+    are taken. ValueError for an unknown venue, symbol or fault; OSError when the port is taken.
     """
     clock = clock or SystemClock()
     chosen = list(SIM_VENUES if venues is None else venues)
@@ -227,20 +232,28 @@ async def open_sim(
     wanted = parse_faults(faults, dict.fromkeys(chosen)) if isinstance(faults, str) else list(faults)
     later = asyncio.get_running_loop().call_later
     symbols = list(symbols)
-    built = {name: SIM_VENUES[name](clock.now_ns, later, seed=seed, symbols=symbols, limits=limits) for name in chosen}
+    if recording is not None and len(chosen) != 1:
+        raise ValueError(f"a recording is of one venue: name it, one of {', '.join(SIM_VENUES)}")
+    played = None if recording is None else read_recording(recording, chosen[0])
+    built = {
+        name: SIM_VENUES[name](clock.now_ns, later, seed=seed, symbols=symbols, limits=limits, recording=played)
+        for name in chosen
+    }
     sim = Sim(built, clock)
     for fault in wanted:
         sim.arm(fault)
     sim._listening = await listen(sim, host, port)
     try:
-        if rate > 0:
-            async with asyncio.TaskGroup() as tasks:
-                runner = tasks.create_task(run_freely(sim, clock, rate, jumps), name="sim")
-                try:
-                    yield sim
-                finally:
-                    runner.cancel()
-        else:
-            yield sim
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(run_freely(sim, clock, rate, jumps), name="sim")] if rate > 0 else []
+            if played is not None:
+                venue = built[chosen[0]]
+                playing = play(played, lambda: list(venue.sessions), venue.is_recorded_control, clock, speed)
+                running.append(tasks.create_task(playing, name="sim recording"))
+            try:
+                yield sim
+            finally:
+                for task in running:
+                    task.cancel()
     finally:
         await sim._listening.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-QUOTES = ("FDUSD", "USDT", "USDC", "USD", "EUR", "BTC", "ETH")  # longest first
+QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")  # longest first
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,18 @@ def invented(count: int, quote: str = "USDT") -> tuple[str, ...]:
     return tuple(f"{letters[i // 676]}{letters[i // 26 % 26]}{letters[i % 26]}{quote}" for i in range(count))
 
 
+def split_symbol(symbol: str) -> tuple[str, str] | None:
+    """Base and quote; None if the quote is not known."""
+    quote = next((q for q in QUOTES if symbol.endswith(q) and len(symbol) > len(q)), None)
+    return None if quote is None else (symbol.removesuffix(quote), quote)
+
+
 def list_symbol(symbol: str, *, stock: bool = False) -> Listing:
     """The listing of a symbol; unknown bases get ticks, lots and a price derived from the name alone."""
-    quote = "USD" if stock else next((q for q in QUOTES if symbol.endswith(q) and len(symbol) > len(q)), "")
-    if not quote:
+    parts = (symbol, "USD") if stock else split_symbol(symbol)
+    if parts is None:
         raise ValueError(f"sim symbol {symbol!r}: its quote is not one of {', '.join(QUOTES)}")
-    base = symbol if stock else symbol.removesuffix(quote)
+    base, quote = parts
     if base in KNOWN:
         price_decimals, size_decimals, start, step, lots = KNOWN[base]
     else:

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 from marketd.sim.faults import Deck, Fault
 from marketd.sim.history import Bar, Trade, seed_number
 from marketd.sim.market import Market, SimBook, SymbolMarket
-from marketd.sim.symbols import CRYPTO_USDT, Listing, decimal_text, list_symbols
+from marketd.sim.recorded import Recording
+from marketd.sim.symbols import CRYPTO_USDT, Listing, decimal_text, list_symbols, split_symbol
 from marketd.sim.wire import Request, Response, Socket, encode_frame
 
 SECOND_NS = 1_000_000_000
@@ -144,7 +145,19 @@ class Session:
             self.socket.send(payload)
 
     def push(self, symbol: str | None, channel: str | None, payload: bytes) -> None:
-        """A data frame; it passes the faults."""
+        """A data frame of the synthetic market; it passes the faults. A recording takes its place."""
+        if self.venue.recording is None:
+            self._pass(symbol, channel, payload)
+
+    def replay(self, payload: bytes, message: Any) -> None:
+        """A recorded frame; it passes the faults too."""
+        self._pass(next(iter(self.venue.recorded_symbols(message)), None), None, payload)
+
+    def wants(self, message: Any) -> bool:
+        """Whether this client subscribed to what a recorded frame belongs to; true where that cannot be told."""
+        return True
+
+    def _pass(self, symbol: str | None, channel: str | None, payload: bytes) -> None:
         venue = self.venue
         if not venue.deck.has_frame_faults:
             self._send(payload)
@@ -208,6 +221,7 @@ class SimVenue:
     default_symbols: ClassVar[Sequence[str]] = CRYPTO_USDT
     stock: ClassVar[bool] = False
     shared_ids: ClassVar[bool] = False
+    general_paths: ClassVar[frozenset[str]] = frozenset()  # last parts of paths that a recording need not hold
     root: ClassVar[str] = ""  # path of the venue's own base that may be repeated after our prefix
 
     def __init__(
@@ -218,8 +232,11 @@ class SimVenue:
         seed: int = 1,
         symbols: Iterable[str] = (),
         limits: bool = True,
+        recording: Recording | None = None,
     ) -> None:
-        self._now_ns, self.later, self.limits = now_ns, later, limits
+        self._now_ns, self.later, self.limits, self.recording = now_ns, later, limits, recording
+        if recording is not None:
+            symbols = self._recorded_listings(recording)
         self.listings: dict[str, Listing] = list_symbols(symbols or self.default_symbols, stock=self.stock)
         self.market = Market(self.name, list(self.listings.values()), seed, now_ns() // 1_000_000, shared_ids=self.shared_ids)
         self.deck = Deck(seed_number(seed, self.name, "faults"))
@@ -274,7 +291,7 @@ class SimVenue:
             return fault.on != "ws" and (fault.path or "") in request.target
 
         refused = self.deck.first("refuse", now_ns, fits)
-        response = refusal(refused) if refused is not None else self.answer(request)
+        response = refusal(refused) if refused is not None else self._recorded_answer(request) or self.answer(request)
         slow = self.deck.first("slow", now_ns, fits)
         if slow is not None:
             response.delay_s += slow.by_s
@@ -283,6 +300,30 @@ class SimVenue:
 
     def answer(self, request: Request) -> Response:
         raise NotImplementedError
+
+    # -- a recording in place of the market ------------------------------------------------------------------------
+
+    def _recorded_answer(self, request: Request) -> Response | None:
+        """None where the synthetic venue may answer: what lists instruments or tells the time, and all without a recording."""
+        if self.recording is None:
+            return None
+        found = self.recording.answer(request)
+        if found is None and not self.general_paths & set(request.path.split("/")[-1:]):
+            return Response(b"not in the recording", 503, content_type="text/plain")
+        return found
+
+    def _recorded_listings(self, recording: Recording) -> list[str]:
+        """The symbols of the recording, so that a client finds them in the list; those of an unknown quote are left out."""
+        seen = dict.fromkeys(symbol for frame in recording.frames for symbol in self.recorded_symbols(frame.message))
+        return [symbol for symbol in seen if self.stock or split_symbol(symbol) is not None]
+
+    def recorded_symbols(self, message: Any) -> Iterable[str]:
+        """Our names of the symbols that a recorded frame speaks of."""
+        return ()
+
+    def is_recorded_control(self, message: Any) -> bool:
+        """Whether a recorded frame is an acknowledgement, which the venue makes up for the client that is there now."""
+        return False
 
     # -- what happens ---------------------------------------------------------------------------------------------
 
