@@ -83,3 +83,10 @@ async def test_a_jump_moves_every_venue_that_lists_the_symbol() -> None:
         after = [float(sim.venue(name).book("BTCUSDT")[0][0][0]) for name in sim.venues]
 
         assert all(28 < (b / a - 1) * 10_000 < 32 for a, b in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("rate", [0, 500])
+async def test_what_fails_inside_comes_out_as_it_is(rate: float) -> None:
+    with pytest.raises(KeyError):
+        async with open_sim(["binance"], rate=rate):
+            raise KeyError("mine")

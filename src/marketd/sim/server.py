@@ -242,6 +242,7 @@ async def open_sim(
     sim = Sim(built, clock)
     for fault in wanted:
         sim.arm(fault)
+    failed: Exception | None = None
     sim._listening = await listen(sim, host, port)
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -252,8 +253,12 @@ async def open_sim(
                 running.append(tasks.create_task(playing, name="sim recording"))
             try:
                 yield sim
+            except Exception as error:  # raised again outside: the group would wrap it
+                failed = error
             finally:
                 for task in running:
                     task.cancel()
+        if failed is not None:
+            raise failed
     finally:
         await sim._listening.close()
