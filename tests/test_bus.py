@@ -44,6 +44,14 @@ class MemorySpill:
         del self.held[: self.read_count]
         self.read_count = 0
 
+    def put_back(self, events: Sequence[Event]) -> int:
+        self.read_count = 0
+        self.held[:0] = events
+        return 0
+
+    def close(self) -> None:
+        pass
+
     def __len__(self) -> int:
         return len(self.held)
 
@@ -473,3 +481,31 @@ class AnyOrder(RuleBasedStateMachine):
 
 TestAnyOrder = AnyOrder.TestCase
 TestAnyOrder.settings = settings(max_examples=150, stateful_step_count=40)
+
+
+async def test_what_is_abandoned_goes_back_to_disk_in_order() -> None:
+    spill = MemorySpill()
+    held = subscription(Full.SPILL, spill=spill)
+    held.offer([trade(number) for number in range(14)])
+    batch = await held.take(3)
+
+    assert 0 == held.abandon(batch)
+    assert [trade(number) for number in range(14)] == spill.held
+    assert held.drained
+
+
+async def test_what_came_from_disk_stays_there_when_abandoned() -> None:
+    spill = MemorySpill(held=[trade(number) for number in range(5)])
+    held = subscription(Full.SPILL, spill=spill)
+    batch = await held.take(3)
+    held.abandon(batch)
+
+    assert [trade(number) for number in range(5)] == spill.held
+
+
+async def test_what_is_abandoned_without_a_disk_is_counted() -> None:
+    held = subscription()
+    held.offer([trade(1), quote(2)])
+
+    assert 2 == held.abandon([])
+    assert {("late", "trade"): 1, ("late", "quote"): 1} == dict(held.dropped)

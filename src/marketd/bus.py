@@ -48,6 +48,14 @@ class Spill(Protocol):
         """What was read is delivered and may go."""
         ...
 
+    def put_back(self, events: Sequence[Event]) -> int:
+        """Keep these in front of what waits here, and forget what was read but not committed; returns how many are lost."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the files; what waits stays."""
+        ...
+
     def __len__(self) -> int: ...
 
 
@@ -69,6 +77,7 @@ class Subscription:
         self._withheld: set[tuple[str, str]] = set()  # books of which a delta was lost and no full view came since
         self._all_firm = False  # a walk through the queue found nothing droppable, and nothing droppable came since
         self._spilling = spill is not None and len(spill) > 0
+        self._from_spill = False  # whether the batch taken last came from disk
         self._heartbeats_limit = int(capacity * HEARTBEATS_GO)
         self._conflate_limit = int(capacity * CONFLATE)
         self._waiting = asyncio.Event()
@@ -113,6 +122,7 @@ class Subscription:
             self._waiting.clear()
             await self._waiting.wait()
         batch: list[Event]
+        self._from_spill = False
         if len(self._queue) <= limit:
             batch = list(self._queue)
             self._queue.clear()
@@ -123,7 +133,7 @@ class Subscription:
         if not batch and self._spilling:
             assert self.spill is not None
             batch = self.spill.read(limit)
-            self._spilling = bool(batch)
+            self._spilling = self._from_spill = bool(batch)
         if self._latest and not self._queue and not self._spilling:
             for key in list(islice(self._latest, limit - len(batch))):
                 batch.append(self._latest.pop(key))
@@ -135,6 +145,26 @@ class Subscription:
         if self.spill is not None and self._spilling:
             self.spill.commit()
             self._spilling = len(self.spill) > 0
+
+    def abandon(self, batch: Sequence[Event]) -> int:
+        """Nobody will take again: `batch` (taken, not delivered) and what waits go to the spill, or are dropped and counted.
+        Returns how many are lost.
+        """
+        self.close("abandoned")
+        left = [] if self._from_spill else list(batch)  # what came from disk is there still
+        left += self._queue
+        left += self._latest.values()
+        self._queue.clear()
+        self._latest.clear()
+        lost = len(left) if self.spill is None else self.spill.put_back(left)
+        self.count_dropped("late", left[len(left) - lost :])
+        self._spilling = False
+        return lost
+
+    def count_dropped(self, reason: str, events: Sequence[Event]) -> None:
+        """These were taken and will not be delivered."""
+        for event in events:
+            self._drop(reason, event)
 
     def close(self, why: str) -> None:
         """No more events come in; what waits can still be taken."""

@@ -1,0 +1,126 @@
+"""What keeps the event store small and its log short, without holding up the writer for long."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import apsw
+import structlog
+
+from marketd.stores.schema import EVENT_TABLES, connect
+from marketd.worker import Worker
+
+log = structlog.get_logger("sqlite")
+
+WAL_PAGES = 4096  # of 8 KiB: from here on the log is copied into the database
+WAL_PAGES_MAX = 8 * WAL_PAGES  # from here on the writer has to wait for that
+ROWS_AT_ONCE = 1000
+PRUNE_EVERY_NS = 1_000_000_000
+DAY_NS = 86_400_000_000_000
+PAGES_AT_ONCE = 256  # given back to the file system in one go
+
+
+class Checkpointer:
+    """Copies the log into the database in a thread and over a connection of its own, as that waits for the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._worker: Worker | None = None
+        self._is_busy = False
+        self._pages = 0
+
+    def after_commit(self, db: apsw.Connection, name: str, pages: int) -> int:
+        """SQLite's hook: the log has `pages` pages now."""
+        self._pages = pages
+        if pages >= WAL_PAGES and not self._is_busy:
+            self._is_busy = True
+            self._worker = self._worker or Worker("sqlite-checkpoint")
+            self._worker.put(self._checkpoint)
+        return apsw.SQLITE_OK
+
+    def close(self) -> None:
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def _checkpoint(self) -> None:
+        try:
+            db = connect(self._path)
+            try:
+                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                # The first took long enough for more to come; the second mostly catches up, and the log starts over.
+                total, copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+                if total != copied and self._pages >= WAL_PAGES_MAX:
+                    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            finally:
+                db.close()
+        except Exception as error:
+            log.warning("sqlite.checkpoint_failed", path=str(self._path), error=str(error))
+        finally:
+            self._is_busy = False
+
+
+class Retention(NamedTuple):
+    """What may go; None keeps all. The ledger, and with it the high-water marks, always stays."""
+
+    keep_days: float | None
+    keep_bytes: int | None
+
+
+class Pruner:
+    """Removes the oldest events a little at a time, after a write."""
+
+    def __init__(self, retention: Retention) -> None:
+        self._retention = retention
+        self._next_at = 0
+
+    def prune(self, db: apsw.Connection, now: int) -> None:
+        """Errors are left to the next write to meet."""
+        if now < self._next_at or self._retention == (None, None):
+            return
+        try:
+            removed = self._by_age(db, now) + self._by_size(db)
+        except apsw.Error as error:
+            log.warning("sqlite.retention_failed", error=str(error))
+            removed = 0
+        self._next_at = now if removed >= ROWS_AT_ONCE else now + PRUNE_EVERY_NS
+
+    def _by_age(self, db: apsw.Connection, now: int) -> int:
+        if self._retention.keep_days is None:
+            return 0
+        before = now - int(self._retention.keep_days * DAY_NS)
+        return sum(remove_oldest(db, table, before, ROWS_AT_ONCE) for table in EVENT_TABLES)
+
+    def _by_size(self, db: apsw.Connection) -> int:
+        if self._retention.keep_bytes is None:
+            return 0
+        page, pages, free = (next(db.execute(f"PRAGMA {name}"))[0] for name in ("page_size", "page_count", "freelist_count"))
+        if (pages - free) * page > self._retention.keep_bytes:
+            oldest = [
+                (ts, table)
+                for table in EVENT_TABLES
+                if (ts := next(db.execute(f"SELECT min(ts_recv) FROM {table}"))[0]) is not None
+            ]
+            return remove_oldest(db, min(oldest)[1], 2**63 - 1, ROWS_AT_ONCE) if oldest else 0
+        if free:
+            db.execute(f"PRAGMA incremental_vacuum({PAGES_AT_ONCE})").fetchall()
+        return 0
+
+
+KEYS = {
+    "trades": "provider, symbol, trade_id",
+    "quotes": "provider, symbol, key",
+    "books": "provider, symbol, key",
+    "candles": "provider, symbol, timeframe, open_time, revision",
+    "gaps": "key",
+}
+
+
+def remove_oldest(db: apsw.Connection, table: str, before: int, limit: int) -> int:
+    """Remove up to `limit` of the oldest rows received before `before` (ns); returns how many."""
+    key = KEYS[table]
+    db.execute(
+        f"DELETE FROM {table} WHERE ({key}) IN "
+        f"(SELECT {key} FROM {table} INDEXED BY {table}_ts_recv WHERE ts_recv < ? ORDER BY ts_recv LIMIT ?)",
+        (before, limit),
+    )
+    return db.changes()
