@@ -191,19 +191,18 @@ def test_a_level_that_fell_out_of_a_capped_book_does_not_come_back() -> None:
     assert ([("10", "1"), ("8", "1")], []) == book.view(2)
 
 
-def test_nothing_is_believed_beyond_the_end_of_a_cut_snapshot() -> None:
+def test_a_book_is_thin_when_its_best_levels_near_the_end_of_a_cut_snapshot() -> None:
     book = Book()
     bids = [(str(price), "1") for price in range(10_000, 10_000 - CUT_FROM, -1)]
     book.apply_snapshot(bids, [("10001", "1")], 1)
-    book.apply_delta([("5", "1"), ("9500.5", "1")], [("20000", "1")], 2)
 
-    assert 1 == book.ignored
-    assert CUT_FROM + 3 == len(book)
     assert not book.is_thin
 
-    book.apply_delta([(price, "0") for price, _ in bids[: CUT_FROM - 50]], [], 3)
+    # The market falls to where levels that never changed were never told; what is told there is kept all the same.
+    book.apply_delta([(price, "0") for price, _ in bids] + [(str(price), "2") for price in range(8_000, 7_800, -1)], [], 2)
 
     assert book.is_thin
+    assert ("8000", "2") == book.best()[0]
 
 
 def test_a_short_snapshot_is_the_whole_book_and_never_thin() -> None:
@@ -221,7 +220,7 @@ def test_a_book_never_holds_more_than_its_bound_and_counts_what_it_let_go() -> N
         book.apply_delta([], [(str(start + k + 1), "1") for k in range(100)], start)
 
     assert len(book) <= LEVELS_MAX
-    assert 3 * LEVELS_MAX - len(book) == book.ignored
+    assert 3 * LEVELS_MAX - len(book) == book.pruned
     assert [(str(k + 1), "1") for k in range(30)] == book.view(30)[1]
 
 

@@ -17,9 +17,9 @@ import msgspec
 
 from marketd.model.events import Level
 
-LEVELS_MAX = 5_000  # a side of a book without a depth; beyond it the worst tenth goes
+LEVELS_MAX = 5_000  # a side of a book without a depth; beyond it the worst fifth goes
 CUT_FROM = 1_000  # a snapshot side this long is taken as cut by the venue's limit: what is worse is not known
-THIN = 100  # with fewer levels left before such a cut, the book should be asked for anew
+THIN = 100  # with fewer levels than this in all, a cut side is thin
 SORTED = 64  # how many of the best levels of a side are sorted again when few are left; up to twice as many are kept so
 WAITING_MAX = 1_024  # changed levels that wait to be applied
 _FLOAT_DIGITS = 15  # significant digits that survive a float
@@ -33,8 +33,8 @@ class Book:
     """Sets and removes levels as told; the caller checks sequence and snapshot rules. Prices and sizes are plain numbers.
 
     With `depth`, each side is cut to its best `depth` levels after every change: the rule of venues that do not tell about
-    levels that fall out. Without, a side knows no level beyond the end of a cut snapshot or of `LEVELS_MAX`: changes there
-    are ignored and counted in `ignored`, because a level between them may be missing.
+    levels that fall out. Without, levels beyond the end of a cut snapshot are kept as they are told, but others there may
+    never have been told: `is_thin` says when the market comes near.
     """
 
     def __init__(self, depth: int | None = None) -> None:
@@ -88,15 +88,15 @@ class Book:
 
     @property
     def is_thin(self) -> bool:
-        """Whether the market has come close to where our knowledge of a side ends."""
+        """Whether the best levels of a side reach beyond what is known of it, or soon will: time for a new snapshot."""
         self._settle()
         return self._bids.is_thin or self._asks.is_thin
 
     @property
-    def ignored(self) -> int:
-        """Levels pruned, and changes left out, since the last clear, because they lie beyond what is known."""
+    def pruned(self) -> int:
+        """Levels let go since the last clear because a side had more than `LEVELS_MAX`."""
         self._settle()
-        return self._bids.ignored + self._asks.ignored
+        return self._bids.pruned + self._asks.pruned
 
     def __len__(self) -> int:
         self._settle()
@@ -134,8 +134,8 @@ class _Side:
         self.top: list[Key] = []
         self.low: Key = _LOWEST
         self.high: Key = _HIGHEST
-        self.edge: Key | None = None  # nothing is known about prices worse than this
-        self.ignored = 0
+        self.edge: Key | None = None  # not every level worse than this is known
+        self.pruned = 0
 
     def replace(self, levels: Sequence[Level]) -> None:
         keys = self._keys([price for price, _ in levels])
@@ -164,7 +164,8 @@ class _Side:
 
     @property
     def is_thin(self) -> bool:
-        return self.edge is not None and len(self.levels) < THIN
+        worst_sorted = 0 if self.is_bid else -1
+        return self.edge is not None and (len(self.levels) < THIN or not self._is_known(self.top[worst_sorted]))
 
     def go_exact(self) -> None:
         """Make every key a Decimal; `repr` of a float gives back the digits that it was made of."""
@@ -194,13 +195,10 @@ class _Side:
                     del top[bisect_left(top, key)]
             elif key in levels:
                 levels[key] = level
-            elif low <= key <= high:
-                levels[key] = level
-                insort(top, key)
-            elif self._is_known(key):
-                levels[key] = level
             else:
-                self.ignored += 1
+                levels[key] = level
+                if low <= key <= high:
+                    insort(top, key)
         self._bound()
 
     def _is_known(self, key: Key) -> bool:
@@ -233,11 +231,12 @@ class _Side:
         del self.top[worst]
 
     def _prune(self) -> None:
-        keep = LEVELS_MAX - LEVELS_MAX // 10
-        best = nlargest(keep, self.levels) if self.is_bid else nsmallest(keep, self.levels)
-        self.ignored += len(self.levels) - keep
+        keep = LEVELS_MAX - LEVELS_MAX // 5
+        best = sorted(self.levels, reverse=self.is_bid)[:keep]
+        self.pruned += len(self.levels) - keep
         self.levels = {key: self.levels[key] for key in best}
-        self.edge = best[-1]
+        if self._is_known(best[-1]):
+            self.edge = best[-1]
         self._sort(SORTED)
 
     def _sort(self, count: int) -> None:
@@ -246,8 +245,6 @@ class _Side:
         self.low, self.high = _LOWEST, _HIGHEST
         if self.depth is not None or len(levels) <= 2 * count:
             self.top = sorted(levels)
-            if self.edge is not None:
-                self.low, self.high = (self.edge, _HIGHEST) if self.is_bid else (_LOWEST, self.edge)
         elif self.is_bid:
             self.top = nlargest(count, levels)[::-1]
             self.low = self.top[0]
