@@ -60,6 +60,21 @@ CODES: dict[str, Code] = {
         "its events stay in the spill where it is durable, else they are dropped and counted",
         "repair the cause and restart",
     ),
+    "spill-failing": Code(
+        "events that a sink could not take cannot be kept on disk either: the disk or the spill is full",
+        "what finds no room is lost for that sink, counted in events_dropped_total as spill_full",
+        "make room, or raise `sinks.delivery.spill_bytes`",
+    ),
+    "file-mended": Code(
+        "a file ended in the middle of a line, or held a line that cannot be read: the last run was killed or the disk erred",
+        "the broken line is gone; what was accepted is whole, and the rest is fetched again",
+        "nothing, unless it happens without a kill: then check the disk",
+    ),
+    "store-upkeep": Code(
+        "retention, rotation, compression or a checkpoint did not work",
+        "nothing is lost; files stay larger than wished until it works again",
+        "see the reason in the line",
+    ),
     "bus-dropped": Code(
         "a consumer is slower than what arrives",
         "quotes, books or heartbeats were dropped for that consumer only; trades never are",

@@ -144,7 +144,9 @@ class Delivery:
         where = "kept in its spill" if self.state.durable else "dropped, see events_dropped_total"
         text = f"{self.sink.name}: {waiting:,} events not written after {after_s:g} s; {where}"
         self._say(False, text)
-        (log.warning if self.state.durable else log.error)("sink.late", sink=self.sink.name, events=waiting, text=text)
+        (log.warning if self.state.durable else log.error)(
+            "sink.late", code="stop-late", sink=self.sink.name, events=waiting, text=text
+        )
 
     async def _open_and_deliver(self) -> None:
         tries = 0
@@ -157,7 +159,13 @@ class Delivery:
                     ended = True
             except Exception as error:
                 if ended:
-                    log.error("sink.close_failed", sink=self.sink.name, error=str(error), exc_info=not _is_expected(error))
+                    log.error(
+                        "sink.close_failed",
+                        code="sink-gave-up",
+                        sink=self.sink.name,
+                        error=str(error),
+                        exc_info=not _is_expected(error),
+                    )
                 else:
                     self.tried.set()
                     tries += 1
@@ -205,7 +213,14 @@ class Delivery:
         self._metrics.write_retries.labels(self.sink.name).inc()
         reason = str(error) if _is_expected(error) else f"{type(error).__name__}: {error}"
         if self.state.healthy or self.state.reason != reason:
-            log.warning("sink.failing", sink=self.sink.name, error=reason, tries=tries, exc_info=not _is_expected(error))
+            log.warning(
+                "sink.failing",
+                code="sink-retrying",
+                sink=self.sink.name,
+                error=reason,
+                tries=tries,
+                exc_info=not _is_expected(error),
+            )
         self._say(False, reason)
         await self._clock.sleep(min(DELAY_S_MAX, DELAY_S_MIN * 2 ** (tries - 1)))
 
@@ -214,7 +229,7 @@ class Delivery:
             f"{self.sink.name}: {len(batch):,} events not written after {TRIES} tries ({error}); "
             "dropped, see events_dropped_total"
         )
-        log.error("sink.gave_up", sink=self.sink.name, events=len(batch), text=text)
+        log.error("sink.gave_up", code="sink-gave-up", sink=self.sink.name, events=len(batch), text=text)
         self.state.given_up += len(batch)
         self._say(False, text)
         self.subscription.count_dropped("gave_up", batch)
@@ -223,7 +238,13 @@ class Delivery:
         batch, self._batch = self._batch, []
         lost = self.subscription.abandon(batch)
         if lost:
-            log.error("sink.lost", sink=self.sink.name, events=lost, text=f"{self.sink.name}: {lost:,} events lost on leaving")
+            log.error(
+                "sink.lost",
+                code="stop-late",
+                sink=self.sink.name,
+                events=lost,
+                text=f"{self.sink.name}: {lost:,} events lost on leaving",
+            )
 
     def _say(self, healthy: bool, reason: str) -> None:
         if (self.state.healthy, self.state.reason) != (healthy, reason):

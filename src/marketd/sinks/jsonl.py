@@ -100,7 +100,7 @@ class JsonLines:
         size = os.fstat(self._fd).st_size
         self._size = end_of_last_line(self._fd, size)
         if self._size < size:
-            log.warning("jsonl.torn_line_cut", path=str(self._path), bytes=size - self._size)
+            log.warning("jsonl.torn_line_cut", code="file-mended", path=str(self._path), bytes=size - self._size)
             os.ftruncate(self._fd, self._size)
 
     def _write(self, batch: Sequence[Event]) -> None:
@@ -139,7 +139,7 @@ class JsonLines:
             self._closed_files.take_over(now)
             self._open_file()
         except OSError as error:  # the batch is written; the next one opens again or says why not
-            log.warning("jsonl.rotation_failed", path=str(self._path), error=str(error))
+            log.warning("jsonl.rotation_failed", code="store-upkeep", path=str(self._path), error=str(error))
 
     def _close(self) -> None:
         if self._fd is not None:

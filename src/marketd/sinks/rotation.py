@@ -84,4 +84,4 @@ def compress(path: Path) -> None:
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        log.warning("jsonl.compression_failed", path=str(path), error=error.strerror or str(error))
+        log.warning("jsonl.compression_failed", code="store-upkeep", path=str(path), error=error.strerror or str(error))

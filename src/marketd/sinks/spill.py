@@ -147,7 +147,7 @@ class FileSpill:
         if not self._failing:
             self._failing = True
             why = "the disk is full" if error is None else (error.strerror or str(error))
-            log.error("spill.failing", consumer=self._consumer, directory=str(self._directory), error=why)
+            log.error("spill.failing", code="spill-failing", consumer=self._consumer, directory=str(self._directory), error=why)
 
     def _read_lines(self, segment: int, at: int, limit: int) -> tuple[bytes, int]:
         """Whole lines from `at`, at most `limit`, and their length."""
@@ -173,7 +173,7 @@ class FileSpill:
             try:
                 events.append(decode(line))
             except msgspec.DecodeError as error:
-                log.error("spill.line_unreadable", consumer=self._consumer, line=line[:200], error=str(error))
+                log.error("spill.line_unreadable", code="file-mended", consumer=self._consumer, line=line[:200], error=str(error))
         return events
 
     def _remove(self, segment: int) -> None:
@@ -204,7 +204,7 @@ class FileSpill:
             with self._path(segment).open("r+b") as file:
                 whole = end_of_last_line(file.fileno(), size)
                 if whole < size:
-                    log.warning("spill.torn_line_cut", consumer=self._consumer, bytes=size - whole)
+                    log.warning("spill.torn_line_cut", code="file-mended", consumer=self._consumer, bytes=size - whole)
                     file.truncate(whole)
                     self._sizes[segment] = whole
 

@@ -61,7 +61,7 @@ class EventStore:
         try:
             await self._writing.run(self._writer.open)
         except DeliveryError as error:
-            log.error("sqlite.cannot_open", error=str(error))
+            log.error("sqlite.cannot_open", code="sink-retrying", error=str(error))
         except BaseException:
             self._stop()
             raise

@@ -54,7 +54,7 @@ class Checkpointer:
             finally:
                 db.close()
         except Exception as error:
-            log.warning("sqlite.checkpoint_failed", path=str(self._path), error=str(error))
+            log.warning("sqlite.checkpoint_failed", code="store-upkeep", path=str(self._path), error=str(error))
         finally:
             self._is_busy = False
 
@@ -80,7 +80,7 @@ class Pruner:
         try:
             removed = self._by_age(db, now) + self._by_size(db)
         except apsw.Error as error:
-            log.warning("sqlite.retention_failed", error=str(error))
+            log.warning("sqlite.retention_failed", code="store-upkeep", error=str(error))
             removed = 0
         self._next_at = now if removed >= ROWS_AT_ONCE else now + PRUNE_EVERY_NS
 

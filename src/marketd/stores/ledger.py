@@ -102,15 +102,15 @@ class Ledger:
             relation = _relation(row, painted)
             if relation == "covered":
                 inside.append(row)
-            elif relation == "before" or relation == "apart":
+            elif relation == "before" or (relation == "apart" and not inside and not after):
                 before.append(row)
-            elif relation == "after":
+            elif relation == "after" or relation == "apart":
                 after.append(row)
             else:
                 left, right = self._cut(row, painted)
                 before.extend(left)
                 after.extend(right)
-        if not inside and state != "missing" and all(_relation(row, painted) == "apart" for row in rows):
+        if rows and not inside and state != "missing" and all(_relation(row, painted) == "apart" for row in rows):
             self._changed.pop(painted.id)  # nothing to compare with: an answer to a question nobody asked
             return
         if inside:
