@@ -74,4 +74,4 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-pytest_plugins = ["tests.daemons"] if (ROOT / "tests" / "daemons.py").exists() else []
+pytest_plugins = ["tests.daemons"]

@@ -61,9 +61,7 @@ async def _write(recorder: Recorder, file: Packed, clock: Clock, path: Path) -> 
 
 def _open(path: Path) -> Packed:
     path.parent.mkdir(parents=True, exist_ok=True)
-    raw = path.open("xb")
     if path.suffix == ".gz":
-        return gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0)
-    if path.suffix == ".zst":
-        return zstandard.ZstdCompressor(level=3).stream_writer(raw)
-    return raw
+        return gzip.open(path, "xb")
+    raw = path.open("xb")
+    return zstandard.ZstdCompressor(level=3).stream_writer(raw) if path.suffix == ".zst" else raw

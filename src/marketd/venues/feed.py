@@ -132,6 +132,12 @@ class Feed:
 
     async def run(self) -> None:
         """Until cancelled."""
+        try:
+            await self._run()
+        finally:
+            self.intake.close()
+
+    async def _run(self) -> None:
         async with room(f"feed.{self.venue.name}") as here:
             if self.venue.dry:
                 self.loaded.set()
@@ -258,7 +264,7 @@ class Feed:
         assert request is not None
         try:
             answer = await self.rest.ask(request, Priority.LIVE)
-            self.intake.fetched_book(self.venue.read_snapshot(answer, instrument, self.clock.now_ns()))
+            self.intake.fetched_book(self.venue.read_snapshot(answer, instrument, answer.ts_recv))
         except MarketdError as error:
             self.intake.books.ask_failed(symbol, self.clock.now_ns())
             log.warning("feed.snapshot_failed", venue=self.venue.name, symbol=symbol, reason=str(error))

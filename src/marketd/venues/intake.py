@@ -21,6 +21,7 @@ from marketd.venues.venue import Venue, Wanted
 from marketd.venues.vet import impossible
 
 JUDGED_MIN = 20
+NEVER = 2**63
 SHOWN_MAX = 5  # frames of one kind of trouble that are logged whole
 log = structlog.get_logger("feed")
 
@@ -187,6 +188,10 @@ class Intake:
         out: list[Event] = [*self.continuity.due(now), *self.books.due_views(now)]
         if out:
             self.publish(out)
+
+    def close(self) -> None:
+        """The feed stops: what was held back for a repair goes out now, its gap still said to be open."""
+        self.publish(self.continuity.due(NEVER))
 
     def publish(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -96,7 +96,7 @@ class Repairs:
         highest: int | None = None
         for _ in range(PAGES_MAX):
             answer = await self._rest.ask(request, priority)
-            now = self._clock.now_ns()
+            now = answer.ts_recv
             page = venue.read_trades(answer, instrument, asked, now)
             trades = self._intake.admit(page.trades)
             if repair.is_probe:  # the stream may be a moment behind REST without anything being lost

@@ -48,8 +48,10 @@ class Replay:
         self._now = 0
 
     def opened(self, connection: int, ts: int) -> None:
+        """A line is open again. Its answers name requests that this line never made, so opening stands for them."""
         self._at(ts)
         self._lines[connection] = self.venue.open_line(self._instruments)
+        self.intake.acked(list(self.intake.streams), ts)
 
     def frame(self, connection: int, ts: int, frame: bytes) -> None:
         """A frame that came in."""
@@ -86,7 +88,8 @@ class Replay:
             cause = "the capture holds no answer"
             self.intake.publish(self.intake.continuity.repaired(repair.symbol, repair.span, cause, self._now))
         self._waiting.clear()
-        self.intake.tick(self._now + 3600 * 1_000_000_000)
+        self.intake.tick(self._now + TICK_NS)
+        self.intake.close()
 
     def repair(self, repair: Repair) -> None:
         instrument = self._instruments.get(repair.symbol)

@@ -37,14 +37,15 @@ class Rest:
         url = f"{base}{request.path}"
         name = self.venue.name
         try:
-            answer = Answer(*await self._http.get(url, request.params, request.headers))
+            status, headers, body = await self._http.get(url, request.params, request.headers)
+            answer = Answer(status, headers, body, self._clock.now_ns())
         except Disconnected:
             self._metrics.rest_requests.labels(name, "no answer").inc()
             raise
         finally:
             self._metrics.rest_weight.labels(name).set(self.governor.used_ratio())
         if self._capture is not None:
-            self._capture.rest(self._clock.now_ns(), name, url, request.params, answer.status, answer.headers, answer.body)
+            self._capture.rest(answer.ts_recv, name, url, request.params, answer.status, answer.headers, answer.body)
         header = self.venue.limits.used_header
         if header and answer.headers.get(header, "").isdecimal():
             self.governor.observe(float(answer.headers[header]))

@@ -80,6 +80,7 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes
+    ts_recv: int = 0  # ours, when it was here whole
 
     @property
     def retry_after_s(self) -> float:

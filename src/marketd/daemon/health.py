@@ -1,0 +1,63 @@
+"""Whether the daemon does what it is for: judged by data, not by open sockets."""
+
+from marketd.api.views import Component
+from marketd.api.views import Health as Word
+from marketd.clock import Clock
+from marketd.sinks.delivery import Deliveries
+from marketd.venues.feed import Feed
+from marketd.venues.feeds import Feeds
+
+
+class Health:
+    """A HealthView. Required is that at least one venue has fresh data; a venue or a sink in trouble degrades."""
+
+    def __init__(self, sinks: Deliveries, feeds: Feeds | None, clock: Clock) -> None:
+        self._sinks, self._feeds, self._clock = sinks, feeds, clock
+        self._since: dict[str, tuple[Word, int]] = {}
+
+    def components(self) -> dict[str, Component]:
+        found: dict[str, Component] = {}
+        if self._feeds is not None:
+            states = {name: self._of_feed(name, feed) for name, feed in self._feeds.feeds.items()}
+            for name, (word, reason) in states.items():
+                found[f"venue.{name}"] = self._component(f"venue.{name}", word, False, reason)
+            fresh = [name for name, (word, _) in states.items() if word != "unhealthy"]
+            reason = f"fresh data from {', '.join(fresh)}" if fresh else "no venue has fresh data"
+            found["venues"] = self._component("venues", "ok" if fresh else "unhealthy", True, reason)
+        for state in self._sinks.states:
+            is_well: Word = "ok" if state.healthy else "unhealthy"
+            found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")
+        return found
+
+    def _component(self, name: str, word: Word, required: bool, reason: str) -> Component:
+        known = self._since.get(name)
+        if known is None or known[0] != word:
+            known = self._since[name] = (word, self._clock.now_ns())
+        return Component(word, required, reason, known[1])
+
+    def _of_feed(self, name: str, feed: Feed) -> tuple[Word, str]:
+        assert self._feeds is not None
+        if feed.venue.dry:
+            return "ok", "dry run: heartbeats only"
+        if not feed.loaded.is_set():
+            return "unhealthy", "waits for the venue's list of instruments"
+        streams = list(feed.intake.streams.values())
+        dead = [one for one in streams if one.state == "dead"]
+        if not streams:
+            return "unhealthy", "no symbol of ours is listed"
+        if len(dead) == len(streams):
+            return "unhealthy", dead[0].reason
+        if feed.intake.last_ns is None:
+            return "unhealthy", "connected, no data yet"
+        silence_s = feed.silence_s()
+        if silence_s > feed.venue.limits.silent_after_s:
+            return "unhealthy", f"silent for {silence_s:.0f} s"
+        trouble = [one for one in streams if one.state in ("dead", "stale", "refused")]
+        if trouble:
+            first = trouble[0]
+            rest = f" and {len(trouble) - 1} more" if len(trouble) > 1 else ""
+            return "degraded", f"{first.wanted.symbol} {first.wanted.channel}: {first.state}, {first.reason}{rest}"
+        unsynced = [one.symbol for one in feed.intake.books.states() if one.state != "in_sync"]
+        if unsynced:
+            return "degraded", f"book of {', '.join(unsynced[:3])} is not in sync"
+        return "ok", "standing by" if self._feeds.is_standby(name) else "data arrives"

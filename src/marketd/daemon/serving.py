@@ -1,0 +1,148 @@
+"""How the daemon runs: rooms open downward and close upward, so that whoever reads outlives whoever writes to it.
+
+Leaving ends the feeds first (sockets close), then the API, then the sinks once they have written what they were given, and
+last the store.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import structlog
+
+from marketd.api.latest import run_latest
+from marketd.api.server import run_api
+from marketd.api.views import Views
+from marketd.bus import Bus
+from marketd.clock import Clock, SystemClock
+from marketd.config import Config
+from marketd.daemon.health import Health
+from marketd.daemon.seen import SeenFeeds
+from marketd.daemon.sinks import open_store, sinks_of
+from marketd.errors import StartError
+from marketd.metrics import Metrics
+from marketd.net.capture import Recorder
+from marketd.rooms import room
+from marketd.sinks.capture import open_capture
+from marketd.sinks.delivery import run_sinks
+from marketd.venues.feed import FeedConfig
+from marketd.venues.feeds import Feeds
+
+LOOP_LAG_EVERY_S = 0.5
+log = structlog.get_logger("daemon")
+
+
+async def serve(
+    config: Config,
+    stop: asyncio.Event,
+    *,
+    clock: Clock | None = None,
+    capture: Path | None = None,
+    on_ready: Callable[[str, Views], None] | None = None,
+) -> None:
+    """Run what the config asks for until `stop` is set. `on_ready` is told the API's address and what there is to see.
+
+    Raises StartError when something cannot start (a busy port, an unwritable directory), ConfigError when no venue lists
+    any of the symbols.
+    """
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    bus = Bus(metrics)
+    make_directory(config.data_dir)
+    async with AsyncExitStack() as rooms:
+        recorder = (
+            await rooms.enter_async_context(open_capture(capture, clock, _secrets(config))) if capture is not None else None
+        )
+        feeds = _feeds(config, bus, clock, metrics, recorder) if "ingest" in config.roles else None
+        store = await rooms.enter_async_context(open_store(config, {} if feeds is None else feeds.venues, clock))
+        stores = [] if store is None else [store]
+        sinks = await rooms.enter_async_context(
+            run_sinks(
+                sinks_of(config, metrics, clock),
+                bus,
+                clock,
+                data_dir=config.data_dir,
+                stores=stores,
+                config=config.sinks.delivery,
+            )
+        )
+        latest = await rooms.enter_async_context(run_latest(bus))
+        health = Health(sinks, feeds, clock)
+        views = Views(
+            profile=config.profile,
+            roles=config.roles,
+            started=clock.now_ns(),
+            clock=clock,
+            metrics=metrics,
+            health=health,
+            bus=bus,
+            sinks=sinks,
+            store=store,
+        )
+        if feeds is not None:
+            views = replace(views, feeds=SeenFeeds(feeds, metrics, clock), latest=latest)
+        address = await rooms.enter_async_context(run_api(config.api, views, config.data_dir))
+        lag = await rooms.enter_async_context(room("daemon"))
+        lag.start("loop_lag", _loop_lag(clock, metrics))
+        if feeds is not None:
+            gaps = store.open_gaps() if store is not None else []
+            await rooms.enter_async_context(feeds.running(sinks.progress(), gaps))
+        log.info(
+            "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)
+        )
+        if on_ready is not None:
+            on_ready(address, views)
+        await stop.wait()
+        log.info("daemon.stopping")
+    log.info("daemon.stopped")
+
+
+def _feeds(config: Config, bus: Bus, clock: Clock, metrics: Metrics, recorder: Recorder | None) -> Feeds:
+    return Feeds(
+        config.feeds,
+        config.venue_settings,
+        feed_config(config),
+        config.failover,
+        bus.publish,
+        clock,
+        metrics,
+        capture=recorder,
+        share=(config.shard.index, config.shard.count),
+    )
+
+
+def feed_config(config: Config) -> FeedConfig:
+    """The part of the config that every feed needs."""
+    return FeedConfig(
+        hold_s=config.repair.hold_s,
+        hold_events=config.repair.hold_events,
+        book_depth=config.book.depth,
+        book_interval_ms=config.book.interval_ms,
+        audit_s=config.repair.audit_s,
+        heartbeat_s=config.bus.heartbeat_s,
+    )
+
+
+def _secrets(config: Config) -> list[str]:
+    """What a capture must not hold."""
+    return [
+        text for name in config.feeds for key, text in config.venue_settings(name).items() if key.endswith(("_KEY", "_SECRET"))
+    ]
+
+
+def make_directory(path: Path) -> None:
+    """Raises StartError that names the setting."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StartError(f"data directory {path}: {error.strerror}; change it with --data-dir or MARKETD_DATA_DIR") from None
+
+
+async def _loop_lag(clock: Clock, metrics: Metrics) -> None:
+    """How late the loop is: everything that reads a socket is late by as much."""
+    while True:
+        asked_s = clock.monotonic()
+        await clock.sleep(LOOP_LAG_EVERY_S)
+        metrics.loop_lag_ms.set(max(0.0, clock.monotonic() - asked_s - LOOP_LAG_EVERY_S) * 1000)

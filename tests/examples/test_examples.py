@@ -1,0 +1,69 @@
+"""The examples run as their reader would run them."""
+
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from marketd.sim.server import open_sim
+from marketd.venues import known_venues, source_named
+from marketd.venues.provider import MarketDataProvider
+from tests.daemons import eventually
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+async def test_the_library_example_prints_history_and_live_candles() -> None:
+    async with open_sim(["binance"], rate=200, seed=8) as sim:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(EXAMPLES / "candles.py"),
+            "binance",
+            "BTCUSDT",
+            env={**os.environ, **sim.env(), "PYTHONPATH": str(EXAMPLES.parent / "src")},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complaints = await asyncio.wait_for(process.communicate(), 60)
+        lines = said.decode().splitlines()
+
+        assert process.returncode == 0, complaints.decode()
+        assert len([line for line in lines if line.startswith("live ")]) == 10
+        assert len(lines) == 14
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The example package as an installer leaves it: the module beside its entry points."""
+    (tmp_path / "outside.py").write_text((EXAMPLES / "outside" / "outside.py").read_text())
+    info = tmp_path / "marketd_outside-1.0.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: marketd-outside\nVersion: 1.0.0\n")
+    (info / "entry_points.txt").write_text("[marketd.venues]\nbinance_mirror = outside:BinanceMirror\ndice = outside:Dice\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    importlib.invalidate_caches()
+    yield
+    sys.modules.pop("outside", None)
+
+
+def test_a_venue_from_outside_is_known_by_its_entry_point(outside: None) -> None:
+    assert {"binance_mirror", "dice"} <= set(known_venues())
+    assert source_named("binance_mirror", {}).name == "binance_mirror"
+    assert isinstance(source_named("dice", {}), MarketDataProvider)
+
+
+async def test_both_run_in_a_daemon_beside_the_shipped_venues(outside: None, run_daemon, tmp_path: Path) -> None:
+    async with open_sim(["binance"], rate=200, seed=9) as sim:
+        at = sim.env()
+        (tmp_path / "config.yaml").write_text(
+            "exchanges:\n"
+            f"  binance_mirror: {{symbols: [BTCUSDT], ws_url: '{at['BINANCE_WS_URL']}', rest_url: '{at['BINANCE_REST_URL']}'}}\n"
+            "  dice: {symbols: [SIXUSD], channels: [trade]}\n"
+        )
+        async with run_daemon(sim, profile=None) as running:
+            await eventually(lambda: running.views.latest.trade("binance_mirror", "BTCUSDT") is not None)
+            await eventually(lambda: running.views.latest.trade("dice", "SIXUSD") is not None)
