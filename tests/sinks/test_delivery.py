@@ -20,6 +20,7 @@ class MemorySink:
     """Keeps what it is given; `trouble` is asked before each write and may raise or wait."""
 
     types: frozenset[type[Event]] | None = None
+    gather_s = 0.0
 
     def __init__(self, name: str, full: Full = Full.SPILL, capacity: int = 1000) -> None:
         self.name, self.full, self.capacity = name, full, capacity

@@ -26,6 +26,7 @@ class Console:
 
     name = "console"
     full = Full.SHED
+    gather_s = 0.05
     capacity = 4096
     types: frozenset[type[Event]] | None = frozenset(EVENT_TYPES) - {BookDelta}
 

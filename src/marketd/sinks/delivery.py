@@ -183,6 +183,8 @@ class Delivery:
             await self._write(self._batch)
             self._batch = []
             self.subscription.delivered()
+            if self.sink.gather_s and self.subscription.closed is None:
+                await self._clock.sleep(self.sink.gather_s)
 
     async def _write(self, batch: Sequence[Event]) -> None:
         """Try until the sink took the batch; only where losing is allowed, give up after some tries and say so."""

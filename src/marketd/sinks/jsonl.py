@@ -49,6 +49,7 @@ class JsonLines:
 
     name = "jsonl"
     full = Full.SPILL
+    gather_s = 0.001
 
     def __init__(self, config: JsonLinesConfig, data_dir: Path, clock: Clock) -> None:
         self.capacity = config.capacity

@@ -25,6 +25,7 @@ class Prometheus:
 
     name = "prometheus"
     full = Full.SHED
+    gather_s = 0.05
     capacity = 65_536
     types: frozenset[type[Event]] | None = frozenset(EVENT_TYPES) - {BookDelta}
 

@@ -17,6 +17,7 @@ class Sink(Protocol):
     types: frozenset[type[Event]] | None  # wanted; None is all
     full: Full  # what a full queue means; SPILL makes the sink durable
     capacity: int  # events that may wait for it in memory
+    gather_s: float  # pause after a write in which events gather, since one big batch is less work than many small ones
 
     async def __aenter__(self) -> Self: ...
 

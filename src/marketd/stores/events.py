@@ -42,6 +42,7 @@ class EventStore:
 
     name = "sqlite"
     full = Full.SPILL
+    gather_s = 0.001
     types: frozenset[type[Event]] | None = frozenset({Trade, Quote, BookL2, Candle, Gap})
 
     def __init__(self, config: EventStoreConfig, data_dir: Path, clock: Clock, proofs: Proofs | None = None) -> None:

@@ -18,7 +18,9 @@ from marketd.stores.housekeeping import Checkpointer, Pruner, Retention
 from marketd.stores.ledger import CHANNELS, Key, Ledger, Point, Proofs, Row
 from marketd.stores.schema import connect
 
-AT_ONCE = 64  # rows in one INSERT: one step into SQLite instead of one per row
+# Rows in one INSERT. Each step into SQLite lets go of the interpreter and has to wait to get it back from the event loop,
+# so a batch takes as few of them as its size has binary digits.
+AT_ONCE = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 INT64_MAX = 2**63 - 1
 
 Values = tuple[Any, ...]
@@ -27,15 +29,14 @@ Values = tuple[Any, ...]
 class Table(NamedTuple):
     """How one type of event is written."""
 
-    one: str  # SQL for one row
-    many: str  # for AT_ONCE rows
+    sql: dict[int, str]  # by number of rows
     row: Callable[[Any], Values]
 
 
 def _table(name: str, width: int, row: Callable[[Any], Values]) -> Table:
     values = f"({', '.join('?' * width)})"
     sql = f"INSERT OR IGNORE INTO {name} VALUES "
-    return Table(sql + values, sql + ", ".join([values] * AT_ONCE), row)
+    return Table({count: sql + ", ".join([values] * count) for count in AT_ONCE}, row)
 
 
 def _key(event: Quote | BookL2) -> str:
@@ -176,11 +177,11 @@ class Writer:
 
 def _insert(db: apsw.Connection, table: Table, events: list[Any]) -> None:
     rows = [table.row(event) for event in events]
-    many = len(rows) - len(rows) % AT_ONCE
-    if many:
-        db.executemany(table.many, (list(chain.from_iterable(rows[at : at + AT_ONCE])) for at in range(0, many, AT_ONCE)))
-    if many < len(rows):
-        db.executemany(table.one, rows[many:])
+    at = 0
+    for count in AT_ONCE:
+        while len(rows) - at >= count:
+            db.execute(table.sql[count], tuple(chain.from_iterable(rows[at : at + count])))
+            at += count
 
 
 def _point(event: Any) -> Point:
