@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,7 +14,7 @@ from marketd.config.sources import read_env_file, read_file, read_profile
 from marketd.config.variables import Setting, read_variables, read_venue_variables, secret_variable
 from marketd.errors import ConfigError
 from marketd.secrets import masked
-from marketd.venues import VENUES
+from marketd.venues import known_venues
 
 DEFAULT_FILE = "config.yaml"
 DEFAULT_ENV_FILE = ".env"
@@ -63,11 +62,6 @@ def load(
         raise complaint(error, Config, layers.origins) from None
     set_by_someone = [key for key, source in layers.origins.items() if shipped.get(key) != source]
     return config.model_copy(update={"idle": tuple(".".join(key) for key in set_by_someone if key[0] in IDLE and len(key) > 1)})
-
-
-def known_venues() -> list[str]:
-    """The venues of the package, and those that other packages bring."""
-    return list(dict.fromkeys([*VENUES, *(found.name for found in entry_points(group="marketd.venues"))]))
 
 
 def _add_file(layers: Layers, flags: Flags, cwd: Path) -> None:

@@ -1,0 +1,159 @@
+"""`marketd check`: what would start, and whether everything it needs answers."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from marketd.cli.options import (
+    Channels,
+    ConfigFile,
+    DataDir,
+    EnvFile,
+    Host,
+    Port,
+    Profile,
+    Provider,
+    Roles,
+    Shard,
+    Symbols,
+    configured,
+)  # fmt: skip
+from marketd.clock import SystemClock
+from marketd.config import Config, Flags
+from marketd.errors import MarketdError
+from marketd.metrics import Metrics
+from marketd.net.governor import Governor, Priority
+from marketd.net.http import Http
+from marketd.net.websocket import connect
+from marketd.venues import source_named
+from marketd.venues.provider import MarketDataProvider
+from marketd.venues.rest import Rest
+from marketd.venues.section import VenueConfig
+from marketd.venues.venue import Venue, Wanted
+
+WITHIN_S = 5.0
+
+
+def check(
+    config: ConfigFile = None,
+    profile: Profile = None,
+    roles: Roles = None,
+    provider: Provider = None,
+    symbols: Symbols = None,
+    channels: Channels = None,
+    shard: Shard = None,
+    data_dir: DataDir = None,
+    env_file: EnvFile = None,
+    host: Host = None,
+    port: Port = None,
+) -> None:
+    """Validate the configuration, show what would start, and ask every venue whether it answers. Secrets are masked.
+
+    Examples:
+
+    - `marketd check`
+
+    - `marketd check -c config.yaml --profile live-ingest`
+
+    Exit codes: 0 all is well; 1 something required does not answer; 2 the configuration is wrong.
+    """
+    checked = configured(Flags(profile, config, env_file, data_dir, roles, provider, symbols, channels, shard, host, port))
+    console = Console(width=None if Console().is_terminal else 160)
+    console.print(_plan(checked))
+    for line in checked.missing:
+        console.print(f"not in this version: {line}", markup=False)
+    for key in checked.idle:
+        console.print(f"without effect in this version: {key}", markup=False)
+    failures = asyncio.run(_probe(checked, console)) if "ingest" in checked.roles else 0
+    if checked.missing:
+        raise typer.Exit(2)
+    if failures and failures == len(checked.feeds):
+        raise typer.Exit(1)
+
+
+def _plan(config: Config) -> Table:
+    table = _table("what", "value")
+    sinks = config.sinks
+    stores = {
+        "sqlite": f"{config.path(sinks.sqlite.path)}" if sinks.sqlite.enabled else "off",
+        "jsonl": f"{config.path(sinks.jsonl.path)}" if sinks.jsonl.enabled else "off",
+        "console": f"1 in {sinks.console.every}" if sinks.console.enabled else "off",
+        "prometheus": "/metrics" if sinks.prometheus.enabled else "off",
+    }
+    rows = {
+        "profile": config.profile,
+        "roles": ", ".join(config.roles) or "none: serves what is stored",
+        "data directory": str(config.data_dir),
+        "API": f"http://{config.api.host}:{config.api.port}",
+        "API token": "set" if config.api.token else "not set: reading is open, changing needs the one in api-token",
+        **{f"sink {name}": value for name, value in stores.items()},
+        "database": str(config.database.url or "SQLite in the data directory"),
+        "NATS": str(config.nats.url) if config.nats.enabled else "off",
+        "Redis": str(config.redis.url) if config.redis.enabled else "off",
+        "shard": f"{config.shard.index}/{config.shard.count}",
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table
+
+
+async def _probe(config: Config, console: Console) -> int:
+    """Ask every venue; the number of those that a daemon could not use."""
+    table = _table("venue", "collects", "REST", "answer", "WebSocket", "answer")
+    results = await asyncio.gather(*(_venue(config, name, venue) for name, venue in config.feeds.items()))
+    for cells, _ in results:
+        table.add_row(*cells)
+    console.print(table)
+    return sum(1 for _, is_well in results if not is_well)
+
+
+async def _venue(config: Config, name: str, its: VenueConfig) -> tuple[list[str], bool]:
+    source = source_named(name, config.venue_settings(name))
+    collects = f"{', '.join(its.symbols) or 'nothing'}: {', '.join(its.wanted)}"
+    if its.backup_for:
+        collects = f"stands by for {its.backup_for}; {collects}"
+    if isinstance(source, MarketDataProvider):
+        return [name, collects, "its own", "not asked", "its own", "not asked"], True
+    rest, stream = its.rest_url or source.rest_url, its.ws_url or source.stream_url
+    if source.dry:
+        return [name, collects, rest, "dry run", stream, "dry run"], True
+    rest_answer, stream_answer = await asyncio.gather(_said(_ask_rest(source, rest)), _said(_ask_stream(source, stream, its)))
+    is_well = not rest_answer.startswith("no:") and not stream_answer.startswith("no:")
+    return [name, collects, rest, rest_answer, stream, stream_answer], is_well
+
+
+async def _said(asking: Awaitable[str]) -> str:
+    try:
+        async with asyncio.timeout(2 * WITHIN_S):
+            return await asking
+    except TimeoutError:
+        return "no: no answer in time"
+    except MarketdError as error:
+        return f"no: {error}"
+
+
+async def _ask_rest(venue: Venue, base: str) -> str:
+    clock = SystemClock()
+    async with Http(within_s=WITHIN_S) as http:
+        rest = Rest(venue, base, http, Governor(clock, venue.limits.rest, 1.0), clock, Metrics())
+        listed = venue.read_instruments(await rest.ask(venue.instruments_request(), Priority.LIVE))
+    return f"ok, lists {len(listed):,} symbols"
+
+
+async def _ask_stream(venue: Venue, base: str, its: VenueConfig) -> str:
+    wanted = [Wanted("trade", symbol) for symbol in its.symbols[:1]]
+    socket = await connect(
+        venue.connect_url(base, wanted), lambda frame: None, headers=venue.connect_headers(), within_s=WITHIN_S
+    )
+    socket.close()
+    return "ok, connects"
+
+
+def _table(*names: str) -> Table:
+    table = Table(box=None, pad_edge=False, show_edge=False)
+    for name in names:
+        table.add_column(name, overflow="fold")
+    return table

@@ -1,0 +1,71 @@
+"""`marketd sim`: the simulated venues, for trying and testing without a network."""
+
+import asyncio
+import errno
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from marketd.cli.stopping import run_until_stopped
+from marketd.errors import ConfigError, StartError
+from marketd.sim import PORT, SIM_VENUES, open_sim
+
+ALL = "all"
+
+
+def _names(incomplete: str) -> list[str]:
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{name}" for name in (*SIM_VENUES, ALL) if name.startswith(last)]
+
+
+def sim(
+    venue: Annotated[str, typer.Option(help="Venues by name with commas, or all.", autocompletion=_names)] = ALL,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Play this recording instead of a made-up market (one venue).")
+    ] = None,
+    faults: Annotated[str, typer.Option(help="Faults to inject, as `disconnect:every=30s;garble:p=0.01`.")] = "",
+    seed: Annotated[int, typer.Option(help="Of the market: the same seed, the same market.")] = 1,
+    host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes a free one.")] = PORT,
+    rate: Annotated[float, typer.Option(min=0, help="Market events a second and venue.")] = 20.0,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Of a recording: 1 as recorded; default as fast as taken.")
+    ] = None,
+    symbols: Annotated[str, typer.Option(help="Symbols instead of each venue's own list.")] = "",
+) -> None:
+    """Simulated venues that speak the real ones' protocols. Prints the variables that point marketd at them.
+
+    Examples:
+
+    - `marketd sim`
+
+    - `marketd sim --venue binance --faults "gap:every=20s"`
+    """
+    wanted = [name.strip() for name in venue.split(",") if name.strip()]
+    chosen = list(SIM_VENUES) if wanted == [ALL] else wanted
+
+    async def work(stop: asyncio.Event) -> None:
+        try:
+            async with open_sim(
+                chosen,
+                host,
+                port,
+                seed=seed,
+                rate=0.0 if source else rate,
+                faults=faults,
+                symbols=[one.strip().upper() for one in symbols.split(",") if one.strip()],
+                recording=source,
+                speed=speed,
+            ) as running:
+                for name, text in running.env().items():
+                    print(f"export {name}={text}", flush=True)
+                await stop.wait()
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise StartError(f"sim: {host}:{port} is in use; change the port with --port") from None
+            raise
+
+    run_until_stopped(work)

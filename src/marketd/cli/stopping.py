@@ -1,0 +1,40 @@
+"""Running until someone says stop: Ctrl-C or SIGTERM once ends in order, twice at once."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+FORCED = 1
+
+
+def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run `work` on a loop of its own. The first signal sets the event it is given, a second one ends the process at once."""
+
+    async def guarded() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, _on_signal, stop)
+        try:
+            await work(stop)
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(guarded())
+
+
+def _on_signal(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        print(
+            "marketd: stopped by force; what was not yet written is in the spill or repaired at the next start", file=sys.stderr
+        )
+        sys.stderr.flush()
+        os._exit(FORCED)
+    stop.set()

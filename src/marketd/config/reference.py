@@ -1,0 +1,178 @@
+"""docs/config.md, docs/metrics.md and .env.example, written from the code by `python -m marketd.config.reference`."""
+
+import sys
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from marketd.config.model import Config
+from marketd.config.sources import profile_names, read_profile
+from marketd.config.variables import VARIABLES, VENUE_ENDINGS
+from marketd.metrics import Metrics
+from marketd.secrets import Secret
+from marketd.venues import VENUES, source_named
+from marketd.venues.provider import MarketDataProvider
+from marketd.venues.section import VenueConfig
+
+HEAD = """# Configuration
+
+Layers, lowest first: the profile, the config file (`-c FILE`, else `./config.yaml` if there is one), the variables of `.env`
+in the working directory (or of `--env-file`), the environment, the flags. A layer covers those below it key by key; a list
+is covered as a whole.
+
+- Without a profile by name, the `exchanges` of a config file are the whole list of venues; with `--profile` they are added
+  to its own.
+- An unknown key or a value that is not allowed ends the start with exit code 2 and one line that names the key, who set it,
+  and what is allowed.
+- Secrets come from the environment, from `.env`, or from the file that `NAME_FILE` names. Only `database.url` may hold a
+  password in the config file.
+- Any key can be set as `MARKETD__SECTION__KEY`, as `MARKETD__BUS__CAPACITY=100000`; lists with commas.
+- `marketd check` prints what would start, with every address and without any secret.
+
+This page is written from the code: `python -m marketd.config.reference` after a change of settings or metrics.
+"""
+
+
+def config_page() -> str:
+    """docs/config.md."""
+    parts = [HEAD, "## Profiles\n", "| profile | roles | port |\n|---|---|---|"]
+    for name in profile_names():
+        profile = read_profile(name)
+        parts.append(f"| `{name}` | {', '.join(profile['roles']) or 'none: serves what is stored'} | {profile['api']['port']} |")
+    parts += ["\n## Variables\n", "| variable | key | default | meaning |\n|---|---|---|---|"]
+    for one in VARIABLES:
+        files = f" (or `{one.name}_FILE`)" if one.secret else ""
+        parts.append(f"| `{one.name}`{files} | `{one.key}` | {_code(one.default)} | {one.meaning} |")
+    for ending, key in VENUE_ENDINGS.items():
+        parts.append(f"| `<VENUE>_{ending}` | `exchanges.NAME.{key}` | | {_venue_meaning(key)} |")
+    single: list[str] = []
+    sections: list[str] = []
+    for name, field in Config.model_fields.items():
+        if field.exclude:
+            continue
+        model = _model(field)
+        if model is None:
+            single.append(_row(field.alias or name, field))
+        else:
+            key = f"{field.alias or name}.NAME" if get_origin(field.annotation) is dict else (field.alias or name)
+            sections += _section(key, model)
+    parts += ["\n## Keys without a section\n", _TABLE, *single, *sections]
+    return "\n".join(parts) + "\n"
+
+
+_TABLE = "| key | type | default | meaning |\n|---|---|---|---|"
+
+
+def _section(key: str, model: type[BaseModel]) -> list[str]:
+    rows, inner = [], []
+    for name, field in model.model_fields.items():
+        below = _model(field)
+        if below is None:
+            rows.append(_row(f"{key}.{name}", field))
+        else:
+            inner += _section(f"{key}.{name}", below)
+    if not rows:
+        return inner
+    about = " ".join((model.__doc__ or "").split())
+    return [f"\n## `{key}`\n", *([f"{about}\n"] if about else []), _TABLE, *rows, *inner]
+
+
+def _model(field: FieldInfo) -> type[BaseModel] | None:
+    kind: Any = get_args(field.annotation)[1] if get_origin(field.annotation) is dict else field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _row(name: str, field: FieldInfo) -> str:
+    bounds = [str(one) for one in (getattr(part, "ge", None) for part in field.metadata) if one is not None]
+    kind = _kind(field.annotation) + (f", from {bounds[0]}" if bounds else "")
+    return f"| `{name}` | {kind} | {_default(field)} | {' '.join((field.description or '').split())} |"
+
+
+def _kind(annotation: Any) -> str:
+    if annotation in (SecretStr, Secret):
+        return "secret"
+    parts = [one for one in get_args(annotation) if one is not type(None)]
+    if get_origin(annotation) is tuple:
+        return f"list of {_kind(parts[0])}"
+    if parts and all(isinstance(one, str) for one in parts):
+        return ", ".join(f"`{one}`" for one in parts)
+    if parts:
+        return _kind(parts[0])
+    names = {"str": "text", "int": "integer", "float": "number", "bool": "true or false", "Path": "path", "SecretUrl": "address"}
+    return names.get(annotation.__name__, str(annotation.__name__))
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined or value is None or value == () or value == {}:
+        return ""
+    if isinstance(value, bool):
+        return _code(str(value).lower())
+    if isinstance(value, tuple):
+        return _code(", ".join(map(str, value)))
+    return _code(f"{value:g}" if isinstance(value, float) else str(value))
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
+
+
+def _venue_meaning(key: str) -> str:
+    return VenueConfig.model_fields[key].description or ""
+
+
+def env_example() -> str:
+    """.env.example: every variable with its default, commented out so that a copy changes nothing."""
+    lines = ["# Every variable with its default. Copy to .env and uncomment what you change; an empty value counts as unset."]
+    for one in VARIABLES:
+        files = f"; or {one.name}_FILE, a file that holds it" if one.secret else ""
+        lines += ["", f"# {one.meaning[0].upper()}{one.meaning[1:]}{files}", f"#{one.name}={one.default}"]
+    lines += ["", "# Each venue's addresses; these are the venues' own"]
+    for name in VENUES:
+        venue = source_named(name, {})
+        if isinstance(venue, MarketDataProvider):
+            continue
+        lines += [f"#{name.upper()}_WS_URL={venue.stream_url}", f"#{name.upper()}_REST_URL={venue.rest_url}"]
+        if venue.dry:
+            lines += [
+                "# Live with both of these (or KEY_FILE and SECRET_FILE) and DRY_RUN=false; else dry: heartbeats only",
+                f"#{name.upper()}_KEY=",
+                f"#{name.upper()}_SECRET=",
+                f"#{name.upper()}_DRY_RUN=true",
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def metrics_page() -> str:
+    """docs/metrics.md."""
+    rows = []
+    for one in vars(Metrics()).values():
+        if isinstance(one, MetricWrapperBase):
+            family = next(iter(one.describe()))
+            name = f"{family.name}_total" if family.type == "counter" else family.name
+            labels = ", ".join(f"`{label}`" for label in one._labelnames)
+            rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    return "\n".join([METRICS_HEAD, "| metric | kind | labels | meaning |\n|---|---|---|---|", *rows]) + "\n"
+
+
+METRICS_HEAD = """# Metrics
+
+`GET /metrics` answers in the Prometheus text format. It never needs a token.
+Histograms are in the unit that their name ends with.
+
+This page is written from the code: `python -m marketd.config.reference`.
+"""
+
+
+def write(root: Path) -> None:
+    (root / "docs" / "config.md").write_text(config_page())
+    (root / "docs" / "metrics.md").write_text(metrics_page())
+    (root / ".env.example").write_text(env_example())
+
+
+if __name__ == "__main__":
+    write(Path(sys.argv[1]) if len(sys.argv) > 1 else Path())
