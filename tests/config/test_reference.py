@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from marketd.config.reference import config_page, env_example, metrics_page
+from marketd.config.reference import config_page, env_example, metrics_page, operations_page
 from marketd.config.variables import VARIABLES
 from tests.config.conftest import Load
 
@@ -17,6 +17,12 @@ def test_the_page_of_settings_is_current() -> None:
 
 def test_the_page_of_metrics_is_current() -> None:
     assert (ROOT / "docs" / "metrics.md").read_text() == metrics_page(), STALE
+
+
+def test_the_table_of_codes_is_current() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+
+    assert page == operations_page(page), STALE
 
 
 def test_the_example_of_variables_is_current() -> None:

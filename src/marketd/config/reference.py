@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from marketd.config.model import Config
 from marketd.config.sources import profile_names, read_profile
 from marketd.config.variables import VARIABLES, VENUE_ENDINGS
+from marketd.log.codes import CODES
 from marketd.metrics import Metrics
 from marketd.secrets import Secret
 from marketd.venues import VENUES, source_named
@@ -159,6 +160,16 @@ def metrics_page() -> str:
     return "\n".join([METRICS_HEAD, "| metric | kind | labels | meaning |\n|---|---|---|---|", *rows]) + "\n"
 
 
+def operations_page(page: str) -> str:
+    """docs/operations.md with its table of codes written anew."""
+    before, head, rest = page.partition(CODES_HEAD)
+    assert head, "docs/operations.md has a table of codes"
+    after = rest.partition("\n\n")[2]
+    rows = [f"| `{name}` | {code.cause} | {code.effect} | {code.next} |" for name, code in CODES.items()]
+    return "\n".join([before + head.rstrip("\n"), *rows]) + "\n" + (f"\n{after}" if after else "")
+
+
+CODES_HEAD = "| code | cause | effect on the data | next step |\n|---|---|---|---|\n"
 METRICS_HEAD = """# Metrics
 
 `GET /metrics` answers in the Prometheus text format. It never needs a token.
@@ -170,6 +181,8 @@ This page is written from the code: `python -m marketd.config.reference`.
 
 def write(root: Path) -> None:
     (root / "docs" / "config.md").write_text(config_page())
+    operations = root / "docs" / "operations.md"
+    operations.write_text(operations_page(operations.read_text()))
     (root / "docs" / "metrics.md").write_text(metrics_page())
     (root / ".env.example").write_text(env_example())
 

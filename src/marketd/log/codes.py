@@ -115,4 +115,78 @@ CODES: dict[str, Code] = {
         "nothing is lost for durable sinks; the rest goes on",
         "check NATS_URL and the server",
     ),
+    "feed-stale": Code(
+        "a symbol went silent for much longer than its own habit, though the connection lives",
+        "it is `stale` in /status; what was missed is asked for over REST where the venue proves it",
+        "nothing, unless many symbols do at once: then see the venue's status page",
+    ),
+    "feed-snapshot-failed": Code(
+        "the snapshot that a book starts from could not be fetched",
+        "that book stays out of sync and says nothing until the next try; trades and quotes go on",
+        "see the reason; `marketd check` shows whether the venue's REST answers",
+    ),
+    "feed-instruments-failed": Code(
+        "a venue's list of symbols could not be fetched",
+        "that venue collects nothing until the next try; others go on",
+        "see the reason; `marketd check` shows whether the venue's REST answers",
+    ),
+    "feed-not-subscribed": Code(
+        "a venue sent events that nobody asked for",
+        "they are counted and left out",
+        "nothing, unless it repeats: then report it with the frame from the log",
+    ),
+    "repair-failed": Code(
+        "missing trades could not be fetched this time",
+        "live data goes on; the interval stays `missing` and is asked for again",
+        "see the reason",
+    ),
+    "failover-refused": Code(
+        "the backup was not fit to take over (its price is too far off, or it has no data)",
+        "the degraded venue stays in place",
+        "look at both venues in /status",
+    ),
+    "replay-answer-failed": Code(
+        "a recorded REST answer could not be used",
+        "what it would have repaired stays a gap in the replay",
+        "see the reason",
+    ),
+    "capture-failed": Code(
+        "the capture file could not be written fast enough or at all",
+        "these records are missing in the capture; stores and sinks are not concerned",
+        "make room, or capture to a faster disk",
+    ),
+    "api-failed": Code(
+        "the API could not answer a request: a mistake of ours",
+        "that request got a 500; nothing else is concerned",
+        "report it with the lines from the log",
+    ),
 }
+
+# The code of a line that names none itself: by its event, else by the last word of its event.
+BY_EVENT = {
+    "reconnecting": "feed-reconnecting",
+    "subscribe_failed": "feed-subscribe-failed",
+    "refused": "feed-subscribe-failed",
+    "instruments_failed": "feed-instruments-failed",
+    "feed.bad_frame": "feed-bad-frame",
+    "feed.unknown_frame": "feed-bad-frame",
+    "feed.not_subscribed": "feed-not-subscribed",
+    "feed.quarantined": "feed-quarantined",
+    "feed.snapshot_failed": "feed-snapshot-failed",
+    "feed.stale": "feed-stale",
+    "failover.switched": "feed-switched",
+    "failover.refused": "failover-refused",
+    "repair.failed": "repair-failed",
+    "repair.given_up": "feed-gap-unrecoverable",
+    "replay.answer_failed": "replay-answer-failed",
+    "symbols.unlisted": "symbol-unlisted",
+    "capture.dropped": "capture-failed",
+    "capture.failed": "capture-failed",
+    "api.failed": "api-failed",
+    "nats.error": "nats-error",
+}
+
+
+def code_of(event: str) -> str | None:
+    """The code that belongs to an event by its name."""
+    return BY_EVENT.get(event) or BY_EVENT.get(event.rpartition(".")[2])

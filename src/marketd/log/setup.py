@@ -1,5 +1,6 @@
 """How lines are made: levels, codes, masking, repeats, and the two forms."""
 
+import io
 import logging
 import sys
 from collections.abc import MutableMapping
@@ -10,7 +11,7 @@ from typing import Any, TextIO
 import structlog
 
 from marketd.clock import SystemClock
-from marketd.log.codes import CODES
+from marketd.log.codes import CODES, code_of
 from marketd.log.repeats import Repeats
 from marketd.log.section import LoggingConfig
 from marketd.secrets import MASK, is_secret_key, masked
@@ -22,15 +23,28 @@ Line = MutableMapping[str, Any]
 _hidden: set[str] = set()
 
 
+class StandardError(io.TextIOBase):
+    """Standard error as it is now: a table that is drawn there may have put itself in between."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+    def isatty(self) -> bool:
+        return sys.stderr.isatty()
+
+
 def hide(word: str) -> None:
     """From now on this word is masked in every line."""
     if len(word) >= 4:
         _hidden.add(word)
 
 
-def configure(config: LoggingConfig, data_dir: Path = Path(), stream: TextIO | None = None) -> None:
+def configure(config: LoggingConfig, data_dir: Path = Path(), stream: TextIO | io.TextIOBase | None = None) -> None:
     """Set up logging for the process, the libraries' included. May be called again."""
-    out = stream or sys.stderr
+    out = stream or StandardError()
     text = config.format == "text" or (config.format == "auto" and out.isatty())
     level = logging.getLevelNamesMapping()[config.level.upper()]
     chain: list[structlog.typing.Processor] = [
@@ -85,7 +99,9 @@ def _handler(handler: logging.Handler, chain: list[structlog.typing.Processor], 
 
 
 def add_code(_: object, method: str, line: Line) -> Line:
-    """A line with a `code` also says what it means for the data and what to do."""
+    """A warning or error carries its code, and what that means for the data and what to do."""
+    if method in ("warning", "error") and "code" not in line and (known := code_of(str(line.get("event")))) is not None:
+        line["code"] = known
     code = CODES.get(str(line.get("code")))
     if code is not None:
         line.setdefault("cause", code.cause)
