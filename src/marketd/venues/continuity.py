@@ -4,7 +4,9 @@ Pure: times come in, events and asks go out. Two rules, by what the venue proves
 
 - `ids`: trades of a symbol are numbered 1 by 1. A jump is a gap, known to the trade.
 - anything else: ids only tell trades apart. A gap is what may have been missed while a line was down, or when its own
-  numbering jumped; it is closed when fetched trades reach back to one already known.
+  numbering jumped; it is closed when fetched trades reach back to one known before it.
+
+Whatever was said to be missing and comes after all is published, whenever it comes: nothing is given up for good.
 """
 
 from collections import OrderedDict
@@ -14,12 +16,13 @@ import msgspec
 
 from marketd.model.events import Event, Gap, GapState, Trade
 from marketd.model.intervals import Interval, Intervals
+from marketd.model.marks import is_number
 from marketd.venues.venue import Span
 
 SECOND = 1_000_000_000
 RECENT_MAX = 16_384  # ids remembered per symbol where the venue does not number its trades
-JUMP_MAX = 10_000_000  # a larger jump of ids is believed only when the next trade confirms it
-RESTART_NS = 60 * SECOND  # a lower id this much later in the venue's time: its numbering began anew
+JUMP_MAX = 1_000  # a larger jump of ids, and any step back, is believed only when the next trade confirms it
+RESTART_NS = 60 * SECOND  # a lower id this much later in the venue's time: its numbering may have begun anew
 MISSING_MAX = 10_000  # separate holes tracked per symbol; beyond, the oldest are given up
 
 
@@ -36,15 +39,25 @@ class Track(msgspec.Struct):
     """What is known of one symbol's trades."""
 
     symbol: str
-    last: int | None = None  # `ids`: the newest id seen
-    last_ts: int | None = None
-    missing: Intervals = msgspec.field(default_factory=Intervals)
-    recent: OrderedDict[str, None] = msgspec.field(default_factory=OrderedDict)
     held: list[Trade] = msgspec.field(default_factory=list)
+    told: list[Gap] = msgspec.field(default_factory=list)  # what ended while its trades are held: said after them
     hold_until: int | None = None  # ns; None: nothing is held
-    suspect: int | None = None  # an id too far ahead to be believed alone
-    open_since: int | None = None  # not `ids`: ts of the last trade known before the gap that is open
-    proven: bool = False  # not `ids`: a fetched trade was one known before the gap
+    last_ts: int | None = None  # the venue's time of the newest trade
+    # `ids`
+    last: int | None = None  # the newest id seen
+    missing: Intervals = msgspec.field(default_factory=Intervals)
+    given_up: Intervals = msgspec.field(default_factory=Intervals)  # said to be unrecoverable or not to exist
+    voided: Intervals = msgspec.field(default_factory=Intervals)  # missing ids of a numbering that the venue left
+    suspect: Trade | None = None  # its id is too far off to be believed alone
+    # otherwise
+    recent: OrderedDict[str, int] = msgspec.field(default_factory=OrderedDict)  # id -> how many came before
+    times: OrderedDict[str, int | None] = msgspec.field(default_factory=OrderedDict)  # id -> the venue's time
+    count: int = 0
+    edge_ts: int | None = None  # trades of this time and before are not, or no longer, remembered
+    open_since: int | None = None  # time of the last trade known before the gap that is open
+    open_mark: int = 0  # what came before this count was known before the gap
+    proven: bool = False  # fetched trades reach back to before the gap
+    repairs: int = 0  # asked for and not ended
 
 
 class Continuity:
@@ -59,11 +72,13 @@ class Continuity:
         hold_s: float = 2.0,
         hold_events: int = 10_000,
         on_duplicate: Callable[[Trade], None] = lambda trade: None,
+        on_disbelieved: Callable[[Trade], None] = lambda trade: None,
     ) -> None:
-        self._venue, self._numbered, self._ask, self._on_duplicate = venue, numbered, ask, on_duplicate
+        self._venue, self._numbered, self._ask = venue, numbered, ask
+        self._on_duplicate, self._on_disbelieved = on_duplicate, on_disbelieved
         self._hold_ns, self._hold_events = int(hold_s * SECOND), hold_events
         self._tracks: dict[str, Track] = {}
-        self._holding: set[str] = set()
+        self._holding: set[str] = set()  # with trades held, or one that is not believed yet
 
     def track(self, symbol: str) -> Track:
         found = self._tracks.get(symbol)
@@ -75,15 +90,23 @@ class Continuity:
         """Start after what the sinks already hold."""
         track = self.track(symbol)
         track.last_ts = ts
-        if self._numbered:
+        if not self._numbered:
+            self._remember(track, trade_id, ts)
+        elif is_number(trade_id):
             track.last = int(trade_id)
-        else:
-            track.recent[trade_id] = None
 
     def resume(self, symbol: str, span: Span) -> None:
-        """A gap that an earlier run left open."""
-        if self._numbered and span.from_id is not None and span.to_id is not None:
-            self.track(symbol).missing.add(int(span.from_id), int(span.to_id) + 1)
+        """A gap that an earlier run left open. The caller asks for its repair."""
+        track = self.track(symbol)
+        if self._numbered:
+            if span.from_id is not None and span.to_id is not None:
+                track.missing.add(int(span.from_id), int(span.to_id) + 1)
+            return
+        since = min((ts for ts in (span.from_ts, track.open_since, track.last_ts) if ts is not None), default=None)
+        if since is not None:
+            track.open_since, track.open_mark, track.proven = since, 0, False
+            track.edge_ts = since - 1 if track.edge_ts is None else min(track.edge_ts, since - 1)
+            track.repairs += 1
 
     def forget(self, symbol: str) -> None:
         """The symbol is no longer wanted."""
@@ -99,10 +122,11 @@ class Continuity:
         last = track.last
         if last is None or number == last + 1:
             track.last, track.last_ts = number, trade.ts_event
+            if track.suspect is not None:
+                self._disbelieve(track)
             if track.hold_until is None:
                 return (trade,)
-            track.held.append(trade)
-            return self._release(track) if len(track.held) >= self._hold_events else ()
+            return self._hold(track, trade)
         if number <= last:
             return self._late(track, trade, number)
         return self._jumped(track, trade, number, last)
@@ -112,15 +136,16 @@ class Continuity:
         if not trades:
             return []
         track = self.track(trades[0].symbol)
-        known = track.last if self._numbered else (next(reversed(track.recent)) if track.recent else None)
-        if known is None:
+        if track.last is None and not track.recent:
             return [event for trade in trades for event in self.take(trade)]
-        out: list[Event] = []
-        for trade in trades:
-            out += self.fetched(trade.symbol, [trade]) if self._is_known_or_missing(track, trade) else self.take(_late(trade))
-        if not self._numbered and track.proven:
-            out += self.repaired(track.symbol, None, None)
-        return out
+        if self._numbered:
+            out: list[Event] = []
+            for trade in trades:
+                is_new = track.last is None or int(trade.trade_id) > track.last
+                out += self.take(_late(trade)) if is_new else self.fetched(trade.symbol, [trade])
+            return out
+        out = self.fetched(track.symbol, trades, "in what the venue repeats on subscribing")
+        return out + self._close(track, None, now) if track.proven else out
 
     def last_trade(self, symbol: str, trade_id: str, now: int) -> list[Event]:
         """The venue's word on the newest id: reveals a lost last trade."""
@@ -137,142 +162,212 @@ class Continuity:
             track = self.track(symbol)
             if self._numbered:
                 if track.last is not None:
-                    self._ask(Repair(symbol, Span(str(track.last + 1), None, track.last_ts, now), cause))
-            elif track.recent and track.open_since is None:
-                track.open_since, track.proven = track.last_ts or now, False
-                track.hold_until = now + self._hold_ns
-                self._holding.add(symbol)
-                out.append(self._gap(symbol, "found", None, None, track.open_since, now, cause, now))
-                self._ask(Repair(symbol, Span(None, None, track.open_since, now), cause))
+                    self._ask(Repair(symbol, Span(str(track.last + 1), None, track.last_ts, None), cause))
+            elif track.recent:
+                track.proven = False
+                if track.open_since is None:
+                    track.open_since, track.open_mark = track.last_ts or now, track.count
+                    track.hold_until = now + self._hold_ns
+                    self._holding.add(symbol)
+                    out.append(self._gap(symbol, "found", None, None, track.open_since, now, cause, now))
+                track.repairs += 1
+                # Without an end: the venue's clock may be ahead of ours.
+                self._ask(Repair(symbol, Span(None, None, track.open_since, None), cause))
         return out
 
-    def fetched(self, symbol: str, trades: Sequence[Trade]) -> list[Event]:
+    def fetched(self, symbol: str, trades: Sequence[Trade], cause: str = "found by comparing with REST") -> list[Event]:
         """Trades fetched over REST, oldest first, merged with what is held."""
-        track = self.track(symbol)
-        out: list[Event] = []
-        before = track.last
-        for trade in trades:
-            if self._numbered:
-                number = int(trade.trade_id)
-                if track.last is not None and number > track.last:
-                    if number > track.last + 1:  # the fetched page starts beyond: what lies between is missing too
-                        out += self._open(track, track.last + 1, number - 1, trade.ts_recv, "missing in the venue's answer")
-                    track.last, track.last_ts = number, trade.ts_event
-                elif number in track.missing:
-                    track.missing.remove(number, number + 1)
-                else:
-                    continue
-            elif trade.trade_id in track.recent:
-                track.proven = True
-                continue
-            else:
-                self._remember(track, trade)
-            track.held.append(_late(trade))
-        if track.hold_until is None:
-            out += self._sorted(track)
-        elif self._numbered and not track.missing:
-            out += self._release(track)
-        if not out:
-            return out
-        now = trades[-1].ts_recv
-        if not self._numbered and track.open_since is None:
-            times = [trade.ts_event for trade in out if trade.ts_event is not None]
-            first, final = min(times, default=None), max(times, default=None)
-            cause = "found by comparing with REST"
-            found = self._gap(symbol, "found", None, None, first, final, cause, now)
-            return [found, *out, self._gap(symbol, "filled", None, None, first, final, cause, now)]
-        if self._numbered and before is not None and track.last is not None and track.last > before:
-            out.insert(0, self._ids_gap(track, "found", before + 1, track.last + 1, "fetched before the line told", now))
-            out.append(self._ids_gap(track, "filled", before + 1, track.last + 1, "fetched over REST", now))
-        return out
+        track = self._tracks.get(symbol)
+        if track is None:
+            return []
+        return self._fetched_by_id(track, trades) if self._numbered else self._fetched_by_time(track, trades, cause)
 
     def repaired(self, symbol: str, span: Span | None, failure: str | None, now: int = 0, absent: bool = False) -> list[Event]:
         """The repair of `span` ended. What is still missing of it is given up with `failure` as the cause; with `absent` the
-        venue's own list shows that it never had those ids."""
-        track = self.track(symbol)
+        venue's own list shows that it never had those ids. Without a last id nothing is: only what was found is known."""
+        track = self._tracks.get(symbol)
+        if track is None:
+            return []
         if not self._numbered:
-            return self._closed(track, failure, now)
-        out: list[Event] = []
-        if span is not None and span.from_id is not None:
-            start = int(span.from_id)
-            stop = int(span.to_id) + 1 if span.to_id is not None else (track.last or start) + 1
+            track.repairs = max(0, track.repairs - 1)
+            return self._close(track, failure, now) if track.repairs == 0 else []
+        if span is not None and span.from_id is not None and span.to_id is not None:
+            start, stop = int(span.from_id), int(span.to_id) + 1
             holes = _within(track.missing, start, stop)
             solid = Intervals([(start, stop)])
-            for hole in holes:
+            for hole in [*holes, *_within(track.given_up, start, stop), *_within(track.voided, start, stop)]:
                 solid.remove(*hole)
-                track.missing.remove(*hole)
-            if span.to_id is not None:
-                out += [self._ids_gap(track, "filled", part.start, part.stop, "fetched over REST", now) for part in solid]
-            state: GapState = "filled" if absent else "unrecoverable"
+            track.told += [self._ids_gap(track, "filled", part.start, part.stop, "fetched over REST", now) for part in solid]
             cause = "the venue has no such trades" if absent else failure or "not in the venue's answer"
-            out += [self._ids_gap(track, state, hole.start, hole.stop, cause, now) for hole in holes]
-        if track.hold_until is not None and not track.missing:
-            out = self._release(track) + out
-        return out
+            for hole in holes:
+                track.told.append(self._give_up(track, hole, "filled" if absent else "unrecoverable", cause, now))
+        return self._settled(track)
 
     def due(self, now: int) -> list[Event]:
         """Holds that have lasted long enough: live goes on, repairs follow late."""
         out: list[Event] = []
-        for symbol in [one for one in self._holding if (self._tracks[one].hold_until or 0) <= now]:
-            out += self._release(self._tracks[symbol])
+        for symbol in list(self._holding):
+            track = self._tracks[symbol]
+            suspect = track.suspect
+            if suspect is not None and suspect.ts_recv + self._hold_ns <= now:
+                self._disbelieve(track)  # no trade confirmed it: REST will tell
+                first = str((track.last or 0) + 1)
+                self._ask(Repair(symbol, Span(first, None, track.last_ts, None), f"an id out of line, {suspect.trade_id}"))
+            if track.hold_until is not None and track.hold_until <= now:
+                out += self._release(track)
+            elif track.hold_until is None and track.suspect is None:
+                self._holding.discard(symbol)
         return out
 
     def _take_told(self, track: Track, trade: Trade) -> Sequence[Event]:
         if trade.trade_id in track.recent:
             self._on_duplicate(trade)
             return ()
-        self._remember(track, trade)
-        if track.hold_until is None:
-            return (trade,)
-        track.held.append(trade)
-        return self._release(track) if len(track.held) >= self._hold_events else ()
+        self._remember(track, trade.trade_id, trade.ts_event)
+        return (trade,) if track.hold_until is None else self._hold(track, trade)
 
-    def _remember(self, track: Track, trade: Trade) -> None:
-        track.recent[trade.trade_id] = None
+    def _remember(self, track: Track, trade_id: str, ts: int | None) -> None:
+        track.count += 1
+        track.recent[trade_id] = track.count
+        track.times[trade_id] = ts
         if len(track.recent) > RECENT_MAX:
-            track.recent.popitem(last=False)
-        if trade.ts_event is not None and (track.last_ts is None or trade.ts_event > track.last_ts):
-            track.last_ts = trade.ts_event
+            oldest, _ = track.recent.popitem(last=False)
+            self._forget_before(track, track.times.pop(oldest))
+        elif track.count == 1 and ts is not None:
+            track.edge_ts = ts - 1  # of the same moment, others may be missing
+        if ts is not None and (track.last_ts is None or ts > track.last_ts):
+            track.last_ts = ts
 
-    def _is_known_or_missing(self, track: Track, trade: Trade) -> bool:
-        if self._numbered:
-            return track.last is not None and int(trade.trade_id) <= track.last
-        return trade.trade_id in track.recent
+    @staticmethod
+    def _forget_before(track: Track, ts: int | None) -> None:
+        if ts is not None and (track.edge_ts is None or ts > track.edge_ts):
+            track.edge_ts = ts
+
+    def _fetched_by_time(self, track: Track, trades: Sequence[Trade], cause: str) -> list[Event]:
+        if not track.recent:
+            return []  # nothing to compare with
+        out: list[Event] = []
+        if trades and track.open_since is None and not self._reaches_back(track, trades):
+            out += self.lost([track.symbol], "what REST offers begins after the last known trade", trades[-1].ts_recv)
+        for trade in trades:
+            ts = trade.ts_event
+            known = track.recent.get(trade.trade_id)
+            if track.open_since is not None:
+                is_before = known <= track.open_mark if known is not None else ts is not None and ts < track.open_since
+                track.proven = track.proven or is_before
+            if known is not None or (ts is not None and track.edge_ts is not None and ts <= track.edge_ts):
+                continue
+            self._remember(track, trade.trade_id, ts)
+            track.held.append(_late(trade))
+        if track.hold_until is not None:
+            return out
+        out = self._flush(track)
+        if out and track.open_since is None:
+            now = trades[-1].ts_recv
+            times = [event.ts_event for event in out if event.ts_event is not None]
+            first, final = min(times, default=None), max(times, default=None)
+            found = self._gap(track.symbol, "found", None, None, first, final, cause, now)
+            return [found, *out, self._gap(track.symbol, "filled", None, None, first, final, cause, now)]
+        return out
+
+    @staticmethod
+    def _reaches_back(track: Track, trades: Sequence[Trade]) -> bool:
+        last = track.last_ts
+        return any(
+            one.trade_id in track.recent or one.ts_event is None or last is None or one.ts_event <= last for one in trades
+        )
+
+    def _fetched_by_id(self, track: Track, trades: Sequence[Trade]) -> list[Event]:
+        out: list[Event] = []
+        ahead, back = Intervals(), Intervals()
+        for trade in trades:
+            number = int(trade.trade_id)
+            if number in track.missing:
+                track.missing.remove(number, number + 1)
+            elif number in track.given_up:
+                track.given_up.remove(number, number + 1)
+                back.add(number, number + 1)
+            elif track.last is not None and number > track.last:
+                if number > track.last + 1:  # the fetched page starts beyond: what lies between is missing too
+                    out += self._open(track, track.last + 1, number - 1, trade.ts_recv, "missing in the venue's answer")
+                track.last, track.last_ts = number, trade.ts_event
+                ahead.add(number, number + 1)
+            else:
+                continue
+            track.held.append(_late(trade))
+        now = trades[-1].ts_recv if trades else 0
+        out += [self._ids_gap(track, "found", *part, "fetched before the line told", now) for part in ahead]
+        for parts in (ahead, back):
+            track.told += [self._ids_gap(track, "filled", *part, "fetched over REST", now) for part in parts]
+        return out + self._settled(track)
 
     def _late(self, track: Track, trade: Trade, number: int) -> Sequence[Event]:
-        if number not in track.missing:
-            if trade.ts_event is not None and track.last_ts is not None and trade.ts_event > track.last_ts + RESTART_NS:
-                return self._renumbered(track, trade, number)
+        if number in track.missing:
+            track.missing.remove(number, number + 1)
+            cause = "arrived out of order"
+        elif number in track.given_up:
+            track.given_up.remove(number, number + 1)
+            cause = "arrived after all"
+        elif trade.ts_event is not None and track.last_ts is not None and trade.ts_event > track.last_ts + RESTART_NS:
+            return self._stepped_back(track, trade, number)
+        else:
             self._on_duplicate(trade)
             return ()
-        track.missing.remove(number, number + 1)
-        filled = self._ids_gap(track, "filled", number, number + 1, "arrived out of order", trade.ts_recv)
+        track.told.append(self._ids_gap(track, "filled", number, number + 1, cause, trade.ts_recv))
         if track.hold_until is None:
-            return (trade, filled)
-        track.held.append(trade)
-        if not track.missing:
-            return [*self._release(track), filled]
-        return (filled,)
+            track.held.append(_late(trade))
+            return self._flush(track)
+        return self._hold(track, trade) or (() if track.missing else self._release(track))
 
-    def _renumbered(self, track: Track, trade: Trade, number: int) -> list[Event]:
-        cause = f"the venue's numbering went back from {track.last} to {number}"
-        out: list[Event] = self._release(track)
-        out.append(self._gap(track.symbol, "unrecoverable", None, None, track.last_ts, trade.ts_event, cause, trade.ts_recv))
-        track.last, track.last_ts, track.missing = number, trade.ts_event, Intervals()
-        return [*out, trade]
+    def _jumped(self, track: Track, trade: Trade, number: int, last: int) -> Sequence[Event]:
+        if number - last > JUMP_MAX:
+            suspect = self._confirmed(track, trade, number)
+            if suspect is None:
+                return ()
+            return [*self._leap(track, suspect, int(suspect.trade_id), last), *self.take(trade)]
+        return self._leap(track, trade, number, last)
 
-    def _jumped(self, track: Track, trade: Trade, number: int, last: int) -> list[Event]:
-        if number - last > JUMP_MAX and (track.suspect is None or abs(number - track.suspect) > JUMP_MAX):
-            track.suspect = number
-            return []
-        track.suspect = None
+    def _leap(self, track: Track, trade: Trade, number: int, last: int) -> list[Event]:
         out = self._open(track, last + 1, number - 1, trade.ts_recv, f"trade ids jump from {last} to {number}", trade.ts_event)
         track.last, track.last_ts = number, trade.ts_event
-        track.held.append(trade)
-        return out
+        return [*out, *self._hold(track, trade)]
+
+    def _stepped_back(self, track: Track, trade: Trade, number: int) -> Sequence[Event]:
+        suspect = self._confirmed(track, trade, number)
+        if suspect is None:
+            return ()
+        first = int(suspect.trade_id)
+        cause = f"the venue's numbering went back from {track.last} to {first}"
+        out: list[Event] = self._release(track)
+        since, now = track.last_ts, trade.ts_recv
+        out.append(self._gap(track.symbol, "unrecoverable", None, None, since, suspect.ts_event, cause, now))
+        out += [self._ids_gap(track, "unrecoverable", *hole, cause, now) for hole in track.missing]
+        for hole in track.missing:
+            track.voided.add(*hole)
+        _bound(track.voided)
+        track.last, track.last_ts, track.missing, track.given_up = first, suspect.ts_event, Intervals(), Intervals()
+        return [*out, suspect, *self.take(trade)]
+
+    def _confirmed(self, track: Track, trade: Trade, number: int) -> Trade | None:
+        """The trade before, if this one goes on from it; else this one is the one in doubt."""
+        suspect = track.suspect
+        if suspect is not None and 0 < number - int(suspect.trade_id) <= JUMP_MAX:
+            track.suspect = None
+            return suspect
+        if suspect is not None:
+            self._disbelieve(track)
+        track.suspect = trade
+        self._holding.add(track.symbol)
+        return None
+
+    def _disbelieve(self, track: Track) -> None:
+        suspect, track.suspect = track.suspect, None
+        if suspect is not None:
+            self._on_disbelieved(suspect)
 
     def _open(self, track: Track, first: int, final: int, now: int, cause: str, to_ts: int | None = None) -> list[Event]:
         track.missing.add(first, final + 1)
+        track.voided.remove(first, final + 1)
         track.last = max(track.last or 0, final)
         if track.hold_until is None:
             track.hold_until = now + self._hold_ns
@@ -281,36 +376,47 @@ class Continuity:
         self._ask(Repair(track.symbol, span, cause))
         out: list[Event] = [self._gap(track.symbol, "found", span.from_id, span.to_id, span.from_ts, to_ts, cause, now)]
         while len(track.missing) > MISSING_MAX:
-            oldest = next(iter(track.missing))
-            track.missing.remove(*oldest)
-            out.append(self._ids_gap(track, "unrecoverable", oldest.start, oldest.stop, "too many holes at once", now))
+            out.append(self._give_up(track, next(iter(track.missing)), "unrecoverable", "too many holes at once", now))
         return out
 
-    def _closed(self, track: Track, failure: str | None, now: int) -> list[Event]:
+    def _give_up(self, track: Track, hole: Interval, state: GapState, cause: str, now: int) -> Gap:
+        track.missing.remove(*hole)
+        track.given_up.add(*hole)
+        _bound(track.given_up)
+        return self._ids_gap(track, state, *hole, cause, now)
+
+    def _close(self, track: Track, failure: str | None, now: int) -> list[Event]:
         if track.open_since is None:
             return []
         since, track.open_since = track.open_since, None
-        out: list[Event] = list(self._release(track)) if track.hold_until is not None else []
-        if track.proven:
-            return [
-                *out,
-                self._gap(track.symbol, "filled", None, None, since, now, "fetched trades reach back to known ones", now),
-            ]
-        cause = failure or "what the venue still offers does not reach back to the last known trade"
-        return [*out, self._gap(track.symbol, "unrecoverable", None, None, since, now, cause, now)]
+        state: GapState = "filled" if track.proven else "unrecoverable"
+        cause = "fetched trades reach back to known ones"
+        if not track.proven:
+            cause = failure or "what the venue still offers does not reach back to the last known trade"
+        return [*self._release(track), self._gap(track.symbol, state, None, None, since, now, cause, now)]
+
+    def _hold(self, track: Track, trade: Trade) -> Sequence[Event]:
+        track.held.append(trade)
+        return self._release(track) if len(track.held) >= self._hold_events else ()
+
+    def _settled(self, track: Track) -> list[Event]:
+        """What can be said now: everything, unless later trades wait for what is missing."""
+        if track.hold_until is not None and track.missing:
+            return self._release(track) if len(track.held) >= self._hold_events else []
+        return self._release(track)
 
     def _release(self, track: Track) -> list[Event]:
         track.hold_until = None
-        self._holding.discard(track.symbol)
-        return self._sorted(track)
+        return self._flush(track)
 
-    def _sorted(self, track: Track) -> list[Event]:
+    def _flush(self, track: Track) -> list[Event]:
         held, track.held = track.held, []
+        told, track.told = track.told, []
         if self._numbered:
             held.sort(key=lambda trade: int(trade.trade_id))
         else:
             held.sort(key=lambda trade: trade.ts_event or trade.ts_recv)  # stable: arrival breaks ties
-        return list(held)
+        return [*held, *told]
 
     def _ids_gap(self, track: Track, state: GapState, start: int, stop: int, cause: str, now: int) -> Gap:
         return self._gap(track.symbol, state, str(start), str(stop - 1), None, None, cause, now)
@@ -335,3 +441,8 @@ def _late(trade: Trade) -> Trade:
 
 def _within(missing: Intervals, start: int, stop: int) -> list[Interval]:
     return [Interval(max(a, start), min(b, stop)) for a, b in missing if a < stop and b > start]
+
+
+def _bound(holes: Intervals) -> None:
+    while len(holes) > MISSING_MAX:
+        holes.remove(*next(iter(holes)))
