@@ -53,7 +53,6 @@ UNTESTED: dict[str, str] = {
     "net/capture.py": "its test follows",
     "venues/cadence.py": "its test follows",
     "venues/connection.py": "its test follows",
-    "venues/continuity.py": "its test follows",
     "venues/failover.py": "its test follows",
     "venues/feed.py": "its test follows",
     "venues/feeds.py": "its test follows",

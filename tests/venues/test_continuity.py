@@ -168,7 +168,7 @@ class NumberedVenue(RuleBasedStateMachine):
     @precondition(lambda self: self.walks)
     @rule(size=st.integers(1, 7), which=st.integers(0, 10))
     def page_comes(self, size: int, which: int) -> None:
-        repair, rows = self.walks[which % len(self.walks)]
+        _, rows = self.walks[which % len(self.walks)]
         page = sorted(rows[:size])
         del rows[:size]
         self.publish(self.continuity.fetched(MINE, [trade(number, recv=self.now) for number in page]))
@@ -380,7 +380,7 @@ def test_an_end_that_is_known_early_is_said_after_its_trades() -> None:
 
 
 def test_after_the_hold_live_goes_on_and_repairs_follow_marked() -> None:
-    continuity, asked = numbered(hold_s=2.0)
+    continuity, _ = numbered(hold_s=2.0)
     continuity.take(trade(1))
     continuity.take(trade(3, recv=T0))
 
@@ -499,7 +499,7 @@ def test_a_lower_id_after_a_quiet_time_alone_changes_nothing() -> None:
 
 
 def test_after_a_restart_the_line_goes_on_from_the_mark() -> None:
-    continuity, asked = numbered()
+    continuity, _ = numbered()
     continuity.seed(MINE, "10", T0)
     continuity.resume(MINE, Span("4", "5", None, None))
 

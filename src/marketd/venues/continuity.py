@@ -273,9 +273,7 @@ class Continuity:
     @staticmethod
     def _reaches_back(track: Track, trades: Sequence[Trade]) -> bool:
         last = track.last_ts
-        return any(
-            one.trade_id in track.recent or one.ts_event is None or last is None or one.ts_event <= last for one in trades
-        )
+        return any(one.trade_id in track.recent or one.ts_event is None or last is None or one.ts_event <= last for one in trades)
 
     def _fetched_by_id(self, track: Track, trades: Sequence[Trade]) -> list[Event]:
         out: list[Event] = []
