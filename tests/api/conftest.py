@@ -1,9 +1,9 @@
 """A real server on a free port over parts that tests move by hand."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
 
 import httpx
 import pytest
@@ -12,13 +12,13 @@ from marketd.api.latest import Latest
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
 from marketd.api.token import read_token
-from marketd.api.views import Changed, Component, IngestCounts, Questions, SubscriptionRow, VenueRow, Views
+from marketd.api.views import Changed, Component, IngestCounts, SubscriptionRow, VenueRow, Views
 from marketd.bus import Bus, Full
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
-from marketd.model.events import Quote, Trade
+from marketd.model.events import Trade
+from marketd.stores.events import EventStore, EventStoreConfig
 
-T = TypeVar("T")
 NOW = 1_700_000_000_000_000_000
 
 
@@ -64,63 +64,32 @@ class Parts:
         )
 
 
-@dataclass
-class StoredPage:
-    trades: list[Trade]
-    cursor: str | None
-
-
-@dataclass
-class Shelf:
-    """A StoreView over a list of trades."""
-
-    held: list[Trade] = field(default_factory=lambda: [trade(number) for number in range(25)])
-
-    async def ask(self, question: Callable[[Questions], T]) -> T:
-        return question(self)
-
-    def latest_trade(self, symbol: str, venue: str) -> Trade | None:
-        return next((one for one in reversed(self.held) if (one.symbol, one.venue) == (symbol, venue)), None)
-
-    def latest_quote(self, symbol: str, venue: str) -> Quote | None:
-        return None
-
-    def venues_of(self, symbol: str) -> list[str]:
-        return sorted({one.venue for one in self.held if one.symbol == symbol})
-
-    def trades(self, symbol: str, *, start: int, end: int, limit: int, cursor: str | None, venue: str | None) -> StoredPage:
-        after = -1 if cursor is None else int(cursor)
-        found = [
-            one
-            for one in self.held
-            if one.symbol == symbol
-            and start <= (one.ts_event or 0) < end
-            and int(one.trade_id) > after
-            and venue in (None, one.venue)
-        ]
-        return StoredPage(found[:limit], found[limit - 1].trade_id if len(found) > limit else None)
-
-
 @pytest.fixture
 def parts() -> Parts:
     return Parts()
 
 
-@pytest.fixture
-def views(parts: Parts, clock: ManualClock) -> Views:
+@asynccontextmanager
+async def seen(parts: Parts, directory: Path, clock: ManualClock) -> AsyncIterator[Views]:
+    """Views of the parts and of a store with 25 trades."""
     metrics = Metrics()
-    return Views(
-        "live-ingest", ("ingest",), NOW - 65 * 10**9, clock, metrics, parts, Bus(metrics), None, parts, Latest(), Shelf()
-    )
+    async with EventStore(EventStoreConfig(), directory, clock) as store:
+        await store.write([trade(number) for number in range(25)])
+        yield Views(
+            "live-ingest", ("ingest",), NOW - 65 * 10**9, clock, metrics, parts, Bus(metrics), None, parts, Latest(), store
+        )
+
+
+@pytest.fixture
+async def views(parts: Parts, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Views]:
+    async with seen(parts, tmp_path, clock) as found:
+        yield found
 
 
 @pytest.fixture
 def only(views: Views) -> Views:
     """A process that collects nothing and stores nothing."""
     return replace(views, feeds=None, latest=None, store=None, bus=None)
-
-
-Serve = Callable[..., httpx.AsyncClient]
 
 
 @pytest.fixture

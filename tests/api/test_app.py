@@ -18,11 +18,13 @@ from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
 from marketd.api.token import read_token
 from marketd.api.views import Views
+from marketd.clock import ManualClock
+from tests.api.conftest import Parts, seen
 
 EXAMPLES = 15  # requests for each operation
 
 
-def test_every_path_of_the_contract_is_there(views: Views) -> None:
+async def test_every_path_of_the_contract_is_there(views: Views) -> None:
     paths = build_app(ApiConfig(), views, "t").openapi()["paths"]
 
     assert {"/", "/health", "/readyz", "/livez", "/status", "/latest", "/trades", "/bus-stats", "/stats", "/pairs"} <= set(paths)
@@ -31,13 +33,13 @@ def test_every_path_of_the_contract_is_there(views: Views) -> None:
 
 
 @pytest.fixture
-def address(views: Views, tmp_path: Path) -> Iterator[str]:
+def address(parts: Parts, tmp_path: Path) -> Iterator[str]:
     """A server in a thread of its own: the requests below are made without a loop."""
     ready, addresses, loop = Event(), [], asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def serve() -> None:
-        async with run_api(ApiConfig(port=0), views, tmp_path) as url:
+        async with seen(parts, tmp_path, ManualClock()) as views, run_api(ApiConfig(port=0), views, tmp_path) as url:
             addresses.append(url)
             ready.set()
             await stop.wait()
