@@ -32,7 +32,7 @@ PAGES = sorted(
 SHELLS = {"sh", "bash", "shell", "console", "zsh"}
 OURS = ("marketd", "make")
 # Programs of other people, which a reader may be told to type; what follows them is not checked.
-OTHERS = {"cat", "cd", "cp", "curl", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "pip", "rm", "sqlite3", "tail"}
+OTHERS = {"cat", "cd", "cp", "curl", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "pip", "rm", "source", "sqlite3", "tail"}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,12 @@ class Health:
         self._sinks, self._feeds, self._clock = sinks, feeds, clock
         self._since: dict[str, tuple[Word, int]] = {}
 
+    async def watch(self) -> None:
+        """Look once a second, so that `since` is when something changed and not when somebody asked."""
+        while True:
+            self.components()
+            await self._clock.sleep(1.0)
+
     def components(self) -> dict[str, Component]:
         found: dict[str, Component] = {}
         if self._feeds is not None:

@@ -84,8 +84,9 @@ async def serve(
         if feeds is not None:
             views = replace(views, feeds=SeenFeeds(feeds, metrics, clock), latest=latest)
         address = await rooms.enter_async_context(run_api(config.api, views, config.data_dir))
-        lag = await rooms.enter_async_context(room("daemon"))
-        lag.start("loop_lag", _loop_lag(clock, metrics))
+        here = await rooms.enter_async_context(room("daemon"))
+        here.start("loop_lag", _loop_lag(clock, metrics))
+        here.start("health", health.watch())
         if feeds is not None:
             gaps = store.open_gaps() if store is not None else []
             await rooms.enter_async_context(feeds.running(sinks.progress(), gaps))
