@@ -10,7 +10,6 @@ from operator import itemgetter
 from typing import Any, ClassVar
 
 import msgspec
-from msgspec.structs import replace
 
 from marketd.errors import BadFrame, Refused
 from marketd.model.digits import number_text, signed_number
@@ -18,6 +17,7 @@ from marketd.model.events import SYSTEM, BookDelta, BookSnapshot, Candle, Channe
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe, timeframe
+from marketd.venues.closing import Closing
 from marketd.venues.notices import Acked, Alive, Checksum, Cut, Declined, Lost, Notice, Overlap, Ready, Unknown, Unsaid
 from marketd.venues.venue import Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
@@ -350,16 +350,12 @@ class _Book(_Channel):
 
 
 class _Candles(_Channel):
-    """No candle says that it is closed: the first one of a later time proves it. An older one that changes after that is a
-    revision. Of the snapshot's rows (about 240) only the newest two are told; the archive asks REST for the others.
-    """
-
-    KEPT = 4  # how many candles back a late change is still recognised as a repetition
+    """No candle says that it is closed. Of the snapshot's rows (about 240) the newest two are told; REST has the others."""
 
     def __init__(self, wanted: Wanted) -> None:
         super().__init__(wanted)
         self._timeframe = timeframe(wanted.timeframe)
-        self._told: dict[int, Candle] = {}  # by open time
+        self._closing = Closing()
 
     def read(self, message: list[Any], sent_at: int, ts_recv: int) -> Said:
         rows = message[1]
@@ -377,25 +373,7 @@ class _Candles(_Channel):
         candle = _candle(row, self.symbol, self._timeframe, sent, ts_recv)
         if sent is not None and candle.open_time > sent:
             raise ValueError("a candle that opens after the venue sent it")  # it would make all that follow look late
-        newest = max(self._told, default=None)
-        before = self._told.get(candle.open_time)
-        if newest is None or candle.open_time > newest:
-            self._told[candle.open_time] = candle
-            if newest is None:
-                return (candle,)
-            closed = replace(self._told[newest], closed=True, ts_event=sent, ts_recv=ts_recv)
-            self._told[newest] = closed
-            while len(self._told) > self.KEPT:
-                del self._told[min(self._told)]
-            return (closed, candle)
-        if candle.open_time < newest:
-            revision = before.revision if before is not None else 0
-            candle = replace(candle, closed=True, revision=revision)
-            if before is not None and candle == replace(before, ts_event=sent, ts_recv=ts_recv):
-                return (Unsaid("a closed candle repeated unchanged"),)
-            candle = replace(candle, revision=revision + 1)
-        self._told[candle.open_time] = candle
-        return (candle,)
+        return self._closing.take(candle) or (Unsaid("a closed candle repeated unchanged"),)
 
 
 _CHANNELS: Mapping[Channel, type[_Channel]] = {"trade": _Trades, "quote": _Quotes, "book": _Book, "candle": _Candles}
