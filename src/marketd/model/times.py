@@ -17,6 +17,10 @@ def ns_of_iso(text: str) -> int:
 
     Events come many in one second, so whole seconds are remembered: 0.4 us in place of 2.4.
     """
+    if len(text) == 27 and text[19] == "." and text[26] == "Z":  # microseconds, as most venues write
+        fraction = text[20:26]
+        if fraction.isdecimal():
+            return _ns_of_second(text[:19]) + int(fraction) * 1000
     fraction = text[20:-1]
     if text[-1:] == "Z" and text[19:20] == "." and len(fraction) < 10 and fraction.isdecimal():
         return _ns_of_second(text[:19]) + int(fraction) * _SCALE[len(fraction)]
