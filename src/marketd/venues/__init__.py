@@ -11,6 +11,7 @@ from marketd.venues.binance_us import BinanceUs
 from marketd.venues.bitfinex import Bitfinex
 from marketd.venues.bybit import Bybit
 from marketd.venues.coinbase import Coinbase
+from marketd.venues.kraken import Kraken
 from marketd.venues.provider import MarketDataProvider
 from marketd.venues.venue import Venue
 
@@ -22,6 +23,7 @@ VENUES: Mapping[str, Callable[[Mapping[str, str]], Venue]] = {
     "bitfinex": Bitfinex,
     "bybit": Bybit,
     "coinbase": Coinbase,
+    "kraken": Kraken,
 }
 
 
