@@ -23,7 +23,9 @@ log = structlog.get_logger("sinks")
 BATCH = 4096  # events in one write at most
 TRIES = 5  # before a sink that sheds loses the batch
 DELAY_S_MIN, DELAY_S_MAX = 0.1, 5.0
-OPENING_S = 5.0  # a start waits so long for sinks to open, and then goes on without them
+# A start waits so long for sinks to open and to write what an earlier run left in their spill, so that their high-water
+# marks are known before anyone repairs from there; then it goes on without them.
+OPENING_S = 10.0
 CLOSING_S = 2.0  # after the deadline, for letting go of what a late sink holds
 
 
@@ -86,10 +88,10 @@ async def run_sinks(
                     delivery = Delivery(sink, subscription, clock, bus.metrics, is_open=sink in stores)
                     view.add(sink, delivery.state)
                     tasks[here.start(sink.name, delivery.run())] = delivery
-                with suppress(TimeoutError):  # so that the high-water marks are known before anyone asks
+                with suppress(TimeoutError):
                     async with asyncio.timeout(OPENING_S):
                         for delivery in tasks.values():
-                            await delivery.tried.wait()
+                            await delivery.caught_up.wait()
                 yield view
         finally:
             timer = here.start("deadline", clock.sleep(config.drain_s))
@@ -122,7 +124,7 @@ class Delivery:
         self.state = SinkState(sink.name, sink.full is Full.SPILL, clock.now_ns(), subscription)
         self._clock, self._metrics = clock, metrics
         self._is_open = is_open
-        self.tried = asyncio.Event()  # to open, with whatever result
+        self.caught_up = asyncio.Event()  # it is open and has what an earlier run left in its spill, or it is in trouble
         self._batch: list[Event] = []  # taken, not yet written
         self._delivered = metrics.delivered.labels(sink.name)
         self._fill = metrics.queue_fill.labels(sink.name)
@@ -167,14 +169,14 @@ class Delivery:
                         exc_info=not _is_expected(error),
                     )
                 else:
-                    self.tried.set()
                     tries += 1
                     await self._set_back(error, tries)
 
     async def _deliver(self) -> None:
         self._say(True, "")
-        self.tried.set()
         while True:
+            if not self.subscription.spill:
+                self.caught_up.set()
             try:
                 self._batch = await self.subscription.take(BATCH)
             except Closed:
@@ -211,6 +213,7 @@ class Delivery:
 
     async def _set_back(self, error: Exception, tries: int) -> None:
         """Say what is wrong, once per reason, and wait before the next try, longer each time."""
+        self.caught_up.set()
         self.state.retries += 1
         self._metrics.write_retries.labels(self.sink.name).inc()
         reason = str(error) if _is_expected(error) else f"{type(error).__name__}: {error}"

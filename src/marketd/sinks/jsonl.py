@@ -90,7 +90,7 @@ class JsonLines:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._open_file()
-            self._tail.read([*self._closed_files.oldest_first(), self._path][-2:])
+            self._tail.read([*self._closed_files.oldest_first(), self._path][-2:], self._clock.now_ns())
             self._closed_files.tidy(self._clock.now_ns())
         except OSError as error:
             self._close()

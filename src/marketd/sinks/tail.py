@@ -14,6 +14,7 @@ from marketd.model.wire import decode, decode_lines
 from marketd.sinks.spill import MIB
 
 TAIL_BYTES = 64 * MIB
+REMEMBERED = 250_000  # trades of an earlier run that came from the spill, at most
 AGAIN = 8192  # events, of whatever type, that a spill may deliver twice around a kill
 
 
@@ -25,9 +26,12 @@ class Tail:
         self._trades: dict[Series, set[str]] = {}  # ids in the tail when it was read
         self._recent: set[str] = set()  # identities of its last events
         self._repeats_left = 0
+        self._opened_at = 0  # ns
+        self._remembered = 0
 
-    def read(self, files: Sequence[Path], limit_bytes: int = TAIL_BYTES) -> None:
+    def read(self, files: Sequence[Path], now: int, limit_bytes: int = TAIL_BYTES) -> None:
         """Learn from the last `limit_bytes` of these files, oldest file first."""
+        self._opened_at = self._remembered = 0
         self._trades.clear()
         self.marks.clear()
         last: list[Event] = []
@@ -41,11 +45,12 @@ class Tail:
                 break
         for data in reversed(chunks):
             for events in _events(data):
-                for event in events:
-                    if event.__class__ is Trade:
-                        self._trades.setdefault((event.venue, event.symbol), set()).add(event.trade_id)
                 self.wrote(events)
+                for event in events:
+                    if isinstance(event, Trade):
+                        self._remember(event)
                 last = [*last, *events][-AGAIN:]
+        self._opened_at = now
         self._recent = {identity(event) for event in last}
         self._repeats_left = len(last)
 
@@ -61,12 +66,20 @@ class Tail:
         """These are in the file now."""
         newest: dict[Series, Trade] = {}
         for event in events:
-            if event.__class__ is Trade and not event.repaired:
-                newest[event.venue, event.symbol] = event
+            if isinstance(event, Trade):
+                if not event.repaired:
+                    newest[event.venue, event.symbol] = event
+                # What an earlier run received comes from the spill; the repair from our high-water mark brings it once more.
+                if event.ts_recv < self._opened_at and self._remembered < REMEMBERED:
+                    self._remembered += 1
+                    self._remember(event)
         for series, trade in newest.items():
             mark, known = Mark(trade.trade_id, trade.ts_event), self.marks.get(series)
             if known is None or known.is_before(mark):
                 self.marks[series] = mark
+
+    def _remember(self, trade: Trade) -> None:
+        self._trades.setdefault((trade.venue, trade.symbol), set()).add(trade.trade_id)
 
     def _is_known(self, event: Event) -> bool:
         if isinstance(event, Trade):
