@@ -30,9 +30,10 @@ async def main(name, data_dir):
     sink.capacity = 64  # so that the spill is used, too
     async with run_sinks([sink], bus, clock, data_dir=data_dir) as view:
         state = view.states[0]
-        mark = sink.progress().get(("binance", "BTCUSDT"))
-        number = int(mark.trade_id) if mark else 0
-        said = 0
+        mark = view.progress().get(("binance", "BTCUSDT"))
+        number = start = int(mark.trade_id) if mark else 0
+        before = state.delivered  # from the spill
+        said = before
         while True:
             for _ in range(12):
                 bus.publish(trades(number + 1, number + 37, ts_recv=clock.now_ns()))
@@ -40,7 +41,7 @@ async def main(name, data_dir):
             await clock.sleep(0.02)
             if state.delivered > said:
                 said = state.delivered
-                print(sink.progress()["binance", "BTCUSDT"].trade_id, flush=True)
+                print(start + said - before, flush=True)
 
 asyncio.run(main(sys.argv[1], Path(sys.argv[2])))
 """

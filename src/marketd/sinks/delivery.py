@@ -1,7 +1,7 @@
 """The one loop that carries events to every sink: batch, write, try again, and never let one sink's trouble reach another."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -23,8 +23,8 @@ log = structlog.get_logger("sinks")
 BATCH = 4096  # events in one write at most
 TRIES = 5  # before a sink that sheds loses the batch
 DELAY_S_MIN, DELAY_S_MAX = 0.1, 5.0
-# A start waits so long for sinks to open and to write what an earlier run left in their spill, so that their high-water
-# marks are known before anyone repairs from there; then it goes on without them.
+# A start waits so long for sinks to open, so that their high-water marks are known before anyone repairs from there, and to
+# write what an earlier run left in their spill; then it goes on without them.
 OPENING_S = 10.0
 CLOSING_S = 2.0  # after the deadline, for letting go of what a late sink holds
 
@@ -40,17 +40,21 @@ class Deliveries:
     """All the sinks of a daemon, to be looked at."""
 
     def __init__(self) -> None:
-        self.states: list[SinkState] = []
-        self._durable: list[DurableSink] = []
+        self._all: list[Delivery] = []
+
+    @property
+    def states(self) -> list[SinkState]:
+        return [delivery.state for delivery in self._all]
 
     def progress(self) -> dict[Series, Mark]:
-        """The lowest high-water mark of each series over the durable sinks: from there a restart repairs."""
-        return lowest(sink.progress() for sink in self._durable)
+        """The lowest high-water mark of each series over the durable sinks as they were opened: from there a restart repairs.
 
-    def add(self, sink: Sink, state: SinkState) -> None:
-        self.states.append(state)
-        if isinstance(sink, DurableSink):
-            self._durable.append(sink)
+        What the spill of an earlier run brings does not count: what was only in memory before it is lost.
+        """
+        return lowest(delivery.marks_at_start for delivery in self._all)
+
+    def add(self, delivery: "Delivery") -> None:
+        self._all.append(delivery)
 
 
 @asynccontextmanager
@@ -86,7 +90,7 @@ async def run_sinks(
                         )
                     )
                     delivery = Delivery(sink, subscription, clock, bus.metrics, is_open=sink in stores)
-                    view.add(sink, delivery.state)
+                    view.add(delivery)
                     tasks[here.start(sink.name, delivery.run())] = delivery
                 with suppress(TimeoutError):
                     async with asyncio.timeout(OPENING_S):
@@ -124,6 +128,7 @@ class Delivery:
         self.state = SinkState(sink.name, sink.full is Full.SPILL, clock.now_ns(), subscription)
         self._clock, self._metrics = clock, metrics
         self._is_open = is_open
+        self.marks_at_start: Mapping[Series, Mark] = {}
         self.caught_up = asyncio.Event()  # it is open and has what an earlier run left in its spill, or it is in trouble
         self._batch: list[Event] = []  # taken, not yet written
         self._delivered = metrics.delivered.labels(sink.name)
@@ -157,6 +162,8 @@ class Delivery:
             try:
                 async with nullcontext() if self._is_open else self.sink:
                     tries = 0
+                    if isinstance(self.sink, DurableSink) and not self.state.delivered:
+                        self.marks_at_start = dict(self.sink.progress())
                     await self._deliver()
                     ended = True
             except Exception as error:

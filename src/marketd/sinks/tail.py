@@ -14,7 +14,7 @@ from marketd.model.wire import decode, decode_lines
 from marketd.sinks.spill import MIB
 
 TAIL_BYTES = 64 * MIB
-REMEMBERED = 250_000  # trades of an earlier run that came from the spill, at most
+REMEMBERED = 1_000_000  # trades of an earlier run that came from the spill, at most
 AGAIN = 8192  # events, of whatever type, that a spill may deliver twice around a kill
 
 
