@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args, get_origin
+from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
@@ -32,7 +32,25 @@ PAGES = sorted(
 SHELLS = {"sh", "bash", "shell", "console", "zsh"}
 OURS = ("marketd", "make")
 # Programs of other people, which a reader may be told to type; what follows them is not checked.
-OTHERS = {"cat", "cd", "cp", "curl", "export", "git", "head", "jq", "kill", "ls", "mkdir", "mv", "pip", "rm", "source", "sqlite3", "tail"}
+OTHERS = {
+    "cat",
+    "cd",
+    "cp",
+    "curl",
+    "export",
+    "git",
+    "head",
+    "jq",
+    "kill",
+    "ls",
+    "mkdir",
+    "mv",
+    "pip",
+    "rm",
+    "source",
+    "sqlite3",
+    "tail",
+}
 
 
 @dataclass(frozen=True)
@@ -142,19 +160,18 @@ def check_make(words: list[str]) -> None:
 
 def check_marketd(words: list[str]) -> None:
     """Parse as the command line would, without running the command."""
-    import click
     import typer
 
     from marketd.cli import app
 
-    command: click.Command = typer.main.get_command(app)
-    context = command.make_context("marketd", list(words))
-    while isinstance(command, click.Group):
-        rest = [*context.protected_args, *context.args]
-        _, found, rest = command.resolve_command(context, rest)
-        assert found is not None
-        command = found
-        context = command.make_context(command.name, list(rest), parent=context)
+    words = words[: next((at for at, word in enumerate(words) if word in {">", ">>"}), len(words))]
+    program: Any = typer.main.get_command(app)
+    context = program.make_context("marketd", list(words))
+    if words and not words[0].startswith("-"):
+        command = program.get_command(context, words[0])
+
+        assert command is not None, f"marketd has no command {words[0]}"
+        command.make_context(words[0], list(words[1:]), parent=context)
 
 
 def test_links_lead_to_files_that_exist() -> None:

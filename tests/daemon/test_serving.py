@@ -78,3 +78,14 @@ async def test_a_venue_that_goes_away_is_said_and_comes_back(run_daemon) -> None
 
         assert health["status"] == "degraded"
         await eventually(lambda: running.views.health.components()["venue.binance"].status == "ok")
+
+
+async def test_the_profile_api_serves_what_another_process_stores_and_writes_nothing(run_daemon, tmp_path: Path) -> None:
+    async with open_sim(["binance", "bybit"], rate=200, seed=7) as sim, run_daemon(sim) as running:
+        await eventually(lambda: len(stored(running.data_dir, "binance", "BTCUSDT")) > 20)
+        async with run_daemon(sim, profile="api") as looking:
+            trades = (await looking.get("/trades?symbol=BTCUSDT&limit=5")).json()
+            pairs = await looking.get("/pairs")
+
+    assert [trade["symbol"] for trade in trades] == ["BTCUSDT"] * 5
+    assert (pairs.status_code, pairs.json()["error"]) == (404, "role ingest does not run here")

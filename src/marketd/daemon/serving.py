@@ -27,6 +27,7 @@ from marketd.net.capture import Recorder
 from marketd.rooms import room
 from marketd.sinks.capture import open_capture
 from marketd.sinks.delivery import run_sinks
+from marketd.stores.looking import open_looker
 from marketd.venues.feed import FeedConfig
 from marketd.venues.feeds import Feeds
 
@@ -56,7 +57,7 @@ async def serve(
             await rooms.enter_async_context(open_capture(capture, clock, _secrets(config))) if capture is not None else None
         )
         feeds = _feeds(config, bus, clock, metrics, recorder) if "ingest" in config.roles else None
-        store = await rooms.enter_async_context(open_store(config, {} if feeds is None else feeds.venues, clock))
+        store = await rooms.enter_async_context(open_store(config, feeds.venues, clock)) if feeds is not None else None
         stores = [] if store is None else [store]
         sinks = await rooms.enter_async_context(
             run_sinks(
@@ -79,7 +80,7 @@ async def serve(
             health=health,
             bus=bus,
             sinks=sinks,
-            store=store,
+            store=store or await rooms.enter_async_context(open_looker(config.data_dir / config.sinks.sqlite.path)),
         )
         if feeds is not None:
             views = replace(views, feeds=SeenFeeds(feeds, metrics, clock), latest=latest)
