@@ -10,16 +10,28 @@ from typing import Any
 import uvloop
 
 FORCED = 1
+SAME_S = 0.3  # programs that run ours (timeout, make) may pass one Ctrl-C on twice
 
 
 def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run `work` on a loop of its own. The first signal sets the event it is given, a second one ends the process at once."""
+    """Run `work` on a loop of its own. The first signal sets the event it is given, a second one, not
+    the same one passed on twice, ends the process at once."""
 
     async def guarded() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+        first_s = 0.0
+
+        def on_signal() -> None:
+            nonlocal first_s
+            if not stop.is_set():
+                first_s = loop.time()
+                stop.set()
+            elif loop.time() - first_s > SAME_S:
+                _force()
+
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, _on_signal, stop)
+            loop.add_signal_handler(number, on_signal)
         try:
             await work(stop)
         finally:
@@ -30,11 +42,7 @@ def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
         runner.run(guarded())
 
 
-def _on_signal(stop: asyncio.Event) -> None:
-    if stop.is_set():
-        print(
-            "marketd: stopped by force; what was not yet written is in the spill or repaired at the next start", file=sys.stderr
-        )
-        sys.stderr.flush()
-        os._exit(FORCED)
-    stop.set()
+def _force() -> None:
+    print("marketd: stopped by force; what was not yet written is in the spill or repaired at the next start", file=sys.stderr)
+    sys.stderr.flush()
+    os._exit(FORCED)
