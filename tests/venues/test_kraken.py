@@ -94,16 +94,16 @@ def test_each_recorded_pair_has_its_own_symbol_and_is_asked_for_by_its_altname(r
 # Subscriptions
 
 
-def test_one_frame_for_each_channel_carries_all_symbols() -> None:
+def test_one_frame_for_each_channel_carries_all_symbols_and_trades_come_first() -> None:
     wanted = [Wanted(channel, one.symbol) for one in (BTC, DOGE) for channel in ("trade", "quote", "book")]
     frames = [json.loads(frame) for frame in open_line().subscribe([*wanted, Wanted("candle", "BTCUSD", "1m")])]
 
     both = ["BTC/USD", "DOGE/USD"]
     assert [
+        {"channel": "trade", "symbol": both, "snapshot": True},
+        {"channel": "ticker", "symbol": both, "event_trigger": "bbo", "snapshot": True},
         {"channel": "book", "symbol": both, "depth": 25, "snapshot": True},
         {"channel": "ohlc", "symbol": ["BTC/USD"], "interval": 1, "snapshot": True},
-        {"channel": "ticker", "symbol": both, "event_trigger": "bbo", "snapshot": True},
-        {"channel": "trade", "symbol": both, "snapshot": True},
     ] == [frame["params"] for frame in frames]
 
 

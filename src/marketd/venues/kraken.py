@@ -208,7 +208,7 @@ class KrakenLine:
 
     def _control(self, method: str, wanted: Sequence[Wanted]) -> list[bytes]:
         frames = []
-        in_order = sorted(wanted, key=lambda one: (one.channel, _RANK[one.timeframe]))
+        in_order = sorted(wanted, key=lambda one: (_RANK[one.channel], _RANK[one.timeframe]))
         for (channel, length), group in groupby(in_order, key=attrgetter("channel", "timeframe")):
             named = {self._instruments[one.symbol].venue_symbol: one for one in group}
             number, self._next_id = self._next_id, self._next_id + 1
@@ -342,7 +342,7 @@ def altname(instrument: Instrument) -> str:
 _THEIR_CHANNEL: Mapping[Channel, str] = {"trade": "trade", "quote": "ticker", "book": "book", "candle": "ohlc"}
 _PARAMETERS: Mapping[Channel, dict[str, Any]] = {"quote": {"event_trigger": "bbo"}, "book": {"depth": BOOK_LEVELS}}
 _TIMEFRAMES = {int(theirs): timeframe(ours) for ours, theirs in Kraken.timeframes.items()}
-_RANK = {name: rank for rank, name in enumerate(["", *Kraken.timeframes])}
+_RANK = {name: rank for rank, name in enumerate(["", *_THEIR_CHANNEL, *Kraken.timeframes])}  # trades first: they are missed most
 _EMPTY: Read = (Unsaid("no rows, or a closed candle repeated unchanged"),)
 _NOT_ASKED = {"instrument", "level3", "executions", "balances"}
 _FOR_NOW = ("Exceeded msg rate", "EService", "Too many requests", "ate limit")
