@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from decimal import Decimal
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from marketd.venues.venue import Answer, Line, Request, Span, Venue, Wanted
 
 BOTH = sorted(name for name in VENUES if name in SIM_VENUES and not VENUES[name]({}).dry)
 SYMBOLS = ("BTCUSDT", "BTCUSD")
+PADDED = {"kraken"}  # recorded: its REST writes 105433.60000 where its stream writes 105433.6
 both = pytest.mark.parametrize("name", BOTH)
 
 
@@ -114,9 +116,11 @@ async def test_rest_says_what_the_simulated_market_did(name: str, clock: ManualC
             if minutes.start <= one.open_time < minutes.stop
         ]
 
-        assert [(trades[t.trade_id].price, trades[t.trade_id].size, trades[t.trade_id].side) for t in truth] == [
-            (t.price, t.size, t.side) for t in truth
-        ]
+        spelled = Decimal if name in PADDED else str
+
+        assert [
+            (spelled(trades[t.trade_id].price), spelled(trades[t.trade_id].size), trades[t.trade_id].side) for t in truth
+        ] == [(spelled(t.price), spelled(t.size), t.side) for t in truth]
         assert len(candles) > 20
         assert sorted(one.open_time for one in candles) == [one.open_time for one in candles]
         assert all(one.closed for one in candles[:-1])
