@@ -71,7 +71,8 @@ class Connection:
                 here.start("watch", self._watch())
                 if self._line.ready and not self._asked:
                     self._subscribe(list(self.wanted))
-                return self._failure or await self._socket.closed()
+                ended = await self._socket.closed()
+                return self._failure or ended
         finally:
             self._socket.close()
             self._record("close", (self._failure or "").encode())
