@@ -52,6 +52,17 @@ class Survey:
     unused: Counter[str] = field(default_factory=Counter)  # understood, on purpose not used; by reason
     unexplained: Counter[str] = field(default_factory=Counter)
 
+    def plus(self, other: "Survey") -> "Survey":
+        both = zip(self._counters(), other._counters(), strict=True)
+        return Survey("", self.venue, self.frames + other.frames, *(one + two for one, two in both))
+
+    def counts(self) -> str:
+        """The cells of a row, from events to unexplained."""
+        return " | ".join(map(_listed, self._counters()))
+
+    def _counters(self) -> tuple[Counter[str], ...]:
+        return self.events, self.notices, self.unused, self.unexplained
+
 
 def recordings() -> list[Path]:
     return sorted(path for pattern in SESSIONS for path in SHARED_DATA.glob(pattern))
@@ -112,17 +123,25 @@ def survey(path: Path, venue: str) -> Survey:
 
 
 def table() -> Iterator[str]:
+    """A row for each recording, then the sum for each venue, as Markdown."""
+    sums: dict[str, tuple[int, Survey]] = {}
     yield "| file | venue | frames | events | notices | understood, not used | unexplained |"
     yield "|---|---|---|---|---|---|---|"
     for path in recordings():
         name, venue = path.relative_to(SHARED_DATA).as_posix(), venue_of(path)
         if venue in VENUES:
             told = survey(path, venue)
-            counts = " | ".join(map(_listed, (told.events, told.notices, told.unused, told.unexplained)))
-            yield f"| {name} | {venue} | {told.frames:,} | {counts} |"
+            sessions, total = sums.get(told.venue, (0, Survey("", told.venue)))
+            sums[told.venue] = sessions + 1, total.plus(told)
+            yield f"| {name} | {venue} | {told.frames:,} | {told.counts()} |"
         else:
             why = f"no adapter {venue}" if venue else _match(path, OTHERS) or "no adapter"
             yield f"| {name} | out of scope: {why} | | | | | |"
+    yield ""
+    yield "| venue | sessions | frames | events | notices | understood, not used | unexplained |"
+    yield "|---|---|---|---|---|---|---|"
+    for venue, (sessions, total) in sums.items():
+        yield f"| {venue} | {sessions} | {total.frames:,} | {total.counts()} |"
 
 
 def _listed(counts: Counter[str]) -> str:
