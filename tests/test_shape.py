@@ -46,11 +46,6 @@ LINES_MAX_VENUE = 500
 UNTESTED: dict[str, str] = {
     "venues/binance.py": "its test follows",
     "venues/binance_us.py": "its test follows",
-    "net/backoff.py": "its test follows",
-    "net/governor.py": "its test follows",
-    "net/http.py": "its test follows",
-    "net/websocket.py": "its test follows",
-    "net/capture.py": "its test follows",
     "venues/cadence.py": "its test follows",
     "venues/connection.py": "its test follows",
     "venues/failover.py": "its test follows",

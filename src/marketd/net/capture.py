@@ -7,7 +7,7 @@ packed: `.jsonl`, `.jsonl.gz`, `.jsonl.zst`.
 
 from collections.abc import Iterable, Mapping
 from typing import Protocol
-from urllib.parse import urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 import msgspec
 
@@ -33,7 +33,7 @@ class Recorder:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self.records = 0
         self.dropped = 0
-        self._secrets = [one for one in secrets if one]
+        self._secrets = sorted({form for one in secrets if one for form in _forms(one)}, key=len, reverse=True)
         self._lines: list[bytes] = []
         self._bytes = 0
 
@@ -73,3 +73,8 @@ class Recorder:
         for secret in self._secrets:
             text = text.replace(secret, MASK)
         return text
+
+
+def _forms(secret: str) -> set[str]:
+    """How a secret looks as it is, in an address, and inside a JSON string."""
+    return {secret, quote(secret, safe=""), quote_plus(secret), _encode(secret).decode()[1:-1]}

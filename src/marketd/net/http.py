@@ -1,5 +1,6 @@
 """The REST client: GETs with a deadline, whole bodies, errors in words."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Self
 
@@ -14,6 +15,7 @@ class Http:
     """A pool of connections to one host."""
 
     def __init__(self, *, within_s: float = 15.0, user_agent: str = "marketd") -> None:
+        self._within_s = within_s
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(within_s), headers={"User-Agent": user_agent}, follow_redirects=False
         )
@@ -29,12 +31,17 @@ class Http:
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers (names in lower case) and body. Raises Disconnected when there is no answer."""
         try:
-            async with self._client.stream("GET", url, params=params or None, headers=headers or None) as response:
+            async with (
+                asyncio.timeout(self._within_s),  # httpx only limits the wait for the next part
+                self._client.stream("GET", url, params=params or None, headers=headers or None) as response,
+            ):
                 body = bytearray()
                 async for part in response.aiter_bytes():
                     body += part
                     if len(body) > BODY_BYTES_MAX:
                         raise Disconnected(f"{url}: the answer is larger than {BODY_BYTES_MAX:,} bytes")
                 return response.status_code, {name.lower(): value for name, value in response.headers.items()}, bytes(body)
+        except TimeoutError as error:
+            raise Disconnected(f"{url}: no whole answer within {self._within_s:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Disconnected(f"{url}: {str(error) or error.__class__.__name__}") from error

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
-from picows.common import WSHandshakeError
+from picows.common import WSError, WSHandshakeError
 
 from marketd.errors import Disconnected, Refused
+from marketd.model.digits import is_plain
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # whole-book snapshots are over a megabyte
 CLOSE_WITHIN_S = 2.0
@@ -35,12 +36,12 @@ class Socket(WSListener):
         """Waits for the end of the connection and says why it ended."""
         return await asyncio.shield(self._closed)
 
-    def close(self) -> None:
+    def close(self, why: str = "closed by us") -> None:
         """Say goodbye and cut: nothing more is read after this."""
         if self._transport is not None and not self._closed.done():
             self._transport.send_close()
             self._transport.disconnect()
-            self._end("closed by us")
+            self._end(why)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport
@@ -50,15 +51,24 @@ class Socket(WSListener):
             return
         kind = frame.msg_type
         if frame.fin and (kind == WSMsgType.TEXT or kind == WSMsgType.BINARY):
-            self._on_message(frame.get_payload_as_bytes())
+            message = frame.get_payload_as_bytes()
+            if len(message) <= MESSAGE_BYTES_MAX:
+                self._on_message(message)
+            else:
+                self._too_large()
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._join(frame)
         elif kind == WSMsgType.CLOSE:
             code = frame.get_close_code()
+            number = getattr(code, "value", code)  # codes that the library knows are an enum, others plain numbers
             words = (frame.get_close_message() or b"").decode("utf-8", "replace")
-            transport.send_close(code)
+            if number:
+                transport.send_close(code)
+                self._end(f"the venue closed it: {number} {words}".strip())
+            else:
+                transport.send_close()
+                self._end("the venue closed it without a word")
             transport.disconnect()
-            self._end(f"the venue closed it: {getattr(code, 'value', code)} {words}".strip())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._end("the connection broke")
@@ -69,13 +79,15 @@ class Socket(WSListener):
         self._parts_bytes += len(part)
         if self._parts_bytes > MESSAGE_BYTES_MAX:
             self._parts.clear()
-            self.close()
-            return
-        if frame.fin:
+            self._too_large()
+        elif frame.fin:
             whole = b"".join(self._parts)
             self._parts.clear()
             self._parts_bytes = 0
             self._on_message(whole)
+
+    def _too_large(self) -> None:
+        self.close(f"closed by us: a message is larger than {MESSAGE_BYTES_MAX:,} bytes")
 
     def _end(self, why: str) -> None:
         if not self._closed.done():
@@ -107,12 +119,13 @@ async def connect(
             where,
             f"handshake answered {status} {body}".strip(),
             status=status,
-            retry_after_s=float(wait) if wait.isdecimal() else 0.0,
+            retry_after_s=float(wait) if is_plain(wait) else 0.0,
             permanent=status == 451,
         ) from error
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, WSError) as error:
         raise Disconnected(f"{where}: {_words(error)}") from error
-    assert isinstance(socket, Socket)
+    if not isinstance(socket, Socket):  # the library brings none where the server left without an answer
+        raise Disconnected(f"{where}: the connection ended before the handshake was answered")
     return socket
 
 
