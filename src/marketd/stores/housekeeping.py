@@ -6,13 +6,13 @@ from typing import NamedTuple
 import apsw
 import structlog
 
-from marketd.stores.schema import EVENT_TABLES, connect
+from marketd.stores.schema import BUSY_MS, EVENT_TABLES, connect
 from marketd.worker import Worker
 
 log = structlog.get_logger("sqlite")
 
 WAL_PAGES = 4096  # of 8 KiB: from here on the log is copied into the database
-WAL_PAGES_MAX = 8 * WAL_PAGES  # from here on the writer has to wait for that
+READERS_MS = 20  # how long the writer waits for readers when the log is to start over
 ROWS_AT_ONCE = 1000
 PRUNE_EVERY_NS = 1_000_000_000
 DAY_NS = 86_400_000_000_000
@@ -20,43 +20,62 @@ PAGES_AT_ONCE = 256  # given back to the file system in one go
 
 
 class Checkpointer:
-    """Copies the log into the database in a thread and over a connection of its own, as that waits for the disk."""
+    """Copies the log into the database in a thread and over a connection of its own, as that waits for the disk.
+
+    A log can start over only when all of it is copied, and a busy writer always adds more: so it is the writer who does the
+    small rest. Left to the thread, that would wait for a writer who never pauses, while the log grows and slows everything.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._worker: Worker | None = None
-        self._is_busy = False
-        self._pages = 0
+        self._is_copying = False
+        self._has_copied = False
 
     def after_commit(self, db: apsw.Connection, name: str, pages: int) -> int:
         """SQLite's hook: the log has `pages` pages now."""
-        self._pages = pages
-        if pages >= WAL_PAGES and not self._is_busy:
-            self._is_busy = True
+        if pages >= WAL_PAGES and not self._is_copying and not self._has_copied:
+            self._is_copying = True
             self._worker = self._worker or Worker("sqlite-checkpoint")
-            self._worker.put(self._checkpoint)
-        return apsw.SQLITE_OK
+            self._worker.put(self._copy)
+        return int(apsw.SQLITE_OK)
+
+    def finish(self, db: apsw.Connection) -> None:
+        """Called by the writer between two transactions."""
+        if not self._has_copied:
+            return
+        self._has_copied = False
+        db.set_busy_timeout(READERS_MS)
+        try:
+            db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+        except apsw.BusyError:
+            pass  # somebody reads an old state: next time
+        except apsw.Error as error:
+            self._say_failed(error)
+        finally:
+            db.set_busy_timeout(BUSY_MS)
 
     def close(self) -> None:
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
 
-    def _checkpoint(self) -> None:
+    def _copy(self) -> None:
         try:
             db = connect(self._path)
             try:
-                db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                # The first took long enough for more to come; the second mostly catches up, and the log starts over.
-                total, copied = db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                if total != copied and self._pages >= WAL_PAGES_MAX:
-                    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                for _ in range(2):  # the first takes long enough for more to come
+                    db.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
             finally:
                 db.close()
         except Exception as error:
-            log.warning("sqlite.checkpoint_failed", code="store-upkeep", path=str(self._path), error=str(error))
+            self._say_failed(error)
         finally:
-            self._is_busy = False
+            self._has_copied = True
+            self._is_copying = False
+
+    def _say_failed(self, error: Exception) -> None:
+        log.warning("sqlite.checkpoint_failed", code="store-upkeep", path=str(self._path), error=str(error))
 
 
 class Retention(NamedTuple):

@@ -10,6 +10,7 @@ import apsw
 from marketd.errors import StartError
 
 VERSION = 1
+BUSY_MS = 5000  # how long a statement waits for another connection
 
 TABLES = """
 CREATE TABLE trades (
@@ -71,7 +72,7 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
     flags = apsw.SQLITE_OPEN_READONLY if read_only else apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     db = apsw.Connection(str(path), flags=flags, statementcachesize=128)
     try:
-        db.set_busy_timeout(5000)
+        db.set_busy_timeout(BUSY_MS)
         if not read_only:
             _prepare(db)
         (version,) = next(db.execute("PRAGMA user_version"))

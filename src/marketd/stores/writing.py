@@ -125,6 +125,7 @@ class Writer:
         self.marks.update(self._ledger.marks(touched))
         if Gap in by_type:
             self.open_gaps = self._ledger.open_gaps()
+        self._checkpointer.finish(db)
         self._pruner.prune(db, now)
 
     def close(self) -> None:
