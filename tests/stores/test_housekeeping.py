@@ -70,7 +70,7 @@ async def test_the_log_starts_over_while_writing_goes_on(
         copier = store._writer._checkpointer
         for at in range(0, 20_000, 100):
             await store.write(trades(at + 1, at + 100))
-            while copier._is_copying:
+            while copier._is_copying:  # noqa: ASYNC110 (a thread has no event)
                 await asyncio.sleep(0)
             sizes.append((tmp_path / "market_data.db-wal").stat().st_size)
         counts = await store.ask(lambda reader: reader.counts())
