@@ -1,9 +1,9 @@
 """`marketd tail`: the end of an event file, and what is added to it."""
 
 import os
+import signal
 import sys
 from collections import deque
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Annotated, BinaryIO
@@ -41,8 +41,7 @@ def tail(
             sys.stdout.buffer.write(line + b"\n")
         sys.stdout.buffer.flush()
     else:
-        with suppress(KeyboardInterrupt):  # Ctrl-C is how it ends
-            follow(path)
+        follow(path, until_told())
 
 
 def last_lines(path: Path, count: int) -> list[bytes]:
@@ -61,13 +60,20 @@ def last_lines(path: Path, count: int) -> list[bytes]:
     return lines[-count:]
 
 
-def follow(path: Path) -> None:
+def until_told() -> Event:
+    """Set by Ctrl-C or SIGTERM: that is how following ends."""
+    stop = Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def follow(path: Path, stop: Event) -> None:
     """Write lines as they are added. A file that was rotated away is read to its end before the new one is begun."""
-    waiting = Event()  # nobody sets it
     file: BinaryIO = path.open("rb")
     file.seek(0, os.SEEK_END)
     try:
-        while True:
+        while not stop.is_set():
             if copy_lines(file, sys.stdout.buffer):
                 continue
             sys.stdout.buffer.flush()
@@ -77,7 +83,7 @@ def follow(path: Path) -> None:
                 file.close()
                 file = fresh
                 continue
-            waiting.wait(EVERY_S)
+            stop.wait(EVERY_S)
     finally:
         file.close()
 

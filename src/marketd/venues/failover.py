@@ -17,6 +17,7 @@ from marketd.venues.feed import Feed
 from marketd.venues.section import FailoverConfig
 from marketd.venues.stream import Stream
 
+STARTING_S = 15.0  # what the primary is given to bring its first data
 HOLD_DOWN_S = 30.0  # least time between handing back and taking over again
 PRICE_AGE_S = 300.0  # how old a last price may be to be compared
 HISTORY_MAX = 100
@@ -78,7 +79,7 @@ class Failover:
                 self._handed_back_s = now_s
                 self._switch(self.primary, f"{self.primary.venue.name} has been well for {self._config.recovery_s:.0f} s", False)
             return
-        if trouble is None or now_s - self._started_s < self._config.silence_s:
+        if trouble is None or (now_s - self._started_s < STARTING_S and not any(_alive(self.primary))):
             self.refusal = None
             return
         if self._handed_back_s is not None and now_s - self._handed_back_s < HOLD_DOWN_S:
