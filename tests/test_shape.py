@@ -44,8 +44,6 @@ LINES_MAX_VENUE = 500
 
 # Source files that have no test of their own yet, with the reason.
 UNTESTED: dict[str, str] = {
-    "venues/binance.py": "its test follows",
-    "venues/binance_us.py": "its test follows",
     "venues/cadence.py": "its test follows",
     "venues/connection.py": "its test follows",
     "venues/failover.py": "its test follows",
