@@ -23,6 +23,7 @@ class Metrics:
         self.events_quarantined = Counter(
             "marketd_events_quarantined", "Impossible values, kept aside", ["venue", "reason"], registry=registry
         )
+        self.faults = Counter("marketd_faults", "Mistakes inside a feed, survived", ["venue", "where"], registry=registry)
         self.duplicates = Counter("marketd_duplicates", "Events dropped by identity", ["venue", "type"], registry=registry)
         self.repairs = Counter("marketd_repairs", "Repairs ended", ["venue", "result"], registry=registry)
         self.reconnects = Counter("marketd_reconnects", "Connections opened again", ["venue", "cause"], registry=registry)

@@ -130,6 +130,16 @@ CODES: dict[str, Code] = {
         "that venue collects nothing until the next try; others go on",
         "see the reason; `marketd check` shows whether the venue's REST answers",
     ),
+    "feed-fault": Code(
+        "a mistake in marketd itself, met while reading or repairing",
+        "that frame or repair is left out and counted; everything else goes on",
+        "report it with the lines from the log",
+    ),
+    "feed-quarantine-failed": Code(
+        "frames with impossible values could not be written to quarantine.jsonl",
+        "they are kept out of the data all the same; only the copy for inspection is missing",
+        "make room in the data directory; see the reason in the line",
+    ),
     "feed-not-subscribed": Code(
         "a venue sent events that nobody asked for",
         "they are counted and left out",
@@ -172,6 +182,8 @@ BY_EVENT = {
     "feed.unknown_frame": "feed-bad-frame",
     "feed.not_subscribed": "feed-not-subscribed",
     "feed.quarantined": "feed-quarantined",
+    "feed.fault": "feed-fault",
+    "feed.quarantine_failed": "feed-quarantine-failed",
     "feed.snapshot_failed": "feed-snapshot-failed",
     "feed.stale": "feed-stale",
     "failover.switched": "feed-switched",

@@ -28,6 +28,13 @@ class Instruments:
         self._theirs = {instrument.venue_symbol: instrument for instrument in self._ours.values()}
         self.symbols: dict[str, str] = {theirs: one.symbol for theirs, one in self._theirs.items()}  # theirs -> ours
 
+    def update(self, listed: Iterable[Instrument]) -> None:
+        """Take the venue's newer list; whoever holds this object sees it."""
+        for instrument in listed:
+            self._ours[instrument.symbol] = instrument
+            self._theirs[instrument.venue_symbol] = instrument
+            self.symbols[instrument.venue_symbol] = instrument.symbol
+
     def get(self, symbol: str) -> Instrument | None:
         return self._ours.get(symbol)
 

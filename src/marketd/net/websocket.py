@@ -20,6 +20,7 @@ class Socket(WSListener):
         self._on_message = on_message
         self._parts: list[bytes] = []
         self._parts_bytes = 0
+        self.pings = 0  # of the server's: signs of life that are no data
         self._transport: WSTransport | None = None
         self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -58,6 +59,9 @@ class Socket(WSListener):
                 self._too_large()
         elif kind in (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION):
             self._join(frame)
+        elif kind == WSMsgType.PING:
+            self.pings += 1
+            transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             code = frame.get_close_code()
             number = getattr(code, "value", code)  # codes that the library knows are an enum, others plain numbers
@@ -106,6 +110,8 @@ async def connect(
                 url,
                 websocket_handshake_timeout=within_s,
                 max_frame_size=MESSAGE_BYTES_MAX,
+                enable_auto_pong=False,  # pongs are sent here: a ping is heard
+                max_redirects=0,
                 extra_headers=dict(headers or {}),
                 disconnect_on_exception=True,
             )

@@ -9,6 +9,7 @@ import structlog
 
 from marketd.clock import Clock
 from marketd.errors import BadFrame
+from marketd.model.events import Event
 from marketd.model.instruments import Instruments
 from marketd.net import websocket
 from marketd.net.capture import Capture
@@ -19,6 +20,7 @@ from marketd.venues.notices import Acked, Alive, Cut, Declined, Lost, Notice, Re
 from marketd.venues.venue import Line, Venue, Wanted
 
 ASK_TWICE = 2
+HABIT = 30  # frames before a connection has a pace that can be broken
 numbers = count(1)
 log = structlog.get_logger("feed")
 
@@ -40,7 +42,8 @@ class Connection:
         self.wanted: dict[Wanted, None] = dict.fromkeys(wanted)
         self.replace: str | None = None  # why a successor is wanted
         self.changed = asyncio.Event()  # something above happened
-        self.has_data = asyncio.Event()
+        self.has_data = asyncio.Event()  # market data came: a mere answer is none
+        self.is_announced = False
         self.acked: set[Wanted] = set()
         self._venue, self._base, self._intake, self._clock, self._capture = venue, base, intake, clock, capture
         self._line: Line = venue.open_line(instruments)
@@ -50,6 +53,7 @@ class Connection:
         self._to_send: deque[bytes] = deque()
         self._sending = asyncio.Event()
         self._asked: dict[Wanted, tuple[float, int]] = {}  # when, how often
+        self._dialled: list[Wanted] = []  # what the URL was made from
         self._failure: str | None = None
         self.banned = False  # the venue refused the whole connection for good
 
@@ -59,7 +63,8 @@ class Connection:
 
     async def run(self) -> str:
         """Open, live and end. Raises Refused or Disconnected if it never opened."""
-        url = self._venue.connect_url(self._base, list(self.wanted))
+        self._dialled = list(self.wanted)
+        url = self._venue.connect_url(self._base, self._dialled)
         self._record("open", url.partition("?")[0].encode() if self._venue.connect_headers() else url.encode())
         for frame in self._line.greet():
             self._queue(frame)  # before the first frame is read: that may already ask for subscriptions
@@ -70,7 +75,7 @@ class Connection:
                 here.start("send", self._send())
                 here.start("watch", self._watch())
                 if self._line.ready and not self._asked:
-                    self._subscribe(list(self.wanted))
+                    self._subscribe_first()
                 ended = await self._socket.closed()
                 return self._failure or ended
         finally:
@@ -79,10 +84,14 @@ class Connection:
 
     def first_data(self) -> bool:
         """True once: when the first frame has come."""
-        if self.has_data.is_set() or not self._cadence.count:
+        if self.is_announced or not self._cadence.count:
             return False
-        self.has_data.set()
+        self.is_announced = True
         return True
+
+    def is_mute(self, now_ns: int) -> bool:
+        """Open, but without frames for longer than its own pace explains."""
+        return self.is_open and self.has_data.is_set() and self._cadence.count >= HABIT and self._cadence.is_odd(now_ns)
 
     def close(self, why: str) -> None:
         """End this connection: `run` returns `why`."""
@@ -110,14 +119,33 @@ class Connection:
         """Ask for these anew, as for a book that must start over."""
         mine = [one for one in wanted if one in self.wanted]
         if self.is_open and self._line.ready and mine:
+            self.acked.difference_update(mine)
             for frame in self._line.unsubscribe(mine):
                 self._queue(frame)
             self._subscribe(mine)
 
+    def _subscribe_first(self) -> None:
+        """Exactly what the URL was made from, then what changed while the connection was made."""
+        dialled = self._dialled
+        self._subscribe(dialled)
+        gone = [one for one in dialled if one not in self.wanted]
+        for one in gone:
+            self._asked.pop(one, None)
+        if gone:
+            for frame in self._line.unsubscribe(gone):
+                self._queue(frame)
+        known = set(dialled)
+        fresh = [one for one in self.wanted if one not in known]
+        if fresh:
+            self._subscribe(fresh)
+
     def _subscribe(self, wanted: list[Wanted]) -> None:
-        now_s = self._clock.monotonic()
+        now_s, now_ns = self._clock.monotonic(), self._clock.now_ns()
         for one in wanted:
             self._asked[one] = (now_s, self._asked.get(one, (0.0, 0))[1] + 1)
+            stream = self._intake.streams.get(one)
+            if stream is not None and stream.state == "dead":
+                stream.become("pending", "asked for", now_ns)
         for frame in self._line.subscribe(wanted):
             self._queue(frame)
 
@@ -139,9 +167,11 @@ class Connection:
                 await self._clock.sleep(pause_s)
 
     async def _watch(self) -> None:
-        """Once a second: pings, answers that do not come, silence, and age."""
+        """Once a second: pings, answers that do not come, silence, and age. Less data than usual is for `Watch` to judge."""
+        assert self._socket is not None
         limits = self._venue.limits
-        pinged_s = self._clock.monotonic()
+        pinged_s = heard_s = self._clock.monotonic()
+        heard = 0
         life_s = limits.life_s * 0.95 if limits.life_s else None
         while True:
             await self._clock.sleep(1.0)
@@ -153,9 +183,11 @@ class Connection:
                     self._queue(frame)
             self._check_answers(now_s)
             self._cadence.learn(now_ns)
-            silence_s = self._cadence.silence_s(now_ns)
-            if silence_s > min(limits.silent_after_s, max(self._cadence.odd_after_s, 10.0)):
-                return self.close(f"silent for {silence_s:.0f} s")
+            signs = self._cadence.count + self._socket.pings
+            if signs != heard:
+                heard, heard_s = signs, now_s
+            if now_s - heard_s > limits.silent_after_s:
+                return self.close(f"silent for {now_s - heard_s:.0f} s")
             if life_s and now_s - self._opened_s > life_s:
                 self._want_successor(f"the venue cuts connections after {limits.life_s:.0f} s")
 
@@ -166,7 +198,10 @@ class Connection:
         again = [one for one in late if self._asked[one][1] < ASK_TWICE]
         for one in set(late) - set(again):
             self._asked.pop(one)
-            self._intake.streams[one].become("quiet", "the venue never confirmed the subscription", self._clock.now_ns())
+            stream = self._intake.streams.get(one)
+            if stream is None or stream.cadence.last_ns is not None:
+                continue  # no longer wanted, or its data is answer enough
+            stream.become("quiet", "the venue never confirmed the subscription", self._clock.now_ns())
             log.warning(f"{self._venue.name}.subscribe_failed", symbol=one.symbol, channel=one.channel, reason="no answer")
         if again:
             self._subscribe(again)
@@ -185,9 +220,14 @@ class Connection:
         if self._capture is not None:
             self._capture.frame("in", self._venue.name, self.number, ts_recv, frame)
         try:
-            self._intake.take(self._line.read(frame, ts_recv), self.number, frame, ts_recv)
+            said = self._line.read(frame, ts_recv)
+            if not self.has_data.is_set() and any(isinstance(one, Event) for one in said):
+                self.has_data.set()
+            self._intake.take(said, self.number, frame, ts_recv)
         except BadFrame as error:
             self._intake.bad(error)
+        except Exception as error:  # a fault of ours must not end the connection
+            self._intake.fault("reading a frame", error, frame)
 
     def hear(self, notice: Notice) -> None:
         """What the line says of itself. Data counts as an answer too, where a venue confirms late."""
@@ -199,7 +239,7 @@ class Connection:
                     self.acked.add(one)
                     self._asked.pop(one, None)
             case Ready():
-                self._subscribe(list(self.wanted))
+                self._subscribe_first()
             case Declined(wanted=wanted, words=words, permanent=permanent):
                 self._declined(list(wanted), words, permanent)
             case Cut(reason=reason):
@@ -213,14 +253,18 @@ class Connection:
             self.banned = permanent
             self.close(f"the venue refused the connection: {words}")
             return
-        for one in wanted:
-            self._asked.pop(one, None)
+        asked = {one: self._asked.pop(one, (0.0, 1)) for one in wanted}
         if permanent:
             for one in wanted:
                 self.wanted.pop(one, None)
-        else:
+        elif len(wanted) > 1:
             for one in wanted:  # one bad topic fails a whole request: ask one by one
-                self._subscribe([one])
+                if one in self.wanted:
+                    self._subscribe([one])
+        elif asked[wanted[0]][1] < ASK_TWICE:
+            self._asked[wanted[0]] = (self._clock.monotonic(), asked[wanted[0]][1])  # asked again when an answer is overdue
+        else:
+            self._intake.refused(wanted, words, self._clock.now_ns())
 
     def _record(self, kind: str, data: bytes) -> None:
         if self._capture is not None:

@@ -19,11 +19,12 @@ from marketd.model.marks import Mark
 from marketd.net.backoff import Backoff
 from marketd.net.capture import Capture
 from marketd.net.governor import Priority
+from marketd.net.quarantine import Quarantine
 from marketd.rooms import Room, room
 from marketd.venues.connection import Connection
 from marketd.venues.continuity import Repair
 from marketd.venues.intake import Intake
-from marketd.venues.notices import Acked, Declined, Lost, Notice
+from marketd.venues.notices import Acked, Alive, Declined, Lost, Notice
 from marketd.venues.repair import Repairs
 from marketd.venues.rest import Rest
 from marketd.venues.shard import Shard
@@ -33,6 +34,9 @@ from marketd.venues.watch import Watch
 TICK_S = 0.02
 LOOK_S = 0.25
 REPAIRERS = 4
+LIST_AGE_S = 60.0  # a list younger than this is not asked for again because of an unlisted symbol
+RELIST_S = 3600.0  # how often the list is asked for while a wanted symbol is not in it
+QUARANTINE_S = 1.0
 log = structlog.get_logger("feed")
 
 
@@ -65,6 +69,7 @@ class Feed:
         capture: Capture | None = None,
         marks: Mapping[str, Mark] | None = None,
         gaps: Iterable[tuple[str, Span]] = (),
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.venue, self.config, self.rest, self.clock = venue, config, rest, clock
         self.instruments = Instruments()
@@ -83,7 +88,10 @@ class Feed:
             book_depth=config.book_depth,
             book_interval_ms=config.book_interval_ms,
             deltas=config.book_deltas,
+            quarantine=quarantine,
         )
+        self.intake.instruments = self.instruments
+        self._quarantine = quarantine
         self.repairs = Repairs(
             self.intake, rest, lambda: self.instruments, clock, metrics, lambda symbol: self._watch.news(symbol)
         )
@@ -93,6 +101,8 @@ class Feed:
         self._wanted: dict[Wanted, None] = {}
         self._wanted_changed = asyncio.Event()
         self._fetching: set[str] = set()
+        self._listed_s = float("-inf")  # when the list came
+        self._lag_ms = 0.0
 
     def want(self, wanted: Iterable[Wanted]) -> None:
         """The subscriptions from now on: what is new is asked for, what is gone is dropped, the rest is untouched."""
@@ -129,6 +139,8 @@ class Feed:
             self.intake.acked(notice.wanted, now)
         elif isinstance(notice, Lost):
             self.intake.lost(line.wanted, notice.cause, now)
+        elif isinstance(notice, Alive) and notice.symbol is not None:
+            self.intake.alive(notice.symbol, notice.channel or "trade", now)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -136,30 +148,46 @@ class Feed:
             await self._run()
         finally:
             self.intake.close()
+            if self._quarantine is not None:
+                self._write_aside(self._quarantine)
 
     async def _run(self) -> None:
         async with room(f"feed.{self.venue.name}") as here:
             if self.venue.dry:
                 self.loaded.set()
-                await self._beat("dry run")
+                here.start("beat", self._beat("dry run"))
+                await self._stay_dry()
             await self._load()
             for number in range(REPAIRERS):
                 here.start(f"repair.{number}", self.repairs.run())
             here.start("tick", self._tick())
             here.start("look", self._look(here))
             here.start("beat", self._beat("silence"))
+            here.start("list", self._relist())
+            if self._quarantine is not None:
+                here.start("quarantine", self._put_aside(self._quarantine))
             while True:
                 self._wanted_changed.clear()
                 self._arrange(here)
                 await self._wanted_changed.wait()
+
+    async def _stay_dry(self) -> None:
+        """Nothing is connected; what would be is shown with the reason."""
+        while True:
+            self._wanted_changed.clear()
+            now = self.clock.now_ns()
+            self.intake.unwant(self.intake.streams.keys() - self._wanted.keys())
+            self.intake.want([one for one in self._wanted if one not in self.intake.streams], now)
+            for stream in self.intake.streams.values():
+                stream.become("dead", "dry run: nothing is connected, heartbeats only", now)
+            await self._wanted_changed.wait()
 
     async def _load(self) -> None:
         """The instrument list: without it no symbol can be spelled. Tried until it comes."""
         backoff = Backoff()
         while True:
             try:
-                answer = await self.rest.ask(self.venue.instruments_request(), Priority.LIVE)
-                self.instruments = self.intake.instruments = Instruments(self.venue.read_instruments(answer))
+                await self._list()
             except MarketdError as error:
                 delay_s = backoff.next_s()
                 log.warning(f"{self.venue.name}.instruments_failed", reason=str(error), retry_in_s=round(delay_s, 1))
@@ -169,6 +197,42 @@ class Feed:
                 self.loaded.set()
                 return
 
+    async def _list(self) -> None:
+        answer = await self.rest.ask(self.venue.instruments_request(), Priority.LIVE)
+        self.instruments.update(self.venue.read_instruments(answer))
+        self._listed_s = self.clock.monotonic()
+
+    async def _relist(self) -> None:
+        """A symbol that is wanted and not listed may be new: the list is asked for again, at once if it is old, then hourly."""
+        asked_for: set[str] = set(self.unlisted)
+        while True:
+            await self.clock.sleep(1.0)
+            age_s = self.clock.monotonic() - self._listed_s
+            if not self.unlisted or age_s < (RELIST_S if self.unlisted <= asked_for else LIST_AGE_S):
+                continue
+            asked_for = set(self.unlisted)
+            try:
+                await self._list()
+            except MarketdError as error:
+                self._listed_s = self.clock.monotonic()
+                log.warning(f"{self.venue.name}.instruments_failed", reason=str(error))
+            except Exception as error:
+                self._listed_s = self.clock.monotonic()
+                self.intake.fault("reading the list", error)
+            self._wanted_changed.set()
+
+    async def _put_aside(self, quarantine: Quarantine) -> None:
+        while True:
+            await self.clock.sleep(QUARANTINE_S)
+            if quarantine.is_waiting:
+                await asyncio.to_thread(self._write_aside, quarantine)
+
+    def _write_aside(self, quarantine: Quarantine) -> None:
+        try:
+            quarantine.write()
+        except OSError as error:
+            log.warning("feed.quarantine_failed", venue=self.venue.name, path=str(quarantine.path), reason=str(error))
+
     def _arrange(self, here: Room) -> None:
         """Bring the shards in line with what is wanted."""
         listed = [one for one in self._wanted if one.symbol in self.instruments]
@@ -176,9 +240,7 @@ class Feed:
         gone = self.intake.streams.keys() - set(listed)
         fresh = [one for one in listed if one not in self.intake.streams]
         for shard in self.shards:
-            mine = [one for one in gone if shard.wanted.pop(one, 0) is None]
-            if mine and shard.connection is not None:
-                shard.connection.unsubscribe(mine)
+            shard.unsubscribe(gone)
         self.intake.unwant(gone)
         self.intake.want(fresh, self.clock.now_ns())
         self._seed(fresh)
@@ -191,9 +253,7 @@ class Feed:
             shard.wanted.update(dict.fromkeys(group))
             added.setdefault(shard, []).extend(group)
         for shard, group in added.items():
-            shard.changed.set()
-            if shard.connection is not None:
-                shard.connection.subscribe(group)
+            shard.subscribe(group)
 
     def _seed(self, fresh: Iterable[Wanted]) -> None:
         """Go on after what the sinks hold: ask for the time in between, and for gaps that an earlier run left open."""
@@ -229,20 +289,31 @@ class Feed:
 
     async def _tick(self) -> None:
         while True:
+            due_s = self.clock.monotonic() + TICK_S
             await self.clock.sleep(TICK_S)
-            self.intake.tick(self.clock.now_ns())
+            self._lag_ms = max(0.98 * self._lag_ms, (self.clock.monotonic() - due_s) * 1000, 0.0)
+            self._metrics.loop_lag_ms.set(self._lag_ms)
+            try:
+                self.intake.tick(self.clock.now_ns())
+            except Exception as error:
+                self.intake.fault("tick", error)
 
     async def _look(self, here: Room) -> None:
         while True:
             await self.clock.sleep(LOOK_S)
-            now = self.clock.now_ns()
-            for connection in list(self.connections.values()):
-                if connection.first_data():
-                    self.intake.status(SYSTEM, "connected", f"connection {connection.number} brings data", now)
-            self._metrics.connections.labels(self.venue.name).set(self.connections_open)
-            for symbol, cause in self.intake.books.wants(now).items():
-                self._resync(symbol, cause, here)
-            self._watch.look(now)
+            try:
+                self._look_once(here, self.clock.now_ns())
+            except Exception as error:
+                self.intake.fault("look", error)
+
+    def _look_once(self, here: Room, now: int) -> None:
+        for connection in list(self.connections.values()):
+            if connection.first_data():
+                self.intake.status(SYSTEM, "connected", f"connection {connection.number} brings data", now)
+        self._metrics.connections.labels(self.venue.name).set(self.connections_open)
+        for symbol, cause in self.intake.books.wants(now).items():
+            self._resync(symbol, cause, here)
+        self._watch.look(now)
 
     def _resync(self, symbol: str, cause: str, here: Room) -> None:
         """Start one book over: by REST where the venue serves snapshots, else by subscribing to it again."""
@@ -259,21 +330,28 @@ class Feed:
             here.start(f"snapshot.{symbol}", self._snapshot(symbol))
 
     async def _snapshot(self, symbol: str) -> None:
-        instrument = self.instruments[symbol]
-        request = self.venue.snapshot_request(instrument)
-        assert request is not None
         try:
+            instrument = self.instruments[symbol]
+            request = self.venue.snapshot_request(instrument)
+            assert request is not None
             answer = await self.rest.ask(request, Priority.LIVE)
             self.intake.fetched_book(self.venue.read_snapshot(answer, instrument, answer.ts_recv))
         except MarketdError as error:
             self.intake.books.ask_failed(symbol, self.clock.now_ns())
             log.warning("feed.snapshot_failed", venue=self.venue.name, symbol=symbol, reason=str(error))
+        except Exception as error:
+            self.intake.books.ask_failed(symbol, self.clock.now_ns())
+            self.intake.fault("fetching a book", error)
         finally:
             self._fetching.discard(symbol)
 
     async def _beat(self, reason: str) -> None:
         """A venue that is silent says so itself."""
+        started_s, period_s = self.clock.monotonic(), self.config.heartbeat_s
         while True:
-            await self.clock.sleep(self.config.heartbeat_s)
-            if self.silence_s() >= self.config.heartbeat_s:
+            left_s = period_s - min(self.silence_s(), self.clock.monotonic() - started_s)
+            if left_s > 0:
+                await self.clock.sleep(max(left_s, TICK_S))
+            if self.silence_s() >= period_s:
+                started_s = self.clock.monotonic()
                 self._publish((Heartbeat(self.venue.name, SYSTEM, None, self.clock.now_ns(), reason),))

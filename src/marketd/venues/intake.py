@@ -12,7 +12,9 @@ from marketd.errors import BadFrame
 from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, BookDelta, BookSnapshot, Candle, Event, Gap, Quote, Status, Trade
 from marketd.model.instruments import Instrument, Instruments
+from marketd.model.marks import is_number
 from marketd.model.wire import encode
+from marketd.net.quarantine import Quarantine
 from marketd.venues.books import BookKeeper
 from marketd.venues.continuity import Continuity, Repair
 from marketd.venues.notices import Checksum, LastTrade, Notice, Overlap, Unknown, Unsaid
@@ -22,6 +24,8 @@ from marketd.venues.vet import impossible
 
 JUDGED_MIN = 20
 NEVER = 2**63
+ID_DIGITS_MAX = 19
+KINDS_MAX = 256
 SHOWN_MAX = 5  # frames of one kind of trouble that are logged whole
 log = structlog.get_logger("feed")
 
@@ -49,20 +53,24 @@ class Intake:
         book_depth: int = 20,
         book_interval_ms: int = 100,
         deltas: bool = False,
+        quarantine: Quarantine | None = None,
     ) -> None:
+        self._quarantine_file = quarantine
         self.venue, self._publish, self._asks, self._metrics = venue, publish, asks, metrics
         self.streams: dict[Wanted, Stream] = {}
         self._trades: dict[str, Stream] = {}
         self._quotes: dict[str, Stream] = {}
         self._books: dict[str, Stream] = {}
         self._candles: dict[tuple[str, str], Stream] = {}
+        self._is_numbered = "trade" in venue.proofs and venue.proofs["trade"].detects == "ids"
         self.continuity = Continuity(
             venue.name,
-            venue.proofs["trade"].detects == "ids" if "trade" in venue.proofs else False,
+            self._is_numbered,
             asks.repair,
             hold_s=hold_s,
             hold_events=hold_events,
             on_duplicate=lambda trade: self._duplicate("trade"),
+            on_disbelieved=lambda trade: self._quarantine(trade, "trade id out of line", encode(trade)),
         )
         self.instruments = Instruments()  # the feed puts the venue's list here
         self.books = BookKeeper(
@@ -104,6 +112,7 @@ class Intake:
 
     def unwant(self, wanted: Iterable[Wanted]) -> None:
         for one in wanted:
+            self.missed_because.pop(one, None)
             if self.streams.pop(one, None) is not None:
                 del self._index(one)[self._key(one)]
                 if one.channel == "trade":
@@ -111,11 +120,16 @@ class Intake:
                 elif one.channel == "book":
                     self.books.forget([one.symbol])
 
+    def expects_trades(self, symbol: str) -> bool:
+        return symbol in self._trades
+
     def acked(self, wanted: Iterable[Wanted], now: int) -> None:
         """The venue confirmed these: what was missed while they were away can be asked for now."""
         for one in wanted:
             stream = self.streams.get(one)
-            if stream is not None and stream.state in ("dead", "pending"):
+            if stream is not None and stream.state in ("dead", "pending", "refused"):
+                if stream.state == "refused":
+                    self.status(one.symbol, "connected", f"{one.channel}: the venue takes the subscription now", now)
                 stream.become("live", "subscribed", now)
             cause = self.missed_because.pop(one, None)
             if cause is not None and one.channel == "trade":
@@ -147,6 +161,29 @@ class Intake:
         self.publish(self.books.reset([one.symbol for one in wanted if one.channel == "book"], why, now))
         self.status(SYSTEM, "disconnected", why, now)
 
+    def missed(self, wanted: Iterable[Wanted], why: str, now: int) -> None:
+        """The line of these changed hands with a break between: what was missed is asked for when the new one answers."""
+        wanted = list(wanted)
+        for one in wanted:
+            if one in self.streams:
+                self.missed_because[one] = why
+        self.publish(self.books.reset([one.symbol for one in wanted if one in self.streams and one.channel == "book"], why, now))
+
+    def ended(self, connection: int, why: str, now: int) -> None:
+        """A connection is gone: what followed its word listens to whoever speaks next; its books start over."""
+        orphans = [stream for stream in self.streams.values() if stream.owner == connection]
+        for stream in orphans:
+            stream.owner = 0
+        books = [stream.wanted.symbol for stream in orphans if stream.wanted.channel == "book"]
+        if books and not self.books.by_rest:
+            self.publish(self.books.reset(books, why, now))
+
+    def alive(self, symbol: str, channel: str, now: int) -> None:
+        """The venue says that nothing happened on this stream: it is no silence."""
+        for wanted, stream in self.streams.items():
+            if wanted.symbol == symbol and wanted.channel == channel:
+                stream.cadence.last_ns = now
+
     def _index(self, wanted: Wanted) -> dict[object, Stream]:
         by_channel = {"trade": self._trades, "quote": self._quotes, "book": self._books, "candle": self._candles}
         return by_channel[wanted.channel]  # type: ignore[return-value]
@@ -160,20 +197,32 @@ class Intake:
         self.frames += 1
         self.last_ns = ts_recv
         out: list[Event] = []
-        for item in items:
-            rule = self._rules.get(item.__class__)
-            if rule is None:
-                self._asks.notice(connection, item)  # type: ignore[arg-type]
-            else:
-                rule(item, out, connection, frame, ts_recv)
-        if out:
-            self._publish(out)
+        try:
+            for item in items:
+                rule = self._rules.get(item.__class__)
+                if rule is None:
+                    self._asks.notice(connection, item)  # type: ignore[arg-type]
+                else:
+                    rule(item, out, connection, frame, ts_recv)
+        finally:
+            if out:  # also when a later part of the frame cannot be used
+                self._publish(out)
 
     def bad(self, error: BadFrame) -> None:
         """A frame that nobody understood: counted, the first ones shown, the stream goes on."""
         self.frames_bad += 1
         self._metrics.frames_bad.labels(self.venue.name, "malformed").inc()
         self._show("feed.bad_frame", "malformed", error.frame, error.reason)
+
+    def fault(self, where: str, error: Exception, frame: bytes = b"") -> None:
+        """A mistake of ours that must not stop the rest: counted, the first ones shown with their trace."""
+        self._metrics.faults.labels(self.venue.name, where).inc()
+        if frame:
+            self.frames_bad += 1
+            self._metrics.frames_bad.labels(self.venue.name, "fault").inc()
+        if self._is_shown(where):
+            shown = frame[:500].decode("utf-8", "replace")
+            log.error("feed.fault", venue=self.venue.name, where=where, reason=repr(error), frame=shown, exc_info=error)
 
     def bad_ratio(self) -> float:
         """Share of frames not understood since this was last asked; 0 while too few came to tell."""
@@ -217,12 +266,17 @@ class Intake:
         """Fetched trades that can be true."""
         good = []
         for trade in trades:
-            why = impossible(trade)
+            why = impossible(trade) or self._uncountable(trade)
             if why is None:
                 good.append(trade)
             else:
                 self._quarantine(trade, why, encode(trade))
         return good
+
+    def _uncountable(self, trade: Trade) -> str | None:
+        if self._is_numbered and not (is_number(trade.trade_id) and len(trade.trade_id) <= ID_DIGITS_MAX):
+            return "trade id is no number"
+        return None
 
     def _seen(self, stream: Stream, event: Event) -> None:
         cadence = stream.cadence
@@ -235,7 +289,7 @@ class Intake:
         stream = self._trades.get(trade.symbol) or self._unwanted(Wanted("trade", trade.symbol), frame, ts_recv)
         if stream is None:
             return None
-        why = impossible(trade)
+        why = impossible(trade) or self._uncountable(trade)
         if why is not None:
             return self._quarantine(trade, why, frame)
         cadence = stream.cadence
@@ -244,13 +298,20 @@ class Intake:
         if trade.ts_event is not None:
             stream.lag_ns = ts_recv - trade.ts_event
         stream.price = trade.price
+        if self.missed_because:
+            self._is_back(stream.wanted, ts_recv)
         events = self.continuity.take(trade)
-        if len(events) == 1:
-            out.append(events[0])
+        if len(events) == 1 and events[0] is trade:
+            out.append(trade)
         else:
             self._found(events, stream)
             out.extend(events)
         return None
+
+    def _is_back(self, wanted: Wanted, now: int) -> None:
+        """Data came before the answer to the subscription: what was missed ended before it."""
+        if wanted in self.missed_because:
+            self.acked([wanted], now)
 
     def _found(self, events: Sequence[Event], stream: Stream) -> None:
         stream.gaps += sum(1 for event in events if event.__class__ is Gap and event.state == "found")
@@ -324,11 +385,15 @@ class Intake:
         if stream is None:
             return
         stream.cadence.last_ns = ts_recv
-        out.extend(self.continuity.overlap(self.admit(notice.trades), ts_recv))
+        self._is_back(stream.wanted, ts_recv)
+        events = self.continuity.overlap(self.admit(notice.trades), ts_recv)
+        self._found(events, stream)
+        out.extend(events)
         return
 
     def _last_trade(self, notice: LastTrade, out: list[Event], connection: int, frame: bytes, ts_recv: int) -> None:
-        if notice.symbol in self._trades:
+        if notice.symbol in self._trades and is_number(notice.trade_id):
+            self._is_back(Wanted("trade", notice.symbol), ts_recv)
             events = self.continuity.last_trade(notice.symbol, notice.trade_id, ts_recv)
             self._found(events, self._trades[notice.symbol])
             out.extend(events)
@@ -358,11 +423,17 @@ class Intake:
 
     def _quarantine(self, event: Event, why: str, frame: bytes) -> None:
         self._metrics.events_quarantined.labels(self.venue.name, why).inc()
+        if self._quarantine_file is not None:
+            self._quarantine_file.keep(event.ts_recv, self.venue.name, event.symbol, why, frame)
         self._show("feed.quarantined", why, frame, f"{event.symbol}: {why}; kept out of the data")
 
     def _show(self, name: str, kind: str, frame: bytes, words: str) -> None:
-        shown = self._shown.get(kind, 0)
-        if len(self._shown) < 256 or kind in self._shown:
-            self._shown[kind] = shown + 1
-        if shown < SHOWN_MAX:
+        if self._is_shown(kind):
             log.warning(name, venue=self.venue.name, reason=words, frame=frame[:500].decode("utf-8", "replace"))
+
+    def _is_shown(self, kind: str) -> bool:
+        """Whether trouble of this kind is still news."""
+        if kind not in self._shown and len(self._shown) >= KINDS_MAX:
+            kind = "other"
+        self._shown[kind] = self._shown.get(kind, 0) + 1
+        return self._shown[kind] <= SHOWN_MAX

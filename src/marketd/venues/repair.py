@@ -18,7 +18,7 @@ from marketd.venues.intake import Intake
 from marketd.venues.rest import Rest
 from marketd.venues.venue import Request, Span
 
-TRIES_MAX = 8
+GIVE_UP_S = 3600.0  # of failing for reasons that may pass; a refusal for good ends it at once
 TRIES_BEHIND_MAX = 4  # the venue's REST side may lag behind its stream
 PROBE_AGE_NS = 2_000_000_000
 PAGES_MAX = 5_000
@@ -43,9 +43,14 @@ class Repairs:
         self._queue: asyncio.PriorityQueue[tuple[int, int, Repair, Priority]] = asyncio.PriorityQueue(WAITING_MAX)
         self._order = count()
         self.open = 0
+        self._probing: set[str] = set()
 
     def add(self, repair: Repair, priority: Priority = Priority.REPAIR) -> None:
         """Never waits; if far too many wait already, this one is given up and said so."""
+        if repair.is_probe:
+            if repair.symbol in self._probing:
+                return
+            self._probing.add(repair.symbol)
         try:
             self._queue.put_nowait((int(priority), next(self._order), repair, priority))
             self.open += 1
@@ -57,19 +62,33 @@ class Repairs:
         while True:
             _, _, repair, priority = await self._queue.get()
             try:
-                await self._fill(repair, priority)
+                if self._intake.expects_trades(repair.symbol):
+                    await (self._probe if repair.is_probe else self._fill)(repair, priority)
+            except Exception as error:  # a fault of ours costs this repair, not the feed
+                self._intake.fault("repairing", error)
+                self._give_up(repair, f"a fault: {error!r}")
             finally:
                 self.open -= 1
+                if repair.is_probe:
+                    self._probing.discard(repair.symbol)
+
+    async def _probe(self, repair: Repair, priority: Priority) -> None:
+        """A question only: whatever comes of it, nothing is given up."""
+        try:
+            await self._walk(repair, priority)
+        except MarketdError as error:
+            log.info("repair.probe_failed", venue=self._rest.venue.name, symbol=repair.symbol, reason=str(error))
 
     async def _fill(self, repair: Repair, priority: Priority) -> None:
         venue, backoff = self._rest.venue, Backoff(1.0, 60.0)
-        behind = 0
-        while True:
+        behind, deadline_s = 0, self._clock.monotonic() + GIVE_UP_S
+        while self._intake.expects_trades(repair.symbol):
             try:
                 covered, ahead = await self._walk(repair, priority)
             except MarketdError as error:
-                if (isinstance(error, Refused) and error.permanent) or backoff.tries + 1 >= TRIES_MAX:
-                    return self._give_up(repair, str(error))
+                if (isinstance(error, Refused) and error.permanent) or self._clock.monotonic() > deadline_s:
+                    self._give_up(repair, str(error))
+                    return
                 log.warning("repair.failed", venue=venue.name, symbol=repair.symbol, reason=str(error), tries=backoff.tries + 1)
                 await self._clock.sleep(backoff.next_s())
                 continue
@@ -83,7 +102,8 @@ class Repairs:
                 repair.symbol, repair.span, f"beyond what the venue still offers ({reach})", now, absent=covered
             )
             self._metrics.repairs.labels(venue.name, "done" if covered else "partly").inc()
-            return self._intake.publish(events)
+            self._intake.publish(events)
+            return
 
     async def _walk(self, repair: Repair, priority: Priority) -> tuple[bool, bool]:
         """Fetch page by page, merging as they come. Says whether they cover the span, and whether it ends ahead of them."""
@@ -121,6 +141,9 @@ class Repairs:
 
     def _give_up(self, repair: Repair, cause: str) -> None:
         name = self._rest.venue.name
+        if repair.is_probe:
+            self._probing.discard(repair.symbol)
+            return
         self._metrics.repairs.labels(name, "failed").inc()
         log.error("repair.given_up", venue=name, symbol=repair.symbol, span=repair.span, reason=cause)
         events: Sequence[Event] = self._intake.continuity.repaired(repair.symbol, repair.span, cause, self._clock.now_ns())

@@ -1,7 +1,7 @@
 """One connection's share of a venue's subscriptions, kept alive: reconnected with backoff, replaced before a forced cut."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import structlog
@@ -46,11 +46,25 @@ class Shard:
         capture: Capture | None,
     ) -> None:
         self.wanted: dict[Wanted, None] = {}
-        self.connection: Connection | None = None
+        self.connection: Connection | None = None  # the one that counts
+        self._alive: list[Connection] = []  # two of them during a hand-over
         self.changed = asyncio.Event()
         self._place, self._venue, self._base, self._instruments, self._intake = place, venue, base, instruments, intake
         self._connections, self._went_down = connections, went_down
         self._clock, self._metrics, self._capture = clock, metrics, capture
+
+    def subscribe(self, wanted: Sequence[Wanted]) -> None:
+        self.wanted.update(dict.fromkeys(wanted))
+        self.changed.set()
+        for connection in self._alive:
+            connection.subscribe(wanted)
+
+    def unsubscribe(self, wanted: Iterable[Wanted]) -> None:
+        gone = [one for one in wanted if one in self.wanted]
+        for one in gone:
+            del self.wanted[one]
+        for connection in self._alive if gone else ():
+            connection.unsubscribe(gone)
 
     async def keep(self) -> None:
         """Stay connected until cancelled."""
@@ -58,65 +72,100 @@ class Shard:
         spacing_s = 60.0 / self._venue.limits.connects_per_min
         await self._clock.sleep(self._place * spacing_s)
         async with room(f"{self._venue.name}.shard.{self._place}") as here:
-            old: tuple[Connection, asyncio.Task[Ending]] | None = None
+            current: Dialled | None = None
             while True:
-                while not self.wanted:
-                    self.changed.clear()
-                    await self.changed.wait()
-                new = self._dial()
-                life = here.start(str(new.number), self._live(new))
-                if old is not None:
-                    await self._hand_over(old, new, life)
-                if not life.done():
-                    await self._until_changed(here, new, life)
-                if not life.done():
-                    self._metrics.reconnects.labels(self._venue.name, "ahead of a cut").inc()
-                    log.info(f"{self._venue.name}.replacing", reason=new.replace)
-                    old = (new, life)
-                    await self._clock.sleep(spacing_s)
+                if current is None:
+                    await self._until_wanted()
+                    current = self._dial(here)
+                    self.connection = current.connection
+                await self._until_changed(here, current)
+                if current.life.done():
+                    delay_s = self._lost(current, backoff)
+                    current = self.connection = None
+                    await self._clock.sleep(delay_s)
                     continue
-                ending = life.result()
-                if new.has_data.is_set():
-                    backoff.reset()
-                if old is None or old[1].done():
-                    old = None
-                    self.connection = None
-                    self._went_down(self, ending.why)
-                delay_s = max(backoff.next_s(), ending.wait_s)
-                self._metrics.reconnects.labels(self._venue.name, "lost").inc()
-                log.warning(f"{self._venue.name}.reconnecting", reason=ending.why, retry_in_s=round(delay_s, 2))
-                await self._clock.sleep(delay_s)
+                self._metrics.reconnects.labels(self._venue.name, "ahead of a cut").inc()
+                log.info(f"{self._venue.name}.replacing", reason=current.connection.replace)
+                await self._pause(here, spacing_s, current)
+                new = self._dial(here)
+                if await self._hand_over(current, new):
+                    current, self.connection = new, new.connection
+                else:  # the old one goes on as long as it can
+                    await self._pause(here, self._delay_s(new, backoff), current)
 
-    def _dial(self) -> Connection:
+    async def _until_wanted(self) -> None:
+        while not self.wanted:
+            self.changed.clear()
+            await self.changed.wait()
+
+    def _dial(self, here: Room) -> "Dialled":
         new = Connection(self._venue, self._base, self._instruments, self._intake, self._clock, self._capture, list(self.wanted))
         self._connections[new.number] = new
-        self.connection = new
-        return new
+        self._alive.append(new)
+        return Dialled(new, here.start(str(new.number), self._live(new)))
 
     async def _live(self, connection: Connection) -> Ending:
+        ending = Ending("stopped")
         try:
-            why = await connection.run()
-            return Ending(why, BANNED_S if connection.banned else 0.0)
+            ending = Ending(await connection.run(), BANNED_S if connection.banned else 0.0)
         except Refused as error:
-            return Ending(str(error), max(error.retry_after_s, BANNED_S if error.permanent else 0.0))
+            ending = Ending(str(error), max(error.retry_after_s, BANNED_S if error.permanent else 0.0))
         except Disconnected as error:
-            return Ending(str(error))
+            ending = Ending(str(error))
+        except Exception as error:  # a fault of ours ends one connection, not the feed
+            self._intake.fault("keeping a connection", error)
+            ending = Ending(f"a fault: {error!r}")
         finally:
             self._connections.pop(connection.number, None)
+            self._alive.remove(connection)
+            self._intake.ended(connection.number, ending.why, self._clock.now_ns())
+        return ending
 
-    async def _hand_over(
-        self, old: tuple[Connection, asyncio.Task[Ending]], new: Connection, life: "asyncio.Task[Ending]"
-    ) -> None:
-        """Both run until the new one has every answer, then the old one goes."""
+    def _lost(self, dialled: "Dialled", backoff: Backoff) -> float:
+        """The only connection is gone; how long until the next one may be tried."""
+        self._went_down(self, dialled.life.result().why)
+        self._metrics.reconnects.labels(self._venue.name, "lost").inc()
+        return self._delay_s(dialled, backoff)
+
+    def _delay_s(self, dialled: "Dialled", backoff: Backoff) -> float:
+        ending = dialled.life.result()
+        if dialled.connection.has_data.is_set():
+            backoff.reset()
+        delay_s = max(backoff.next_s(), ending.wait_s)
+        log.warning(f"{self._venue.name}.reconnecting", reason=ending.why, retry_in_s=round(delay_s, 2))
+        return delay_s
+
+    async def _hand_over(self, old: "Dialled", new: "Dialled") -> bool:
+        """Both run until the new one has every answer, then the old one goes. False if the new one ended first."""
         deadline_s = self._clock.monotonic() + OVERLAP_S
-        while not life.done() and not old[1].done() and self._clock.monotonic() < deadline_s:
-            if new.is_open and new.acked >= set(new.wanted):
+        while not new.life.done() and not old.life.done() and self._clock.monotonic() < deadline_s:
+            if new.connection.is_open and new.connection.acked >= set(new.connection.wanted):
                 break
             await self._clock.sleep(0.1)
-        if not life.done():
-            old[0].close("replaced by a newer connection")
+        if new.life.done():
+            return False
+        unanswered = [one for one in new.connection.wanted if one not in new.connection.acked]
+        if unanswered:
+            why = old.life.result().why if old.life.done() else "replaced before the new connection had every answer"
+            self._intake.missed(unanswered, why, self._clock.now_ns())
+        old.connection.close("replaced by a newer connection")
+        return True
 
-    async def _until_changed(self, here: Room, connection: Connection, life: "asyncio.Task[Ending]") -> None:
-        waiter = here.start("changed", connection.changed.wait())
-        await asyncio.wait({life, waiter}, return_when=asyncio.FIRST_COMPLETED)
+    async def _until_changed(self, here: Room, dialled: "Dialled") -> None:
+        """Until the connection ends or wants a successor."""
+        waiter = here.start("changed", dialled.connection.changed.wait())
+        await asyncio.wait({dialled.life, waiter}, return_when=asyncio.FIRST_COMPLETED)
         waiter.cancel()
+
+    async def _pause(self, here: Room, delay_s: float, dialled: "Dialled") -> None:
+        """So long, but no longer than the connection lives."""
+        waiter = here.start("pause", self._clock.sleep(delay_s))
+        await asyncio.wait({dialled.life, waiter}, return_when=asyncio.FIRST_COMPLETED)
+        waiter.cancel()
+
+
+class Dialled(NamedTuple):
+    """A connection and its life, from dialling to its end."""
+
+    connection: Connection
+    life: "asyncio.Task[Ending]"
