@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable
 
-COUNT = 2000
+COUNT = 2000  # in the time of 40 s
 LEVELS = 20  # a side
 
 
@@ -81,7 +81,7 @@ def frames() -> dict[tuple[str, str], list[bytes]]:
             lambda d, i: (
                 f'{{"type":"match","trade_id":{812_345_000 + i},"maker_order_id":"4b0f0000-0000-4000-8000-{i:012d}",'
                 f'"taker_order_id":"5c0f0000-0000-4000-8000-{i:012d}","side":"{d.choice(["buy", "sell"])}","size":"{_size(d)}",'
-                f'"price":"{_price(d, 2)}","product_id":"BTC-USD","sequence":{60_000_000_000 + i},"time":"2024-08-06T00:00:{i % 60:02d}.{i:06d}Z"}}'
+                f'"price":"{_price(d, 2)}","product_id":"BTC-USD","sequence":{60_000_000_000 + i},"time":"2024-08-06T00:00:{i // 50 % 60:02d}.{i % 50 * 20_000:06d}Z"}}'
             ),
         ),
         ("coinbase", "depth"): _many(
@@ -94,8 +94,8 @@ def frames() -> dict[tuple[str, str], list[bytes]]:
                         for name, side in (("buy", 1), ("sell", -1))
                         for place in d.sample(range(1, 300), LEVELS)
                     ),
-                    i % 60,
-                    i,
+                    i // 50 % 60,
+                    i % 50 * 20_000,
                 )
             ),
         ),
@@ -109,7 +109,7 @@ def frames() -> dict[tuple[str, str], list[bytes]]:
             "at",
             lambda d, i: (
                 f'[{{"T":"t","S":"AAPL","i":{52_000 + i},"x":"V","p":{d.randint(18000, 19000) / 100},"s":{d.randint(1, 400)},'
-                f'"c":["@","I"],"z":"C","t":"2026-03-02T14:30:{i % 60:02d}.{123_456_000 + i:09d}Z"}}]'
+                f'"c":["@","I"],"z":"C","t":"2026-03-02T14:30:{i // 50 % 60:02d}.{i % 50 * 20_000_123:09d}Z"}}]'
             ),
         ),
         ("kraken", "trade"): _many(
@@ -117,7 +117,7 @@ def frames() -> dict[tuple[str, str], list[bytes]]:
             lambda d, i: (
                 f'{{"channel":"trade","type":"update","data":[{{"symbol":"BTC/USD","side":"{d.choice(["buy", "sell"])}",'
                 f'"price":{_price(d, 1)},"qty":{_size(d)},"ord_type":"limit","trade_id":{71_234_000 + i},'
-                f'"timestamp":"2026-03-02T14:30:{i % 60:02d}.{i:06d}Z"}}]}}'
+                f'"timestamp":"2026-03-02T14:30:{i // 50 % 60:02d}.{i % 50 * 20_000:06d}Z"}}]}}'
             ),
         ),
     }

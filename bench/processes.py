@@ -25,6 +25,7 @@ from marketd.sinks.delivery import Deliveries
 from marketd.sinks.sink import Latencies
 
 VENUE = "binance"
+CHANNELS = ("trade", "quote", "book")
 TICK_S = 0.01
 ANSWER_S = 300.0
 IDLE_S = 3.0
@@ -41,6 +42,7 @@ class Look:
     waiting: int
     dropped: int
     spilled: int
+    started_s: float  # from the daemon's start to its first event in a sink
     counted: int  # trades and quotes that the metrics know of
     stored_ms: dict[str, list[float]] = field(
         default_factory=dict
@@ -117,9 +119,11 @@ def simulated(symbols: Sequence[str]) -> Iterator[Simulated]:
 
 
 @contextmanager
-def served(environ: Mapping[str, str], symbols: Sequence[str], data_dir: Path) -> Iterator[Served]:
-    """A daemon with these symbols of the simulated Binance on its way to SQLite and JSON lines; ready for its first event."""
-    with _child(_serve, dict(environ), tuple(symbols), data_dir) as pipe:
+def served(
+    environ: Mapping[str, str], symbols: Sequence[str], data_dir: Path, channels: Sequence[str] = CHANNELS
+) -> Iterator[Served]:
+    """A daemon that brings these symbols of the simulated Binance to SQLite and JSON lines; it has delivered its first event."""
+    with _child(_serve, dict(environ), tuple(symbols), data_dir, tuple(channels)) as pipe:
         yield Served(pipe)
 
 
@@ -159,9 +163,9 @@ async def _tick(sim: Sim) -> None:
         await asyncio.sleep(TICK_S)
 
 
-def _serve(pipe: Connection, environ: dict[str, str], symbols: Sequence[str], data_dir: Path) -> None:
+def _serve(pipe: Connection, environ: dict[str, str], symbols: Sequence[str], data_dir: Path, channels: Sequence[str]) -> None:
     config = load(
-        Flags(venues=VENUE, symbols=",".join(symbols), channels="trade,quote,book", port=0, data_dir=data_dir),
+        Flags(venues=VENUE, symbols=",".join(symbols), channels=",".join(channels), port=0, data_dir=data_dir),
         environ={"MARKETD__SINKS__CONSOLE__ENABLED": "false", "MARKETD__LOGGING__LEVEL": "error", **environ},
         cwd=data_dir,
     )
@@ -180,18 +184,20 @@ async def _answer(pipe: Connection, config: Config) -> None:
         told.set_result((views, views.sinks))
 
     async with asyncio.TaskGroup() as group:
+        began_s = time.monotonic()
         group.create_task(serve(config, stop, on_ready=on_ready))
         views, sinks = await told
-        while not any(state.delivered for state in sinks.states):  # noqa: ASYNC110
+        while not any(state.delivered for state in sinks.states if state.durable):  # noqa: ASYNC110
             await asyncio.sleep(0.001)
+        started_s = time.monotonic() - began_s
         pipe.send("ready")
         while (await _next(pipe))[0] != "stop":
-            pipe.send(_look(views, sinks))
+            pipe.send(_look(views, sinks, started_s))
         stop.set()
 
 
-def _look(views: Views, sinks: Deliveries) -> Look:
-    look = Look(time.process_time(), rss(), {}, 0, 0, 0, _counted(views))
+def _look(views: Views, sinks: Deliveries, started_s: float) -> Look:
+    look = Look(time.process_time(), rss(), {}, 0, 0, 0, started_s, _counted(views))
     for state in sinks.states:
         if state.name == "prometheus":
             continue
