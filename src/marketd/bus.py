@@ -104,7 +104,10 @@ class Subscription:
             return
         if self.types is not None:
             types = self.types
-            events = [event for event in events if event.__class__ in types]
+            if len(events) > 1:
+                events = [event for event in events if event.__class__ in types]
+            elif events and events[0].__class__ not in types:  # most frames say one thing
+                return
             if not events:
                 return
         if len(self._queue) + len(events) < self._heartbeats_limit and not (self._latest or self._withheld or self._spilling):
