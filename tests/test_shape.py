@@ -50,8 +50,6 @@ UNTESTED: dict[str, str] = {
     "venues/feed.py": "its test follows",
     "venues/feeds.py": "its test follows",
     "venues/replay.py": "its test follows",
-    "sources/capture.py": "its test follows",
-    "sinks/capture.py": "its test follows",
     "venues/intake.py": "its test follows",
     "venues/library.py": "its test follows",
     "venues/provider.py": "its test follows",

@@ -39,8 +39,11 @@ async def open_capture(path: Path, clock: Clock, secrets: Iterable[str] = ()) ->
             here.start("write", _write(recorder, file, clock, path))
             yield recorder
     finally:
-        file.write(recorder.take())
-        file.close()
+        try:
+            file.write(recorder.take())
+            file.close()
+        except OSError as error:
+            log.error("capture.failed", path=str(path), reason=error.strerror, text="the end of the capture is lost")
         if recorder.dropped:
             log.error("capture.dropped", path=str(path), records=recorder.dropped)
 

@@ -1,17 +1,17 @@
 """Reads captures, ours and public recordings of the same form, record by record."""
 
 import gzip
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import zstandard
 
 from marketd.errors import ConfigError
 
+CHUNK_BYTES = 1 << 16
 FIRST_TS = 0  # where a recording kept no receive times, they are its order, 1 ns apart
 
 
@@ -64,7 +64,7 @@ def read_capture(path: Path) -> Iterator[Record]:
 def _record(line: bytes, number: int, path: Path) -> Record:
     try:
         wire = _decode(line)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ConfigError(f"capture {path} line {number}: {error}; expected a JSON object with ts, k and frame") from None
     kind = wire.kind or ("rest" if wire.body else "in")
     ts = FIRST_TS + number if wire.ts is None else wire.ts
@@ -83,6 +83,29 @@ def _opened(path: Path) -> Iterator[Iterable[bytes]]:
             with gzip.GzipFile(fileobj=raw) as packed:
                 yield packed
         elif path.suffix == ".zst":
-            yield io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+            yield _lines(_unpacked(raw))
         else:
             yield raw
+
+
+def _unpacked(packed: BinaryIO) -> Iterator[bytes]:
+    """Zstandard, piece after piece. The library's own reader takes a torn end for an end; here it is an EOFError."""
+    piece = zstandard.ZstdDecompressor().decompressobj()
+    is_inside = False
+    while chunk := packed.read(CHUNK_BYTES):
+        while chunk:
+            yield piece.decompress(chunk)
+            is_inside, chunk = not piece.eof, piece.unused_data
+            if piece.eof:
+                piece = zstandard.ZstdDecompressor().decompressobj()
+    if is_inside:
+        raise EOFError("the packed file ends before its end was written")
+
+
+def _lines(parts: Iterable[bytes]) -> Iterator[bytes]:
+    rest = b""
+    for part in parts:
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
