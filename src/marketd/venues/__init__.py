@@ -48,8 +48,8 @@ def source_named(name: str, settings: Mapping[str, str]) -> Venue | MarketDataPr
     brought = {one.name: one for one in entry_points(group=GROUP)}
     if name not in brought:
         near = get_close_matches(name, known_venues(), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise ConfigError(f"no venue {name!r}{hint}. Known: {', '.join(known_venues())}")
+        hint = f"; did you mean {near[0]!r}?" if near else "."
+        raise ConfigError(f"no venue {name!r}{hint} Known: {', '.join(known_venues())}")
     outside = brought[name].load()
     if isinstance(outside, type) and issubclass(outside, MarketDataProvider):
         return outside()

@@ -1,9 +1,11 @@
 """One venue as a library: no daemon, no stores, just its candles and symbols."""
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
+
+from msgspec.structs import replace
 
 from marketd.clock import Clock, SystemClock
 from marketd.errors import ConfigError
@@ -20,6 +22,7 @@ from marketd.venues.feed import Feed, FeedConfig
 from marketd.venues.rest import Rest
 from marketd.venues.venue import Wanted
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 When = int | datetime  # ns since the epoch, or a datetime (naive means UTC)
 
 
@@ -68,7 +71,9 @@ class VenueClient:
                 if at <= candle.open_time < until:
                     found[candle.open_time] = candle
             at = until
-        return [found[opened] for opened in sorted(found)]
+        candles = [found[opened] for opened in sorted(found)]
+        # An answer cannot show that its own last candle is closed; the first candle of the next page does.
+        return [one if one.closed else replace(one, closed=True) for one in candles[:-1]] + candles[-1:]
 
     async def subscribe_candles(self, symbol: str, timeframe: str, callback: Callable[[Candle], None]) -> None:
         """Calls back with every update, forming (`closed` False) and closed, until cancelled; reconnects by itself."""
@@ -113,4 +118,4 @@ def _ns(when: When) -> int:
     if isinstance(when, int):
         return when
     aware = when if when.tzinfo else when.replace(tzinfo=UTC)
-    return int(aware.timestamp()) * SECOND + aware.microsecond * 1000
+    return (aware - EPOCH) // timedelta(microseconds=1) * 1000

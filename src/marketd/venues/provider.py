@@ -52,22 +52,24 @@ async def run_provider(
     )
     while True:
         try:
-            await provider.connect()
-            await provider.subscribe(symbols, channels)
-            publish((Status(provider.name, SYSTEM, None, clock.now_ns(), "connected", "streaming"),))
-            async for event in provider.stream():
-                backoff.reset()
-                why = impossible(event)
-                if why is not None:
-                    metrics.events_quarantined.labels(provider.name, why).inc()
-                    log.warning("feed.quarantined", venue=provider.name, reason=why, frame=encode(event).decode())
-                    continue
-                publish(trades.take(event) if isinstance(event, Trade) else (event,))
-            raise Disconnected(f"{provider.name}: the stream ended")
-        except MarketdError as error:
+            try:
+                await provider.connect()
+                await provider.subscribe(symbols, channels)
+                publish((Status(provider.name, SYSTEM, None, clock.now_ns(), "connected", "streaming"),))
+                async for event in provider.stream():
+                    backoff.reset()
+                    why = impossible(event)
+                    if why is not None:
+                        metrics.events_quarantined.labels(provider.name, why).inc()
+                        log.warning("feed.quarantined", venue=provider.name, reason=why, frame=encode(event).decode())
+                        continue
+                    publish(trades.take(event) if isinstance(event, Trade) else (event,))
+                raise Disconnected(f"{provider.name}: the stream ended")
+            finally:
+                await provider.close()
+        except Exception as error:  # a library fails in its own ways; none of them may end the other venues
+            reason = str(error) if isinstance(error, MarketdError) else f"{type(error).__name__}: {error}"
             delay_s = backoff.next_s()
-            publish((Status(provider.name, SYSTEM, None, clock.now_ns(), "disconnected", str(error)),))
-            log.warning(f"{provider.name}.reconnecting", reason=str(error), retry_in_s=round(delay_s, 2))
+            publish((Status(provider.name, SYSTEM, None, clock.now_ns(), "disconnected", reason),))
+            log.warning(f"{provider.name}.reconnecting", reason=reason, retry_in_s=round(delay_s, 2))
             await clock.sleep(delay_s)
-        finally:
-            await provider.close()

@@ -1,0 +1,77 @@
+"""A connection's share kept alive: reconnected, refused, replaced before a cut."""
+
+import pytest
+
+from marketd.metrics import Metrics
+from marketd.net.capture import Recorder
+from marketd.sim import open_sim
+from marketd.venues.venue import Wanted
+from tests.daemons import eventually
+from tests.venues.live import Live, live
+
+BTC = Wanted("trade", "BTCUSDT")
+
+
+def reconnects(metrics: Metrics, venue: str, why: str) -> float:
+    return float(metrics.reconnects.labels(venue, why)._value.get())
+
+
+async def after_replacement(here: Live) -> None:
+    first = here.feed.shards[0].connection
+    assert first is not None
+    first._want_successor("the venue will cut it")
+    await eventually(lambda: here.feed.shards[0].connection is not first and not first.is_open)
+
+
+async def test_a_connection_is_replaced_before_a_cut_without_a_gap_or_a_repeat() -> None:
+    async with open_sim(["binance"]) as sim, live(sim, "binance", [BTC]) as here:
+        await here.until_confirmed()
+        await here.step()
+        await after_replacement(here)
+        await here.step()
+        published = [one.trade_id for one in here.trades()]
+
+        assert published == [one.trade_id for one in sim.venue("binance").trades("BTCUSDT")][-len(published) :]
+        assert here.gaps() == []
+        assert here.statuses("disconnected") == []
+        assert here.feed.connections_open == 1
+        assert reconnects(here.metrics, "binance", "ahead of a cut") == 1
+        assert here.feed.reconnects == 0
+
+
+async def test_a_refused_handshake_is_tried_again_and_not_before_the_venue_allows() -> None:
+    async with (
+        open_sim(["binance"], faults="refuse:on=ws,status=503,for=1s,retry_after=1") as sim,
+        live(sim, "binance", [BTC]) as here,
+    ):
+        await eventually(lambda: here.feed.reconnects >= 1)
+        assert "503" in here.statuses("disconnected")[0].reason
+        await here.until_confirmed()
+
+        assert reconnects(here.metrics, "binance", "lost") >= 1
+
+
+async def test_a_subscription_that_the_venue_refuses_for_good_is_asked_once_and_the_rest_lives() -> None:
+    recorder = Recorder()
+    eth = Wanted("trade", "ETHUSDT")
+    async with open_sim(["bybit"]) as sim:
+        sim.fault("bybit", "error", symbol="BTCUSDT", for_s=1000.0)
+        async with live(sim, "bybit", [BTC, eth], capture=recorder) as here:
+            await eventually(lambda: here.states().get(BTC) == "refused")
+            await eventually(lambda: here.states().get(eth) in ("pending", "live"))
+            sent = [line for line in recorder.take().splitlines() if b'"k":"out"' in line and b"BTCUSDT" in line]
+
+            assert len(sent) <= 3
+            assert here.feed.connections_open == 1
+
+
+@pytest.mark.parametrize("fault", ["cut", "disconnect"])
+async def test_every_kind_of_end_is_followed_by_a_new_connection(fault: str) -> None:
+    async with open_sim(["binance"]) as sim, live(sim, "binance", [BTC]) as here:
+        await here.until_confirmed()
+        await here.step()
+        old = here.sessions[0]
+        sim.fault("binance", fault)
+        await eventually(lambda: here.sessions not in ([], [old]))
+        await here.until_confirmed()
+        await here.step()
