@@ -46,8 +46,6 @@ LINES_MAX_VENUE = 500
 UNTESTED: dict[str, str] = {
     "venues/cadence.py": "its test follows",
     "venues/connection.py": "its test follows",
-    "venues/failover.py": "its test follows",
-    "venues/feeds.py": "its test follows",
     "venues/replay.py": "its test follows",
     "venues/intake.py": "its test follows",
     "venues/repair.py": "its test follows",
