@@ -11,7 +11,7 @@ from marketd.model.digits import is_plain
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # whole-book snapshots are over a megabyte
 CLOSE_WITHIN_S = 2.0
-TEXT, BINARY = WSMsgType.TEXT, WSMsgType.BINARY  # an enum's member costs a look-up for each frame
+DATA = (WSMsgType.TEXT, WSMsgType.BINARY)  # an enum's members cost a look-up for each frame
 
 
 class Socket(WSListener):
@@ -52,13 +52,13 @@ class Socket(WSListener):
         if self._closed.done():
             return
         kind = frame.msg_type
-        if frame.fin and (kind == TEXT or kind == BINARY):
+        if frame.fin and kind in DATA:
             message = frame.get_payload_as_bytes()
             if len(message) <= MESSAGE_BYTES_MAX:
                 self._on_message(message)
             else:
                 self._too_large()
-        elif kind in (TEXT, BINARY, WSMsgType.CONTINUATION):
+        elif kind in DATA or kind == WSMsgType.CONTINUATION:
             self._join(frame)
         elif kind == WSMsgType.PING:
             self.pings += 1
