@@ -76,6 +76,8 @@ class Connection:
                 here.start("watch", self._watch())
                 if self._line.ready and not self._asked:
                     self._subscribe_first()
+                if self._failure is not None:  # closed while it was dialling
+                    return self._failure
                 ended = await self._socket.closed()
                 return self._failure or ended
         finally:
