@@ -48,7 +48,6 @@ UNTESTED: dict[str, str] = {
     "venues/intake.py": "its test follows",
     "venues/repair.py": "its test follows",
     "venues/stream.py": "its test follows",
-    "venues/vet.py": "its test follows",
     "daemon/sinks.py": "asked in test_serving.py",
     "daemon/seen.py": "asked in test_serving.py and the tests of the API",
     "daemon/health.py": "asked in test_serving.py",

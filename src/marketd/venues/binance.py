@@ -147,7 +147,7 @@ class Binance:
             return None
         try:
             words = _decode_error(answer.body).msg
-        except msgspec.DecodeError:
+        except UNREADABLE:
             words = answer.body[:200].decode("utf-8", "replace")
         if answer.status == 451:
             words += " (this host refuses your location for good; the venue binance_us may serve it)"

@@ -210,11 +210,12 @@ class BitfinexLine:
             kind = message[1]
             tail = 3 if kind.__class__ is str and kind != "hb" else 2
             channel = self._channels.get(message[0])
+            seq = _whole(message[tail]) if self._numbered else None
             said = channel.read(message, tail + self._sent_after, ts_recv) if channel is not None else _stranger(message)
             # Counted only now: a frame that cannot be read shows as a jump before the next one.
-            if self._numbered:
-                if message[tail] != self._expected:
-                    return self._jumped(_whole(message[tail]), said)
+            if seq is not None:
+                if seq != self._expected:
+                    return self._jumped(seq, said)
                 self._expected += 1
             return said
         except _UNREADABLE as error:
@@ -363,16 +364,19 @@ class _Candles(_Channel):
             return self.alive
         sent = _sent(message, sent_at)
         if rows and rows[0].__class__ is not list:
-            return self._update(rows, sent, ts_recv)
-        said: list[Event | Notice] = []
-        for row in sorted(rows, key=itemgetter(0))[-2:]:
-            said += self._update(row, sent, ts_recv)
+            return self._tell(self._candle(rows, sent, ts_recv))
+        # All are read before the first is taken in: a bad row spoils its frame only.
+        candles = [self._candle(row, sent, ts_recv) for row in sorted(rows, key=itemgetter(0))[-2:]]
+        said = [one for candle in candles for one in self._tell(candle)]
         return said[-2:] or self.alive  # of the older one only how it closed
 
-    def _update(self, row: list[Any], sent: int | None, ts_recv: int) -> Said:
+    def _candle(self, row: list[Any], sent: int | None, ts_recv: int) -> Candle:
         candle = _candle(row, self.symbol, self._timeframe, sent, ts_recv)
         if sent is not None and candle.open_time > sent:
             raise ValueError("a candle that opens after the venue sent it")  # it would make all that follow look late
+        return candle
+
+    def _tell(self, candle: Candle) -> Said:
         return self._closing.take(candle) or (Unsaid("a closed candle repeated unchanged"),)
 
 
@@ -440,6 +444,8 @@ def _instruments(pairs: list[str], renamed: dict[str, str]) -> list[Instrument]:
         if base.endswith("F0") or quote.endswith("F0") or base.startswith("TEST"):
             continue  # derivatives and test assets
         ours, counter = renamed.get(base, base), renamed.get(quote, quote)
+        if not (base and quote):
+            raise ValueError(f"{pair!r} is not a pair")
         if ours + counter in listed:
             ours, counter = base, quote
         listed[ours + counter] = Instrument("bitfinex", ours + counter, f"t{pair}", ours, counter)

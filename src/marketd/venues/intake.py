@@ -80,7 +80,9 @@ class Intake:
             deltas=deltas,
             view_depth=book_depth,
             interval_ns=book_interval_ms * 1_000_000,
-            checks=lambda symbol, bids, asks: venue.checksum(bids, asks, self.instruments[symbol]),
+            checks=lambda symbol, bids, asks: (
+                None if (one := self.instruments.get(symbol)) is None else venue.checksum(bids, asks, one)
+            ),
         )
         self.missed_because: dict[Wanted, str] = {}  # until the next acknowledgement
         self.takes_all = False  # a replay has no list of what was asked for
@@ -254,7 +256,11 @@ class Intake:
     def fetched_book(self, snapshot: BookSnapshot) -> None:
         """A book that came over REST."""
         out: list[Event] = []
-        if snapshot.symbol in self._books:
+        why = impossible(snapshot)
+        if why is not None:
+            self._quarantine(snapshot, why, encode(snapshot))
+            self.books.ask_failed(snapshot.symbol, snapshot.ts_recv)
+        elif snapshot.symbol in self._books:
             self._from_book(self.books.on_snapshot(snapshot), out, b"")
         if out:
             self._publish(out)
@@ -346,6 +352,11 @@ class Intake:
             return
         if delta.seq is None and connection != stream.owner:
             return
+        why = impossible(delta)
+        if why is not None:  # its change is lost to the book, so the book starts anew
+            self._quarantine(delta, why, frame)
+            self._from_book(self.books.reset([delta.symbol], why, ts_recv), out, frame)
+            return
         self._seen(stream, delta)
         self._from_book(self.books.on_delta(delta), out, frame)
         return
@@ -356,6 +367,11 @@ class Intake:
             return
         if connection >= stream.owner:
             stream.owner = connection
+            why = impossible(snapshot)
+            if why is not None:
+                self._quarantine(snapshot, why, frame)
+                self._from_book(self.books.reset([snapshot.symbol], why, ts_recv), out, frame)
+                return
             self._seen(stream, snapshot)
             self._from_book(self.books.on_snapshot(snapshot), out, frame)
         return

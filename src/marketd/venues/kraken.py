@@ -271,23 +271,26 @@ class KrakenLine:
         wire = _decode_ohlc_frame(frame)
         sent = None if wire.timestamp is None else ns_of_iso(wire.timestamp)
         if wire.type == "update":
-            return [one for row in wire.data for one in self._candle(row, sent, ts_recv)] or _EMPTY
-        told: list[Event | Notice] = []
+            candles = [self._candle(row, sent, ts_recv) for row in wire.data]  # all, before the first is taken in
+            return [one for candle in candles for one in self._closings[candle.symbol, candle.timeframe].take(candle)] or _EMPTY
+        newest: list[list[Candle]] = []
         for _, rows in groupby(sorted(wire.data, key=attrgetter("symbol", "interval_begin")), key=attrgetter("symbol")):
-            told += [one for row in list(rows)[-2:] for one in self._candle(row, sent, ts_recv)][-2:]
+            newest.append([self._candle(row, sent, ts_recv) for row in list(rows)[-2:]])
+        told: list[Event | Notice] = []
+        for pair in newest:
+            told += [one for each in pair for one in self._closings[each.symbol, each.timeframe].take(each)][-2:]
         return told or _EMPTY
 
-    def _candle(self, row: "WireCandle", sent: int | None, ts_recv: int) -> Sequence[Candle]:
+    def _candle(self, row: "WireCandle", sent: int | None, ts_recv: int) -> Candle:
         length, symbol = _TIMEFRAMES[row.interval], self._symbols[row.symbol]
         opened = ns_of_iso(row.interval_begin)
         if length.open_of(opened) != opened or (sent is not None and opened > sent):
             raise ValueError(f"{row.interval_begin} is not where a candle of {length.name} begins")
-        candle = Candle(
+        return Candle(
             "kraken", symbol, sent, ts_recv, length.name, opened, length.close_of(opened),
             number_text(row.open), number_text(row.high), number_text(row.low), number_text(row.close),
             number_text(row.volume), False,
         )  # fmt: skip
-        return self._closings[symbol, length.name].take(candle)
 
     def _status(self, frame: bytes, ts_recv: int) -> Read:
         """The first frame of a connection, and again when the system's state changes. Nothing is lost by it."""

@@ -1,8 +1,9 @@
 """What cannot be true of a market is kept aside, whichever venue says it."""
 
 from marketd.model.digits import is_plain
-from marketd.model.events import Candle, Event, Quote, Trade
+from marketd.model.events import BookDelta, BookSnapshot, Candle, Event, Quote, Trade
 
+LARGEST = 2**63 - 1  # that a store's integer holds
 FUTURE_NS = 3_600 * 1_000_000_000  # a venue's clock may be off by minutes; an hour is no clock error
 REAL_NS = 946_684_800 * 1_000_000_000  # 2000-01-01: recordings without receive times count up from zero
 
@@ -16,11 +17,16 @@ def impossible(event: Event) -> str | None:
         why = _quote(event)  # type: ignore[arg-type]
     elif kind is Candle:
         why = _candle(event)  # type: ignore[arg-type]
+    elif kind is BookDelta or kind is BookSnapshot:
+        why = _book(event)  # type: ignore[arg-type]
     else:
         why = None
     ts_event, ts_recv = event.ts_event, event.ts_recv
-    if why is None and ts_event is not None and (ts_event > ts_recv + FUTURE_NS or ts_event < 0) and ts_recv > REAL_NS:
-        return "time in the future" if ts_event > 0 else "time before the epoch"
+    if why is None and ts_event is not None:
+        if ts_event < 0:
+            return "time before the epoch"
+        if ts_event > LARGEST or (ts_event > ts_recv + FUTURE_NS and ts_recv > REAL_NS):
+            return "time in the future"
     return why
 
 
@@ -38,6 +44,21 @@ def _trade(trade: Trade) -> str | None:
 def _quote(quote: Quote) -> str | None:
     if not (is_plain(quote.bid) and is_plain(quote.ask) and is_plain(quote.bid_size) and is_plain(quote.ask_size)):
         return "price or size is no plain number"
+    if quote.seq is not None and not 0 <= quote.seq <= LARGEST:
+        return "sequence out of range"
+    return None
+
+
+def _book(book: BookDelta | BookSnapshot) -> str | None:
+    # is_plain written out: this is asked of every level that any venue sends
+    for side in (book.bids, book.asks):
+        for price, size in side:
+            if not (price.replace(".", "", 1).isdecimal() and size.replace(".", "", 1).isdecimal() and (price + size).isascii()):
+                return "price or size is no plain number"
+    if book.seq is not None and not 0 <= book.seq <= LARGEST:
+        return "sequence out of range"
+    if book.__class__ is BookDelta and book.prev_seq is not None and not 0 <= book.prev_seq <= LARGEST:
+        return "sequence out of range"
     return None
 
 
@@ -51,4 +72,6 @@ def _candle(candle: Candle) -> str | None:
         return "high and low do not enclose open and close"
     if candle.close_time <= candle.open_time:
         return "close time is not after open time"
+    if candle.open_time < 0 or candle.close_time > LARGEST:
+        return "time out of range"
     return None
