@@ -271,19 +271,16 @@ class KrakenLine:
         wire = _decode_ohlc_frame(frame)
         sent = None if wire.timestamp is None else ns_of_iso(wire.timestamp)
         if wire.type == "update":
-            candles = [self._candle(row, sent, ts_recv) for row in wire.data]  # all, before the first is taken in
-            return [one for candle in candles for one in self._closings[candle.symbol, candle.timeframe].take(candle)] or _EMPTY
-        newest: list[list[Candle]] = []
-        for _, rows in groupby(sorted(wire.data, key=attrgetter("symbol", "interval_begin")), key=attrgetter("symbol")):
-            newest.append([self._candle(row, sent, ts_recv) for row in list(rows)[-2:]])
-        told: list[Event | Notice] = []
-        for pair in newest:
-            told += [one for each in pair for one in self._closings[each.symbol, each.timeframe].take(each)][-2:]
-        return told or _EMPTY
+            return self._taken([self._candle(row, sent, ts_recv) for row in wire.data]) or _EMPTY  # all read, then taken
+        by_symbol = groupby(sorted(wire.data, key=attrgetter("symbol", "interval_begin")), key=attrgetter("symbol"))
+        newest = [[self._candle(row, sent, ts_recv) for row in list(rows)[-2:]] for _, rows in by_symbol]
+        return [told for two in newest for told in self._taken(two)[-2:]] or _EMPTY
+
+    def _taken(self, candles: list[Candle]) -> list[Candle]:
+        return [told for one in candles for told in self._closings[one.symbol, one.timeframe].take(one)]
 
     def _candle(self, row: "WireCandle", sent: int | None, ts_recv: int) -> Candle:
-        length, symbol = _TIMEFRAMES[row.interval], self._symbols[row.symbol]
-        opened = ns_of_iso(row.interval_begin)
+        length, symbol, opened = _TIMEFRAMES[row.interval], self._symbols[row.symbol], ns_of_iso(row.interval_begin)
         if length.open_of(opened) != opened or (sent is not None and opened > sent):
             raise ValueError(f"{row.interval_begin} is not where a candle of {length.name} begins")
         return Candle(
