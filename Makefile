@@ -51,7 +51,7 @@ check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
 recorded: setup ## print what each recorded live session becomes, where the recordings are there
 	$(BIN)/python -m tests.venues.recorded_sessions
 
-soak: setup ## the long counts: kills, seeds, fuzzing, hours
+soak: setup ## the long counts: kills, seeds, an hour of fuzzing (FUZZ_SECONDS=60 for a look)
 	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak --timeout=7200 $(ARGS)
 
 bench: setup ## print each figure against its target (ARGS='--keep' stores the results)

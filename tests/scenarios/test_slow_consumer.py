@@ -1,0 +1,161 @@
+"""A consumer that stops reading: the others do not notice, trades reach the durable sinks complete, each drop is counted."""
+
+import asyncio
+import resource
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+import apsw
+import pytest
+
+from marketd.bus import Bus, Full
+from marketd.clock import SystemClock
+from marketd.metrics import Metrics
+from marketd.model.events import Event, Trade
+from marketd.model.wire import decode_lines
+from marketd.sinks.delivery import run_sinks
+from marketd.sinks.jsonl import JsonLines, JsonLinesConfig
+from marketd.stores.events import EventStore, EventStoreConfig
+from tests.samples import heartbeat, quote, trade
+
+CLOCK = SystemClock()
+BATCH = 100
+MIB = 1 << 20
+
+
+class Stopping:
+    """A sink that reads only while its gate is open."""
+
+    types: frozenset[type[Event]] | None = None
+    gather_s = 0.0
+
+    def __init__(self, name: str, full: Full, capacity: int = 4096) -> None:
+        self.name, self.full, self.capacity = name, full, capacity
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.taken: list[Event] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def write(self, batch: Sequence[Event]) -> None:
+        await self.gate.wait()
+        self.taken += [event for event in batch if isinstance(event, Trade)]
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+class Clocked:
+    """How long the oldest event of each batch took until it was written, by phase."""
+
+    def __init__(self) -> None:
+        self.phase = ""
+        self.ms: dict[str, list[float]] = {}
+
+    def watch(self, sink: EventStore | JsonLines) -> None:
+        write = sink.write
+
+        async def timed(batch: Sequence[Event]) -> None:
+            phase = self.phase
+            await write(batch)
+            self.ms.setdefault(f"{sink.name} {phase}", []).append((CLOCK.now_ns() - batch[0].ts_recv) / 1e6)
+
+        sink.write = timed  # type: ignore[method-assign]
+
+    def p99(self, key: str) -> float:
+        ordered = sorted(self.ms[key])
+        return ordered[int(len(ordered) * 0.99)]
+
+
+def made(number: int) -> list[Event]:
+    """A batch: two trades in five, the rest quotes, and now and then a heartbeat."""
+    now = CLOCK.now_ns()
+    events: list[Event] = []
+    for at in range(number * BATCH, (number + 1) * BATCH):
+        events.append(trade(at, ts_recv=now) if at % 5 < 2 else quote(at, ts_recv=now))
+    return [*events[:-1], heartbeat(number)] if number % 10 == 0 else events
+
+
+def trades_of(batches: int) -> int:
+    return batches * BATCH * 2 // 5
+
+
+async def run(
+    tmp_path: Path, phases: Sequence[tuple[str, int]], per_s: int | None
+) -> tuple[Clocked, Metrics, Stopping, Stopping, int]:
+    """Publish `phases` (word, batches); the two consumers stop while the word is `stopped`. `per_s` None: as fast as it goes."""
+    metrics, clocked = Metrics(), Clocked()
+    bus = Bus(metrics)
+    store, lines = EventStore(EventStoreConfig(), tmp_path, CLOCK), JsonLines(JsonLinesConfig(), tmp_path, CLOCK)
+    sheds, spills = Stopping("sheds", Full.SHED), Stopping("spills", Full.SPILL)
+    clocked.watch(store)
+    clocked.watch(lines)
+    number = 0
+    async with store, run_sinks([lines, sheds, spills], bus, CLOCK, data_dir=tmp_path, stores=[store]):
+        for word, batches in phases:
+            clocked.phase = word
+            for consumer in (sheds, spills):
+                (consumer.gate.clear if word == "stopped" else consumer.gate.set)()
+            start = CLOCK.monotonic()
+            for done in range(batches):
+                bus.publish(made(number))
+                number += 1
+                behind = 0.0 if per_s is None else start + done * BATCH / per_s - CLOCK.monotonic()
+                await asyncio.sleep(max(0.0, behind))
+        sheds.gate.set()
+        spills.gate.set()
+    return clocked, metrics, sheds, spills, number
+
+
+def check(tmp_path: Path, metrics: Metrics, sheds: Stopping, spills: Stopping, batches: int) -> None:
+    """Trades are complete in each durable sink and in order; whoever lost something has it counted."""
+    expected = trades_of(batches)
+    db = apsw.Connection(str(tmp_path / "market_data.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    stored = db.execute("SELECT count(*) FROM trades").fetchone()[0]
+    db.close()
+    written = [one for one in decode_lines((tmp_path / "events.jsonl").read_bytes()) if isinstance(one, Trade)]
+    drops: Counter[tuple[str, str, str]] = Counter()
+    for family in metrics.registry.collect():
+        for sample in family.samples:
+            if sample.name == "events_dropped_total":
+                drops[sample.labels["consumer"], sample.labels["type"], sample.labels["reason"]] += int(sample.value)
+    lost = sum(count for (consumer, kind, _), count in drops.items() if (consumer, kind) == ("sheds", "trade"))
+    numbers = [int(one.trade_id) for one in spills.taken if isinstance(one, Trade)]
+
+    assert expected == stored == len(written) == len(numbers)
+    assert numbers == sorted(set(numbers))
+    assert expected == len(sheds.taken) + lost
+    assert lost > 0
+    assert {consumer for consumer, kind, _ in drops if kind == "trade"} == {"sheds"}
+    assert {("sheds", "quote"), ("spills", "quote")} <= {(consumer, kind) for consumer, kind, _ in drops}
+
+
+async def test_a_stopped_consumer_costs_the_others_nothing(tmp_path: Path) -> None:
+    *_, metrics, sheds, spills, batches = await run(tmp_path, [("running", 50), ("stopped", 400), ("running", 50)], None)
+
+    check(tmp_path, metrics, sheds, spills, batches)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+async def test_a_consumer_stopped_for_a_minute_at_20_000_events_a_second(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    second = 20_000 // BATCH
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    phases = [("running", 30 * second), ("stopped", 60 * second), ("drained", 10 * second), ("running", 30 * second)]
+    clocked, metrics, sheds, spills, batches = await run(tmp_path, phases, 20_000)
+    grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024)
+    ratios = {name: clocked.p99(f"{name} stopped") / clocked.p99(f"{name} running") for name in ("sqlite", "jsonl")}
+    with capfd.disabled():
+        for name, ratio in ratios.items():
+            one, other = clocked.p99(f"{name} running"), clocked.p99(f"{name} stopped")
+            print(f"\n{name}: p99 {one:.1f} ms alone, {other:.1f} ms beside stopped consumers, x{ratio:.2f}")  # noqa: T201
+        print(f"memory grew by {grown / MIB:.0f} MiB at its peak")  # noqa: T201
+    check(tmp_path, metrics, sheds, spills, batches)
+
+    assert max(ratios.values()) <= 1.5
+    assert grown < 512 * MIB
