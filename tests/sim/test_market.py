@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from marketd.sim.history import Trade
 from marketd.sim.market import LEVELS, Market
 from marketd.sim.symbols import list_symbol
+from marketd.sim.venue import BookView
 
 START_MS = 1_750_000_123_456
 
@@ -108,3 +109,28 @@ def test_a_jump_moves_the_price_and_stays() -> None:
     state.follow_path(START_MS)
 
     assert 29 <= (state.book.best_bid - before) * 10_000 / before <= 31
+
+
+@given(st.integers(0, 2**32), st.integers(0, 300), st.integers(0, 300), st.integers(-60, 60))
+def test_a_snapshot_taken_between_two_pushes_joins_the_second(seed: int, before: int, after: int, bps: int) -> None:
+    market = build(seed)
+    state = market.symbols["BTCUSDT"]
+    view = BookView(state.book, LEVELS)
+    for _ in play(market, before):
+        pass
+    market.jump("BTCUSDT", bps, START_MS)
+    sides = state.book.top_bids(LEVELS), state.book.top_asks(LEVELS)
+    market.jump("BTCUSDT", -bps, START_MS)
+    for _ in play(market, after):
+        pass
+    _, *changes = view.advance(joinable=True)
+    for side, change in zip(sides, changes, strict=True):
+        for price, lots in change.items():
+            if lots:
+                side[price] = lots
+            else:
+                side.pop(price, None)
+
+    assert [sorted(state.book.top_bids(LEVELS).items()), sorted(state.book.top_asks(LEVELS).items())] == [
+        sorted(side.items()) for side in sides
+    ]

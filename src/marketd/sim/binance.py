@@ -192,7 +192,7 @@ class Binance(SimVenue):
     def on_book(self, topic: tuple[str, ...], watchers: Iterable[Session], now_ms: int) -> None:
         symbol = topic[1]
         listing = self.listings[symbol]
-        before, bids, asks = self.view(topic, symbol, 100).advance()
+        before, bids, asks = self.view(topic, symbol, 100).advance(joinable=True)
         after = self.views[topic].update_id
         if after == before:
             return

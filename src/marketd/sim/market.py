@@ -5,11 +5,13 @@ from __future__ import annotations
 import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 
 from marketd.sim.history import HOUR_MS, LISTED_MS, MINUTE_MS, TRADES_PER_HOUR, Bar, Columns, History, Path, Trade, seed_number
 from marketd.sim.symbols import Listing
 
 LEVELS = 100  # a side
+TOUCHED_MAX = 8192  # prices a side whose last change is remembered
 KEEP = 2_000_000  # live trades remembered per symbol; the oldest half goes when there are more
 
 
@@ -22,6 +24,7 @@ class SimBook:
         self.asks: dict[int, int] = {}
         self.best_bid = self.best_ask = 0
         self.update_id = 0  # grows by one with every change of any level
+        self._touched: tuple[dict[int, int], dict[int, int]] = ({}, {})  # bids, asks: price -> update id, newest last
         self._draw, self._lots = draw, lots
         self.relocate(best_bid)
 
@@ -37,6 +40,23 @@ class SimBook:
         self.bids = {p: old_bids.get(p) or self.level_size() for p in (best_bid - i * step for i in range(LEVELS))}
         self.asks = {p: old_asks.get(p) or self.level_size() for p in (best_bid + (i + 1) * step for i in range(LEVELS))}
         self.update_id += LEVELS
+        for side, olds, news in ((0, old_bids, self.bids), (1, old_asks, self.asks)):
+            for price in olds.keys() | news.keys():
+                if olds.get(price) != news.get(price):
+                    self._touch(side, price)
+
+    def _touch(self, side: int, price: int) -> None:
+        touched = self._touched[side]
+        touched.pop(price, None)
+        touched[price] = self.update_id
+        if len(touched) > TOUCHED_MAX:
+            for old in list(touched)[: TOUCHED_MAX // 2]:
+                del touched[old]
+
+    def touched(self, since: int) -> tuple[list[int], list[int]]:
+        """Prices of bids and asks that changed after that update id, also those that changed back."""
+        bids, asks = (list(takewhile(lambda price: ids[price] > since, reversed(ids))) for ids in self._touched)
+        return bids, asks
 
     def take(self, buy: bool, lots: int) -> int:
         """An aggressor takes from the best level; the price moves by one step when the level is used up."""
@@ -45,12 +65,14 @@ class SimBook:
             price = self.best_ask
             if lots < self.asks[price]:
                 self.asks[price] -= lots
+                self._touch(1, price)
             else:
                 self._shift(1)
             return price
         price = self.best_bid
         if lots < self.bids[price]:
             self.bids[price] -= lots
+            self._touch(0, price)
         elif price > (LEVELS + 1) * self.step:
             self._shift(-1)
         return price
@@ -66,15 +88,27 @@ class SimBook:
         self.best_bid += way * step
         self.best_ask += way * step
         self.update_id += 3
+        near_side = 1 if way > 0 else 0
+        for side, price in (
+            (near_side, near_best),
+            (near_side, near_best + way * LEVELS * step),
+            (1 - near_side, far_best + way * step),
+            (1 - near_side, far_best - way * (LEVELS - 1) * step),
+        ):
+            self._touch(side, price)
 
     def change(self, bits: int) -> bool:
         """A resting order comes or goes within the best twenty levels; true if the best quote changed."""
         distance = bits % 20
         self.update_id += 1
         if bits & 32:
-            self.bids[self.best_bid - distance * self.step] = self.level_size()
+            price = self.best_bid - distance * self.step
+            self.bids[price] = self.level_size()
+            self._touch(0, price)
         else:
-            self.asks[self.best_ask + distance * self.step] = self.level_size()
+            price = self.best_ask + distance * self.step
+            self.asks[price] = self.level_size()
+            self._touch(1, price)
         return distance == 0
 
     def top_bids(self, count: int) -> dict[int, int]:

@@ -61,13 +61,19 @@ class BookView:
         self.pushes = 1
         self.last_push_ns = 0
 
-    def advance(self) -> tuple[int, Levels, Levels]:
-        """Previous update id and the changed levels of both sides (0 lots: gone); the view is then up to date."""
+    def advance(self, *, joinable: bool = False) -> tuple[int, Levels, Levels]:
+        """Previous update id and the changed levels of both sides (0 lots: gone); the view is then up to date.
+
+        `joinable` also names levels that changed and changed back, for clients who start from a snapshot taken in between.
+        """
         before = self.update_id
         if before == self._book.update_id:
             return before, {}, {}
         bids, asks = self._book.top_bids(self.depth), self._book.top_asks(self.depth)
         changes = changed(self.bids, bids), changed(self.asks, asks)
+        if joinable:
+            for change, prices, levels in zip(changes, self._book.touched(before), (bids, asks), strict=True):
+                change.update((price, levels.get(price, 0)) for price in prices)
         self.bids, self.asks, self.update_id = bids, asks, self._book.update_id
         self.pushes += 1
         return before, *changes
