@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 
 from marketd.metrics import Metrics
-from marketd.model.events import BookL2, Candle, Event, Gap, Heartbeat, Quote, Status, Trade
+from marketd.model.events import Event, Gap, Status, Trade
 from marketd.net.governor import Governor
 from marketd.net.http import Http
 from marketd.net.quarantine import Quarantine
@@ -217,4 +217,4 @@ async def market(here_is: Scenario, events_per_s: float) -> None:
         await asyncio.sleep(0.005)
 
 
-__all__ = ["BookL2", "Candle", "FastClock", "Heartbeat", "Quote", "Scenario", "scenario", "wanted"]
+__all__ = ["FastClock", "Scenario", "scenario", "wanted"]

@@ -55,8 +55,11 @@ class SimBook:
 
     def touched(self, since: int) -> tuple[list[int], list[int]]:
         """Prices of bids and asks that changed after that update id, also those that changed back."""
-        bids, asks = (list(takewhile(lambda price: ids[price] > since, reversed(ids))) for ids in self._touched)
-        return bids, asks
+        bids, asks = self._touched
+        return (
+            list(takewhile(lambda price: bids[price] > since, reversed(bids))),
+            list(takewhile(lambda price: asks[price] > since, reversed(asks))),
+        )
 
     def take(self, buy: bool, lots: int) -> int:
         """An aggressor takes from the best level; the price moves by one step when the level is used up."""

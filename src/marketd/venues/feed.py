@@ -346,12 +346,12 @@ class Feed:
             self._fetching.discard(symbol)
 
     async def _beat(self, reason: str) -> None:
-        """A venue that is silent says so itself."""
-        started_s, period_s = self.clock.monotonic(), self.config.heartbeat_s
+        """A venue that has nothing to publish says so: its own signs of life stay inside."""
+        said, period = self.clock.now_ns(), int(self.config.heartbeat_s * 1e9)
         while True:
-            left_s = period_s - min(self.silence_s(), self.clock.monotonic() - started_s)
-            if left_s > 0:
-                await self.clock.sleep(max(left_s, TICK_S))
-            if self.silence_s() >= period_s:
-                started_s = self.clock.monotonic()
+            left = max(said, self.intake.published_ns or 0) + period - self.clock.now_ns()
+            if left > 0:
+                await self.clock.sleep(max(left / 1e9, TICK_S))
+            else:
+                said = self.clock.now_ns()
                 self._publish((Heartbeat(self.venue.name, SYSTEM, None, self.clock.now_ns(), reason),))

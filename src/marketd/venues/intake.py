@@ -89,7 +89,8 @@ class Intake:
         self.frames = 0
         self.frames_bad = 0
         self._judged = (0, 0)
-        self.last_ns: int | None = None
+        self.last_ns: int | None = None  # of the newest frame
+        self.published_ns: int | None = None  # when a frame last had something for the bus
         self._shown: dict[str, int] = {}
         self._rules: dict[type, Callable[..., None]] = {
             Trade: self._trade,
@@ -208,6 +209,7 @@ class Intake:
                     rule(item, out, connection, frame, ts_recv)
         finally:
             if out:  # also when a later part of the frame cannot be used
+                self.published_ns = ts_recv
                 self._publish(out)
 
     def bad(self, error: BadFrame) -> None:
