@@ -170,7 +170,7 @@ async def scenario(
     seed: int,
     channels: Sequence[str] | None = None,
     faults: str = "",
-    speed: float = 8.0,
+    speed: float = 12.0,
     events_per_s: float = 40.0,
     config: FeedConfig | None = None,
     settle: bool = True,

@@ -402,3 +402,30 @@ def test_whatever_happens_only_books_in_sync_are_shown_and_gaps_come_in_pairs(st
 
     assert states == [("found", "filled")[index % 2] for index in range(len(states))]
     assert all(int(event.bids[0][0]) < int(event.asks[0][0]) for event in out if isinstance(event, BookL2))
+
+
+@pytest.mark.parametrize("price", ["1.2.3", "", "."])
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_level_that_is_no_number_breaks_that_book_only_and_out_loud(price: str, asked: bool) -> None:
+    keeper = BookKeeper("v", by_rest=False, deltas=False)
+    for symbol in ("A", "B"):
+        keeper.reset([symbol], "start", NOW)
+        keeper.on_snapshot(snapshot(None, symbol=symbol))
+        keeper.on_delta(delta(None, None, [("99", "2")], symbol=symbol))
+    told = keeper.on_delta(delta(None, None, [(price, "1")], symbol="A"))
+    if asked:
+        assert keeper.view("A") is None
+    told += keeper.due_views(NOW + SECOND)
+
+    assert [("A", "found", "impossible value")] == [(one.symbol, one.state, one.cause) for one in told if isinstance(one, Gap)]
+    assert ["B"] == [one.symbol for one in told if isinstance(one, BookL2)]
+    assert not keeper.is_in_sync("A")
+    assert "A" in keeper.wants(NOW + 20 * SECOND)
+
+
+def test_a_size_that_is_no_number_is_not_shown() -> None:
+    keeper = BookKeeper("v", by_rest=False, deltas=False)
+    keeper.on_snapshot(snapshot(None))
+    keeper.on_delta(delta(None, None, [("99", "1.2.3")]))
+
+    assert ["impossible value"] == [one.cause for one in keeper.due_views(NOW + SECOND) if isinstance(one, Gap)]

@@ -10,12 +10,14 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from marketd.model.book import Book
+from marketd.model.digits import is_plain
 from marketd.model.events import BookDelta, BookL2, BookSnapshot, Event, Gap, Level
 from marketd.venues.notices import Checksum
 
 SyncState = Literal["waiting", "in_sync", "resyncing"]
 Checks = Callable[[str, Sequence[Level], Sequence[Level]], int | None]  # symbol, bids, asks -> the venue's checksum
 
+UNUSABLE = (ValueError, ArithmeticError)  # what a book raises for a level that is no number
 SECOND = 1_000_000_000
 BUFFER_MAX = 4_096  # deltas of one book that wait for its snapshot; beyond it the oldest go and a newer snapshot is needed
 ANSWER_WITHIN = 10 * SECOND  # an ask without a snapshot for so long is asked again
@@ -90,6 +92,7 @@ class BookKeeper:
         self._kept: dict[str, _Kept] = {}
         self._changed: dict[str, _Kept] = {}  # in sync, changed since their last view
         self._wanting: dict[str, _Kept] = {}
+        self._spoilt_ones: set[str] = set()  # found by someone who asked: said at the next look
 
     def reset(self, symbols: Iterable[str], cause: str, now_ns: int) -> list[Event]:
         """Start these from empty: at first, after a reconnect, after a loss on the line. Returns the gaps this opens."""
@@ -112,6 +115,12 @@ class BookKeeper:
 
     def on_delta(self, delta: BookDelta) -> list[Event]:
         """What may be published of it: the delta itself, a gap that it reveals, or nothing."""
+        try:
+            return self._on_delta(delta)
+        except UNUSABLE:
+            return self._spoilt(delta.symbol, delta.ts_recv)
+
+    def _on_delta(self, delta: BookDelta) -> list[Event]:
         kept = self._kept.get(delta.symbol) or self._start(delta.symbol, delta.ts_recv)
         if kept.state != "in_sync":
             if self.by_rest:
@@ -138,6 +147,12 @@ class BookKeeper:
 
     def on_snapshot(self, snapshot: BookSnapshot) -> list[Event]:
         """Join it with what is buffered. In sync, the answer is a full view (after `filled`, where a gap was open)."""
+        try:
+            return self._on_snapshot(snapshot)
+        except UNUSABLE:
+            return self._spoilt(snapshot.symbol, snapshot.ts_recv)
+
+    def _on_snapshot(self, snapshot: BookSnapshot) -> list[Event]:
         kept = self._kept.get(snapshot.symbol) or self._start(snapshot.symbol, snapshot.ts_recv)
         opened: list[Event] = []
         if self.by_rest:
@@ -165,24 +180,41 @@ class BookKeeper:
         kept = self._kept.get(notice.symbol)
         if kept is None or kept.state != "in_sync" or self._checks is None:
             return []
-        ours = self._checks(notice.symbol, *kept.book.view(CHECKED_LEVELS))
+        try:
+            ours = self._checks(notice.symbol, *kept.book.view(CHECKED_LEVELS))
+        except UNUSABLE:
+            return self._spoilt(notice.symbol, now_ns)
         return [] if ours is None or ours == notice.value else self._break(kept, "checksum", now_ns)
 
     def due_views(self, now_ns: int) -> list[Event]:
         """The full views that are due: of each book whose best levels changed, at most one per interval. And the gaps of
         books found crossed instead."""
         due: list[Event] = []
+        while self._spoilt_ones:
+            due += self._spoilt(self._spoilt_ones.pop(), now_ns)
         for kept in list(self._changed.values()):
             if now_ns - kept.viewed_at >= self.interval_ns:
-                due += self._look(kept, now_ns)
+                try:
+                    due += self._look(kept, now_ns)
+                except UNUSABLE:
+                    due += self._spoilt(kept.symbol, now_ns)
         return due
+
+    def _spoilt(self, symbol: str, now_ns: int) -> list[Event]:
+        """A level of this book is no number: what else was changed with it is not known."""
+        kept = self._kept.get(symbol)
+        return [] if kept is None else self._break(kept, "impossible value", now_ns)
 
     def view(self, symbol: str) -> BookL2 | None:
         """The book as it is now, for whoever asks; None while it is not in sync."""
         kept = self._kept.get(symbol)
-        if kept is None or kept.state != "in_sync" or kept.book.is_crossed:
+        try:
+            if kept is None or kept.state != "in_sync" or kept.book.is_crossed:
+                return None
+            return self._event(kept, kept.book.view(self.view_depth))
+        except UNUSABLE:
+            self._spoilt_ones.add(symbol)
             return None
-        return self._event(kept, kept.book.view(self.view_depth))
 
     def wants(self, now_ns: int) -> dict[str, str]:
         """Which books need a snapshot now, and why. Say `asked` when asking."""
@@ -219,7 +251,11 @@ class BookKeeper:
         if kept is None:
             return None
         next_ask = self._asks_at(kept) if kept.wants_snapshot else None
-        levels = len(kept.book)
+        try:
+            levels = len(kept.book)
+        except UNUSABLE:
+            self._spoilt_ones.add(symbol)
+            levels = 0
         return BookState(symbol, kept.state, kept.since, kept.cause, kept.updated, kept.resyncs, levels, next_ask)
 
     def states(self) -> list[BookState]:
@@ -335,6 +371,8 @@ class BookKeeper:
         best = kept.book.view(self.view_depth)
         if best == kept.viewed:
             return []
+        if not all(is_plain(price) and is_plain(size) for side in best for price, size in side):
+            raise ValueError("a level of the best ones is no plain number")
         kept.viewed, kept.viewed_at = best, now_ns
         return [self._event(kept, best)]
 
