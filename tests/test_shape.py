@@ -44,10 +44,6 @@ LINES_MAX_VENUE = 500
 
 # Source files that have no test of their own yet, with the reason.
 UNTESTED: dict[str, str] = {
-    "venues/cadence.py": "its test follows",
-    "venues/intake.py": "its test follows",
-    "venues/repair.py": "its test follows",
-    "venues/stream.py": "its test follows",
     "daemon/sinks.py": "asked in test_serving.py",
     "daemon/seen.py": "asked in test_serving.py and the tests of the API",
     "daemon/health.py": "asked in test_serving.py",

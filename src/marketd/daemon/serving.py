@@ -24,6 +24,7 @@ from marketd.daemon.sinks import open_store, sinks_of
 from marketd.errors import StartError
 from marketd.metrics import Metrics
 from marketd.net.capture import Recorder
+from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
 from marketd.sinks.capture import open_capture
 from marketd.sinks.delivery import run_sinks
@@ -112,6 +113,7 @@ def _feeds(config: Config, bus: Bus, clock: Clock, metrics: Metrics, recorder: R
         metrics,
         capture=recorder,
         share=(config.shard.index, config.shard.count),
+        quarantine=Quarantine(config.data_dir / "quarantine.jsonl"),
     )
 
 

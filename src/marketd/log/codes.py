@@ -27,8 +27,8 @@ CODES: dict[str, Code] = {
     ),
     "feed-quarantined": Code(
         "a frame held an impossible value",
-        "it is kept aside with its frame and never stored as data",
-        "look at the frame in the log",
+        "it is kept aside with its frame in quarantine.jsonl and never stored as data",
+        "look at the frame in that file of the data directory",
     ),
     "feed-gap": Code(
         "the venue's numbering shows that something is missing",

@@ -15,6 +15,7 @@ from marketd.model.marks import Mark, Series
 from marketd.net.capture import Capture
 from marketd.net.governor import Governor
 from marketd.net.http import Http
+from marketd.net.quarantine import Quarantine
 from marketd.rooms import Room, room
 from marketd.venues import source_named
 from marketd.venues.failover import Failover, Gate
@@ -91,6 +92,7 @@ class Feeds:
         *,
         capture: Capture | None = None,
         share: tuple[int, int] = (1, 1),
+        quarantine: Quarantine | None = None,
     ) -> None:
         self.configs, self.share = dict(configs), share
         sources = {name: source_named(name, settings(name)) for name in configs}
@@ -100,7 +102,7 @@ class Feeds:
         self.failovers: list[Failover] = []
         self.pulses: dict[str, Pulse] = {name: Pulse() for name in self.venues}
         self._feed_config, self._failover_config, self._publish = feed_config, failover_config, publish
-        self._clock, self._metrics, self._capture = clock, metrics, capture
+        self._clock, self._metrics, self._capture, self._quarantine = clock, metrics, capture, quarantine
 
     @asynccontextmanager
     async def running(self, marks: Mapping[Series, Mark], gaps: Iterable[Gap]) -> AsyncIterator[None]:
@@ -152,6 +154,7 @@ class Feeds:
             self._clock,
             self._metrics,
             capture=self._capture,
+            quarantine=self._quarantine,
             marks={symbol: mark for (of, symbol), mark in marks.items() if of == name} if gate is None else {},
             gaps=[
                 (gap.symbol, Span(gap.from_id, gap.to_id, gap.from_ts, gap.to_ts))

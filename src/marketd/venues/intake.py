@@ -62,11 +62,12 @@ class Intake:
         self._quotes: dict[str, Stream] = {}
         self._books: dict[str, Stream] = {}
         self._candles: dict[tuple[str, str], Stream] = {}
+        self._to_repair: list[Repair] = []  # asked for once what it is about is said
         self._is_numbered = "trade" in venue.proofs and venue.proofs["trade"].detects == "ids"
         self.continuity = Continuity(
             venue.name,
             self._is_numbered,
-            asks.repair,
+            self._to_repair.append,
             hold_s=hold_s,
             hold_events=hold_events,
             on_duplicate=lambda trade: self._duplicate("trade"),
@@ -211,6 +212,8 @@ class Intake:
             if out:  # also when a later part of the frame cannot be used
                 self.published_ns = ts_recv
                 self._publish(out)
+            if self._to_repair:
+                self._ask()
 
     def bad(self, error: BadFrame) -> None:
         """A frame that nobody understood: counted, the first ones shown, the stream goes on."""
@@ -238,9 +241,7 @@ class Intake:
 
     def tick(self, now: int) -> None:
         """What time alone makes due: book views and holds that lasted long enough."""
-        out: list[Event] = [*self.continuity.due(now), *self.books.due_views(now)]
-        if out:
-            self.publish(out)
+        self.publish([*self.continuity.due(now), *self.books.due_views(now)])
 
     def close(self) -> None:
         """The feed stops: what was held back for a repair goes out now, its gap still said to be open."""
@@ -254,6 +255,11 @@ class Intake:
                     stream.gaps += 1
         if events:
             self._publish(events)
+        self._ask()
+
+    def _ask(self) -> None:
+        while self._to_repair:
+            self._asks.repair(self._to_repair.pop(0))
 
     def fetched_book(self, snapshot: BookSnapshot) -> None:
         """A book that came over REST."""
