@@ -107,6 +107,10 @@ class BookKeeper:
                 kept.ask_at = max(kept.ask_at, now_ns + self._patience)
         return opened
 
+    def distrust(self, symbols: Iterable[str], cause: str, now_ns: int) -> list[Event]:
+        """Something of these may have been missed on a line that goes on: start over at once. Returns the gaps this opens."""
+        return [event for one in symbols if (kept := self._kept.get(one)) for event in self._break(kept, cause, now_ns)]
+
     def forget(self, symbols: Iterable[str]) -> None:
         """These are no longer subscribed."""
         for symbol in symbols:

@@ -227,7 +227,7 @@ class Connection:
                 self.has_data.set()
             self._intake.take(said, self.number, frame, ts_recv)
         except BadFrame as error:
-            self._intake.bad(error)
+            self._intake.bad(error, self.wanted, ts_recv)
         except Exception as error:  # a fault of ours must not end the connection
             self._intake.fault("reading a frame", error, frame)
 

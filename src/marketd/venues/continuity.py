@@ -175,6 +175,12 @@ class Continuity:
                 self._ask(Repair(symbol, Span(None, None, track.open_since, None), cause))
         return out
 
+    def folded(self, symbol: str) -> None:
+        """A repair of this symbol was not begun because another, still to begin, will ask for the same time and more."""
+        track = self._tracks.get(symbol)
+        if track is not None and track.repairs:
+            track.repairs -= 1
+
     def fetched(self, symbol: str, trades: Sequence[Trade], cause: str = "found by comparing with REST") -> list[Event]:
         """Trades fetched over REST, oldest first, merged with what is held."""
         track = self._tracks.get(symbol)

@@ -86,6 +86,7 @@ class Intake:
             ),
         )
         self.missed_because: dict[Wanted, str] = {}  # until the next acknowledgement
+        self._book_proof = venue.proofs["book"].detects if "book" in venue.proofs else "none"
         self.takes_all = False  # a replay has no list of what was asked for
         self.frames = 0
         self.frames_bad = 0
@@ -151,7 +152,8 @@ class Intake:
         """Something of these was lost on a line that goes on."""
         wanted = list(wanted)
         self.publish(self.continuity.lost({one.symbol for one in wanted if one.channel == "trade"}, cause, now))
-        self.publish(self.books.reset([one.symbol for one in wanted if one.channel == "book"], cause, now))
+        if self._book_proof != "checksum":  # a checksum tells which book is wrong, and only that one starts over
+            self.publish(self.books.distrust([one.symbol for one in wanted if one.channel == "book"], cause, now))
 
     def down(self, wanted: Iterable[Wanted], why: str, now: int) -> None:
         """The line of these is gone."""
@@ -215,9 +217,13 @@ class Intake:
             if self._to_repair:
                 self._ask()
 
-    def bad(self, error: BadFrame) -> None:
-        """A frame that nobody understood: counted, the first ones shown, the stream goes on."""
+    def bad(self, error: BadFrame, wanted: Iterable[Wanted] = (), now: int = 0) -> None:
+        """A frame that nobody understood: counted, the first ones shown, the stream goes on. Of the line's own `wanted`, books
+        that nothing could prove wrong later start over: the frame may have been theirs."""
         self.frames_bad += 1
+        if self._book_proof == "none":
+            books = [one.symbol for one in wanted if one.channel == "book"]
+            self.publish(self.books.distrust(books, "a frame could not be read", now))
         self._metrics.frames_bad.labels(self.venue.name, "malformed").inc()
         self._show("feed.bad_frame", "malformed", error.frame, error.reason)
 

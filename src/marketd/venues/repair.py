@@ -44,23 +44,31 @@ class Repairs:
         self._order = count()
         self.open = 0
         self._probing: set[str] = set()
+        self._to_begin: set[str] = set()  # symbols with a repair by time that waits: it covers all that is lost until then
 
     def add(self, repair: Repair, priority: Priority = Priority.REPAIR) -> None:
         """Never waits; if far too many wait already, this one is given up and said so."""
         if repair.is_probe:
             if repair.symbol in self._probing:
-                return
+                return None
             self._probing.add(repair.symbol)
+        elif repair.span.from_id is None:
+            if repair.symbol in self._to_begin:
+                return self._intake.continuity.folded(repair.symbol)
+            self._to_begin.add(repair.symbol)
         try:
             self._queue.put_nowait((int(priority), next(self._order), repair, priority))
             self.open += 1
         except asyncio.QueueFull:
+            self._to_begin.discard(repair.symbol)
             self._give_up(repair, "too many repairs wait")
 
     async def run(self) -> None:
         """Work until cancelled. Several of these may run at once."""
         while True:
             _, _, repair, priority = await self._queue.get()
+            if not repair.is_probe:
+                self._to_begin.discard(repair.symbol)
             try:
                 if self._intake.expects_trades(repair.symbol):
                     await (self._probe if repair.is_probe else self._fill)(repair, priority)
