@@ -116,7 +116,8 @@ def check(tmp_path: Path, metrics: Metrics, sheds: Stopping, spills: Stopping, b
     db = apsw.Connection(str(tmp_path / "market_data.db"), flags=apsw.SQLITE_OPEN_READONLY)
     stored = db.execute("SELECT count(*) FROM trades").fetchone()[0]
     db.close()
-    written = [one for one in decode_lines((tmp_path / "events.jsonl").read_bytes()) if isinstance(one, Trade)]
+    files = sorted(tmp_path.glob("events*.jsonl"))  # closed ones beside the current one
+    written = [one for path in files for one in decode_lines(path.read_bytes()) if isinstance(one, Trade)]
     drops: Counter[tuple[str, str, str]] = Counter()
     for family in metrics.registry.collect():
         for sample in family.samples:
