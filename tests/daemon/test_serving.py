@@ -4,7 +4,9 @@ from pathlib import Path
 
 import apsw
 import msgspec
+import pytest
 
+from marketd.errors import StartError
 from marketd.model.wire import decode_lines
 from marketd.sim.server import Sim, open_sim
 from tests.daemons import eventually
@@ -89,3 +91,12 @@ async def test_the_profile_api_serves_what_another_process_stores_and_writes_not
 
     assert [trade["symbol"] for trade in trades] == ["BTCUSDT"] * 5
     assert (pairs.status_code, pairs.json()["error"]) == (404, "role ingest does not run here")
+
+
+async def test_a_second_daemon_on_the_same_files_is_refused_with_what_to_change(run_daemon) -> None:
+    async with open_sim(["binance", "bybit"], rate=50, seed=8) as sim, run_daemon(sim):
+        with pytest.raises(BaseExceptionGroup) as refused:
+            async with run_daemon(sim):
+                pass
+
+    assert refused.group_contains(StartError, match="another marketd writes here; give each its own --data-dir")

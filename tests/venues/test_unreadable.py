@@ -6,12 +6,12 @@ import pytest
 
 from marketd.errors import BadFrame
 from marketd.metrics import Metrics
-from marketd.model.events import BookSnapshot, Event, Gap
+from marketd.model.events import BookSnapshot, Event, Gap, Trade
 from marketd.venues import venue_named
 from marketd.venues.continuity import Continuity, Repair
 from marketd.venues.intake import Intake
 from marketd.venues.notices import Notice
-from marketd.venues.venue import Wanted
+from marketd.venues.venue import Span, Wanted
 
 TS = 1_700_000_000_000_000_000
 BTC, ETH = Wanted("book", "BTCUSD"), Wanted("book", "ETHUSD")
@@ -72,3 +72,20 @@ def test_a_folded_repair_does_not_keep_a_gap_open() -> None:
 
     assert len(asked) == 2
     assert [event.state for event in ended if isinstance(event, Gap)] == ["unrecoverable"]
+
+
+def test_a_gap_that_the_ledger_saw_beyond_the_lowest_mark_is_published_once() -> None:
+    """One sink is behind the other: the ledger's open gap lies beyond what the repair starts from, and is part of it."""
+    asked: list[Repair] = []
+    trades = Continuity("binance", True, asked.append)
+    trades.seed("BTCUSDT", "10", 1)
+    trades.resume("BTCUSDT", Span("15", "18", None, None))
+    numbers = range(11, 21)
+    first = trades.fetched("BTCUSDT", [trade_of(number) for number in numbers])
+    again = trades.fetched("BTCUSDT", [trade_of(number) for number in numbers])
+
+    assert [event.trade_id for event in [*first, *again] if isinstance(event, Trade)] == [str(number) for number in numbers]
+
+
+def trade_of(number: int) -> Trade:
+    return Trade("binance", "BTCUSDT", 1, 2, "1.0", "2.0", "buy", str(number), True)

@@ -1,5 +1,6 @@
 """How answers look: JSON bytes encoded once, and errors as `{"error", "parameter", "allowed"}`."""
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn, TypeVar
 
@@ -32,7 +33,11 @@ class RequestError(Exception):
 
 def answer(content: object, headers: Mapping[str, str] | None = None, status: int = 200) -> Response:
     """JSON, encoded here and nowhere else."""
-    return Response(_encode(content), status, headers, media_type="application/json")
+    try:
+        body = _encode(content)
+    except UnicodeEncodeError:  # half a character that a client sent and an error quotes
+        body = json.dumps(content, ensure_ascii=True).encode()
+    return Response(body, status, headers, media_type="application/json")
 
 
 def refuse(error: str, parameter: str | None = None, allowed: object = None, status: int = 400) -> NoReturn:

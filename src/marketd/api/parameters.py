@@ -1,6 +1,7 @@
 """The parameters of queries: symbols, venues, times. What is not understood is refused, never guessed."""
 
 import re
+from collections import Counter
 from datetime import date
 from typing import Annotated
 
@@ -68,10 +69,10 @@ TIME = Annotated[int, BeforeValidator(_time), WithJsonSchema({"type": "string", 
 
 def given_once(request: Request) -> None:
     """A parameter given twice is refused: one of the two would be ignored."""
-    names = [name for name, _ in request.query_params.multi_items()]
-    for name in names:
-        if names.count(name) > 1:
-            refuse(f"{name} is given {names.count(name)} times", name, "one value")
+    counts = Counter(name for name, _ in request.query_params.multi_items())
+    for name, count in counts.items():
+        if count > 1:
+            refuse(f"{name} is given {count} times", name, "one value")
 
 
 class NoQuery(BaseModel):

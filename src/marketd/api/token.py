@@ -16,7 +16,7 @@ def read_token(config: ApiConfig, data_dir: Path) -> str:
         return config.token.get_secret_value()
     try:
         return (data_dir / FILE).read_text().strip()
-    except OSError:
+    except (OSError, UnicodeDecodeError):  # what is no text is no token: a new one is made
         return ""
 
 

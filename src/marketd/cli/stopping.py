@@ -10,6 +10,7 @@ from typing import Any
 import uvloop
 
 FORCED = 1
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # a closed terminal is a wish to end, in order
 SAME_S = 0.3  # programs that run ours (timeout, make) may pass one Ctrl-C on twice
 
 
@@ -30,18 +31,18 @@ def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
             elif loop.time() - first_s > SAME_S:
                 _force()
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOPS:
             loop.add_signal_handler(number, on_signal)
         try:
             await work(stop)
         finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in STOPS:
                 loop.remove_signal_handler(number)
                 signal.signal(number, signal.SIG_IGN)  # what has ended in order shall not look killed
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(guarded())
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in STOPS:
         signal.signal(number, signal.SIG_IGN)  # closing the loop has undone it
 
 

@@ -5,8 +5,9 @@ last the store.
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from marketd.venues.feed import FeedConfig
 from marketd.venues.feeds import Feeds
 
 LOOP_LAG_EVERY_S = 0.5
+LOCK = "marketd.lock"
 log = structlog.get_logger("daemon")
 
 
@@ -54,6 +56,8 @@ async def serve(
     bus = Bus(metrics)
     make_directory(config.data_dir)
     async with AsyncExitStack() as rooms:
+        if "ingest" in config.roles:
+            rooms.enter_context(alone_in(config.data_dir))
         recorder = (
             await rooms.enter_async_context(open_capture(capture, clock, _secrets(config))) if capture is not None else None
         )
@@ -142,6 +146,17 @@ def make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StartError(f"data directory {path}: {error.strerror}; change it with --data-dir or MARKETD_DATA_DIR") from None
+
+
+@contextmanager
+def alone_in(path: Path) -> Iterator[None]:
+    """Two daemons that write the same files would repeat and tear each other's. Raises StartError if another one is there."""
+    with (path / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise StartError(f"{path}: another marketd writes here; give each its own --data-dir or MARKETD_DATA_DIR") from None
+        yield
 
 
 async def _loop_lag(clock: Clock, metrics: Metrics) -> None:

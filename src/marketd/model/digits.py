@@ -2,10 +2,12 @@
 
 from decimal import Decimal, InvalidOperation
 
+DIGITS_MAX = 64  # in one number; no market needs so many, and a store must be bounded
+
 
 def is_plain(text: str) -> bool:
-    """True for unsigned plain decimal text (`12`, `0.50`), the only form that events carry."""
-    return text.isascii() and text.replace(".", "", 1).isdecimal()
+    """True for unsigned plain decimal text (`12`, `0.50`) of sane length, the only form that events carry."""
+    return len(text) <= DIGITS_MAX and text.isascii() and text.replace(".", "", 1).isdecimal()
 
 
 def plain(text: str) -> str:

@@ -29,11 +29,12 @@ class FileSpill:
         self._limit_bytes, self._segment_bytes = limit_bytes, segment_bytes
         self._failing = False  # the disk: said once
         directory.mkdir(parents=True, exist_ok=True)
-        self._sizes = {int(path.stem): path.stat().st_size for path in sorted(directory.glob("*.jsonl"))}  # by segment, in order
+        segments = sorted(path for path in directory.glob("*.jsonl") if path.stem.isascii() and path.stem.isdecimal())
+        self._sizes = {int(path.stem): path.stat().st_size for path in segments}  # by segment, in order; others are not ours
         self._cut_torn_line()
         known: dict[str, int] = {}
         if self._cursor_path.exists():
-            known = msgspec.json.decode(self._cursor_path.read_bytes(), type=dict[str, int])
+            known = _cursor(self._cursor_path.read_bytes())
         self._done = {segment: known[str(segment)] for segment in self._sizes if str(segment) in known}
         if len(known) != len(self._done):
             self._write_cursor()
@@ -228,3 +229,12 @@ def end_of_last_line(fd: int, size: int) -> int:
             return start + newline + 1
         at = start
     return 0
+
+
+def _cursor(data: bytes) -> dict[str, int]:
+    """What was delivered of each segment. One that cannot be read counts for nothing: twice is mended, never is not."""
+    try:
+        return {name: at for name, at in msgspec.json.decode(data, type=dict[str, int]).items() if at >= 0}
+    except msgspec.MsgspecError:
+        log.warning("spill.cursor_unreadable", code="file-mended", text="what the spill holds is delivered once more")
+        return {}

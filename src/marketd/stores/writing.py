@@ -121,6 +121,9 @@ class Writer:
         except apsw.Error as error:
             self.close()
             raise DeliveryError(f"sqlite: cannot write {self._path}: {explain(error)}; trying again") from error
+        except BaseException:
+            self.close()  # a mistake of ours must not leave a transaction open
+            raise
         self._ledger.saved()
         self.marks.update(self._ledger.marks(touched))
         if Gap in by_type:

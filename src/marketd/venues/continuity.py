@@ -100,7 +100,9 @@ class Continuity:
         track = self.track(symbol)
         if self._numbered:
             if span.from_id is not None and span.to_id is not None:
-                track.missing.add(int(span.from_id), int(span.to_id) + 1)
+                # Beyond the newest trade known nothing is open yet: the repair from there covers it; twice would be a duplicate.
+                known = -1 if track.last is None else track.last
+                track.missing.add(int(span.from_id), min(int(span.to_id), known) + 1)
             return
         since = min((ts for ts in (span.from_ts, track.open_since, track.last_ts) if ts is not None), default=None)
         if since is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from marketd.clock import Clock
-from marketd.errors import MarketdError
+from marketd.errors import BadFrame, MarketdError
 from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, Event, Heartbeat
 from marketd.model.instruments import Instruments
@@ -199,7 +199,10 @@ class Feed:
 
     async def _list(self) -> None:
         answer = await self.rest.ask(self.venue.instruments_request(), Priority.LIVE)
-        self.instruments.update(self.venue.read_instruments(answer))
+        listed = self.venue.read_instruments(answer)
+        if not listed:
+            raise BadFrame(self.venue.name, answer.body, "the venue lists no instrument at all")
+        self.instruments.update(listed)
         self._listed_s = self.clock.monotonic()
 
     async def _relist(self) -> None:

@@ -9,6 +9,7 @@ from marketd.net.http import Http
 from marketd.venues.venue import Answer, Request, Venue
 
 PAUSE_S_MIN = 1.0
+PAUSE_S_MAX = 3600.0  # a longer wish is asked again then
 PAUSE_S_UNSTATED = 60.0  # where a venue bans without saying for how long
 TOO_MANY = frozenset({403, 418, 429})
 
@@ -61,6 +62,6 @@ class Rest:
         if not isinstance(refusal, Refused) or refusal.permanent:
             return
         if refusal.retry_after_s:
-            self.governor.pause(max(PAUSE_S_MIN, refusal.retry_after_s))
+            self.governor.pause(min(PAUSE_S_MAX, max(PAUSE_S_MIN, refusal.retry_after_s)))
         elif refusal.status in TOO_MANY:
             self.governor.pause(PAUSE_S_UNSTATED)

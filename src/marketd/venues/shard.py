@@ -19,6 +19,7 @@ from marketd.venues.venue import Venue, Wanted
 
 OVERLAP_S = 30.0  # how long a replaced connection lives on at most
 BANNED_S = 60.0
+WAIT_S_MAX = 3600.0  # whatever the venue asks for; then it is asked again
 log = structlog.get_logger("feed")
 
 
@@ -109,7 +110,7 @@ class Shard:
         try:
             ending = Ending(await connection.run(), BANNED_S if connection.banned else 0.0)
         except Refused as error:
-            ending = Ending(str(error), max(error.retry_after_s, BANNED_S if error.permanent else 0.0))
+            ending = Ending(str(error), min(WAIT_S_MAX, max(error.retry_after_s, BANNED_S if error.permanent else 0.0)))
         except Disconnected as error:
             ending = Ending(str(error))
         except Exception as error:  # a fault of ours ends one connection, not the feed

@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from marketd.model.digits import is_plain
+from marketd.model.digits import DIGITS_MAX, is_plain
 from marketd.model.events import BookDelta, BookSnapshot, Candle, Event, Quote, Trade
 
 LARGEST = 2**63 - 1  # that a store's integer holds
@@ -37,6 +37,8 @@ def impossible(event: Event) -> str | None:
 def _trade(trade: Trade) -> str | None:
     price, size = trade.price, trade.size
     if not (price.replace(".", "", 1).isdecimal() and size.replace(".", "", 1).isdecimal()) or not (price + size).isascii():
+        return "price or size is no plain number"
+    if len(price) > DIGITS_MAX or len(size) > DIGITS_MAX:
         return "price or size is no plain number"
     if not price.strip("0."):
         return "price is zero"
