@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from marketd.errors import BadFrame
+from marketd.errors import BadFrame, Refused
 from marketd.metrics import Metrics
 from marketd.model.events import BookSnapshot, Event, Gap, Trade
-from marketd.venues import venue_named
+from marketd.venues import VENUES, venue_named
 from marketd.venues.continuity import Continuity, Repair
 from marketd.venues.intake import Intake
 from marketd.venues.notices import Notice
-from marketd.venues.venue import Span, Wanted
+from marketd.venues.venue import Answer, Span, Wanted
 
 TS = 1_700_000_000_000_000_000
 BTC, ETH = Wanted("book", "BTCUSD"), Wanted("book", "ETHUSD")
@@ -89,3 +89,24 @@ def test_a_gap_that_the_ledger_saw_beyond_the_lowest_mark_is_published_once() ->
 
 def trade_of(number: int) -> Trade:
     return Trade("binance", "BTCUSDT", 1, 2, "1.0", "2.0", "buy", str(number), True)
+
+
+@pytest.mark.parametrize("name", sorted(VENUES))
+@pytest.mark.parametrize("body", [b'{"retMsg":"OK\x8f"', b'{"message":"\xff"}', b"<html>", b"", b"[[[", b'["error",1,"\x80"]'])
+def test_a_refusal_that_cannot_be_read_is_a_refusal_all_the_same(name: str, body: bytes) -> None:
+    assert isinstance(venue_named(name, {}).read_refusal(Answer(503, {}, body)), Refused)
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("binance", b'{"symbols":[{"symbol":"","status":"TRADING","baseAsset":"SOL","quoteAsset":"USDT"}]}'),
+        (
+            "coinbase",
+            b'[{"id":"","base_currency":"BTC","quote_currency":"USD","quote_increment":"0.01","base_increment":"1","status":"online"}]',
+        ),
+        ("alpaca", b'[{"symbol":"","tradable":true}]'),
+    ],
+)
+def test_an_instrument_without_a_name_is_none(name: str, body: bytes) -> None:
+    assert venue_named(name, {}).read_instruments(Answer(200, {}, body)) == []

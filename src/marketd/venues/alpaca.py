@@ -82,6 +82,7 @@ class Alpaca:
         return [
             Instrument(self.name, one.symbol, one.symbol, one.symbol, "USD", status="trading" if one.tradable else "not tradable")
             for one in _decoded(answer.body, _decode_assets)
+            if one.symbol
         ]
 
     def snapshot_request(self, instrument: Instrument) -> Request | None:

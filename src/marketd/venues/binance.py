@@ -72,7 +72,7 @@ class Binance:
         return Request("/api/v3/exchangeInfo", weight=self.weight_instruments)
 
     def read_instruments(self, answer: Answer) -> list[Instrument]:
-        return [self._instrument(wire) for wire in _decoded(self.name, answer.body, _decode_instruments).symbols]
+        return [self._instrument(wire) for wire in _decoded(self.name, answer.body, _decode_instruments).symbols if wire.symbol]
 
     def _instrument(self, wire: "WireInstrument") -> Instrument:
         steps = {one.filterType: one for one in wire.filters}

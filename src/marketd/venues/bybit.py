@@ -81,6 +81,7 @@ class Bybit:
                 status="trading" if wire.status == "Trading" else wire.status,
             )
             for wire in _decoded(answer.body, _decode_instruments).result.list
+            if wire.symbol and wire.baseCoin and wire.quoteCoin
         ]
 
     def snapshot_request(self, instrument: Instrument) -> Request | None:
@@ -136,7 +137,7 @@ class Bybit:
     def read_refusal(self, answer: Answer) -> Exception | None:
         try:
             wire = _decode_refusal(answer.body)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             wire = WireRefusal(retMsg=answer.body[:200].decode("utf-8", "replace"))
         if answer.status < 400 and wire.retCode == 0:
             return None

@@ -77,6 +77,7 @@ class Coinbase:
                 status=_status(wire),
             )
             for wire in _decoded(answer.body, _decode_products)
+            if wire.id and wire.base_currency and wire.quote_currency
         ]
 
     def snapshot_request(self, instrument: Instrument) -> Request | None:
@@ -142,7 +143,7 @@ class Coinbase:
             return None
         try:
             words = _decode_error(answer.body).message
-        except msgspec.DecodeError:
+        except UNREADABLE:
             words = answer.body[:200].decode("utf-8", "replace")
         wait_s = answer.retry_after_s or (1.0 if answer.status == 429 else 0.0)
         permanent = answer.status in (400, 401, 403, 404)
