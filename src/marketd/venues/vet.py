@@ -57,6 +57,8 @@ def _quote(quote: Quote) -> str | None:
 
 def _book(book: BookDelta | BookSnapshot) -> str | None:
     texts = [*chain(*book.bids, *book.asks)]
+    if max(map(len, texts), default=0) > DIGITS_MAX:
+        return "price or size is no plain number"
     whole = f" {' '.join(texts)} ".encode()
     # Asked of every level that any venue sends: most write a point in every number, and then one look at all is enough.
     if (whole.translate(None, _DIGITS) != _POINTS[: 2 * len(texts) + 1] or b" . " in whole) and not all(map(is_plain, texts)):
