@@ -625,3 +625,35 @@ def test_a_gap_that_an_earlier_run_left_open_is_closed_from_its_own_beginning() 
     told = continuity.repaired(MINE, asked[0].span, None, T0 + SECOND)
 
     assert [("filled", trade("5").ts_event)] == [(one.state, one.from_ts) for one in told if isinstance(one, Gap)]
+
+
+def test_a_page_of_the_same_moment_without_a_known_trade_does_not_reach_back() -> None:
+    continuity, asked = told_apart()
+    continuity.take(trade("1", T0))
+
+    assert ["found"] == [state for state, _, _ in said(continuity.fetched(MINE, [trade("3", T0), trade("4", T0)]))]
+    assert 1 == len(asked)
+
+
+def test_a_page_from_a_second_outage_is_not_proven_by_one_from_before_it() -> None:
+    continuity, asked = told_apart()
+    continuity.take(trade("1", T0))
+    continuity.lost([MINE], "down", T0)
+    continuity.fetched(MINE, [trade("1", T0)])  # in time for the first outage
+    told = continuity.fetched(MINE, [trade("4"), trade("5")])  # while the line is down again
+    for repair in asked:
+        told += continuity.repaired(MINE, repair.span, None, T0 + SECOND)
+
+    assert 2 == len(asked)
+    assert ["unrecoverable"] == [state for state, _, _ in said(told)]
+
+
+def test_later_pages_of_an_answer_need_not_reach_back_themselves() -> None:
+    continuity, asked = told_apart()
+    continuity.take(trade("1"))
+    continuity.lost([MINE], "down", T0)
+    continuity.fetched(MINE, [trade("1"), trade("2")])
+    continuity.fetched(MINE, [trade("3"), trade("4")], goes_on=True)
+
+    assert 1 == len(asked)
+    assert ["filled"] == [state for state, _, _ in said(continuity.repaired(MINE, asked[0].span, None, T0))]

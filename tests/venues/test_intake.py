@@ -154,16 +154,17 @@ def test_the_answer_to_a_subscription_says_what_was_missed() -> None:
     assert [("8", None)] == [(one.span.from_id, one.span.to_id) for one in room.repairs]
 
 
-@pytest.mark.parametrize("first", [trade("b"), Overlap(BTC, [trade("b")])])
-def test_data_before_the_answer_proves_nothing_about_the_outage(first: Event | Notice) -> None:
+@pytest.mark.parametrize(("first", "asks"), [(trade("b"), 1), (Overlap(BTC, [trade("b")]), 2)])
+def test_data_before_the_answer_proves_nothing_about_the_outage(first: Event | Notice, asks: int) -> None:
     room = Room(TOLD_APART)
     room.take(trade("a"))
     room.intake.down(WANTED, "it broke", T0)
     room.take(first, at=T0 + SECOND)
 
-    assert 1 == len(room.repairs)
-    room.intake.publish(room.intake.continuity.fetched(BTC, [trade("b")]))
-    room.intake.publish(room.intake.continuity.repaired(BTC, room.repairs[0].span, None, T0))
+    assert asks == len(room.repairs)
+    room.intake.publish(room.intake.continuity.fetched(BTC, [trade("b")], goes_on=True))
+    for repair in room.repairs:
+        room.intake.publish(room.intake.continuity.repaired(BTC, repair.span, None, T0))
     assert ["found", "unrecoverable"] == [one.state for one in room.events if isinstance(one, Gap) and one.channel == "trade"]
 
 

@@ -183,12 +183,14 @@ class Continuity:
         if track is not None and track.repairs:
             track.repairs -= 1
 
-    def fetched(self, symbol: str, trades: Sequence[Trade], cause: str = "found by comparing with REST") -> list[Event]:
-        """Trades fetched over REST, oldest first, merged with what is held."""
+    def fetched(
+        self, symbol: str, trades: Sequence[Trade], cause: str = "found by comparing with REST", *, goes_on: bool = False
+    ) -> list[Event]:
+        """Trades fetched over REST, oldest first, merged with what is held. `goes_on`: the page after the one before."""
         track = self._tracks.get(symbol)
         if track is None:
             return []
-        return self._fetched_by_id(track, trades) if self._numbered else self._fetched_by_time(track, trades, cause)
+        return self._fetched_by_id(track, trades) if self._numbered else self._fetched_by_time(track, trades, cause, goes_on)
 
     def repaired(self, symbol: str, span: Span | None, failure: str | None, now: int = 0, absent: bool = False) -> list[Event]:
         """The repair of `span` ended. What is still missing of it is given up with `failure` as the cause; with `absent` the
@@ -251,11 +253,11 @@ class Continuity:
         if ts is not None and (track.edge_ts is None or ts > track.edge_ts):
             track.edge_ts = ts
 
-    def _fetched_by_time(self, track: Track, trades: Sequence[Trade], cause: str) -> list[Event]:
+    def _fetched_by_time(self, track: Track, trades: Sequence[Trade], cause: str, goes_on: bool) -> list[Event]:
         if not track.recent:
             return []  # nothing to compare with
         out: list[Event] = []
-        if trades and track.open_since is None and not self._reaches_back(track, trades):
+        if trades and not goes_on and not self._reaches_back(track, trades):
             out += self.lost([track.symbol], "what REST offers begins after the last known trade", trades[-1].ts_recv)
         for trade in trades:
             ts = trade.ts_event
@@ -281,7 +283,7 @@ class Continuity:
     @staticmethod
     def _reaches_back(track: Track, trades: Sequence[Trade]) -> bool:
         last = track.last_ts
-        return any(one.trade_id in track.recent or one.ts_event is None or last is None or one.ts_event <= last for one in trades)
+        return any(one.trade_id in track.recent or one.ts_event is None or last is None or one.ts_event < last for one in trades)
 
     def _fetched_by_id(self, track: Track, trades: Sequence[Trade]) -> list[Event]:
         out: list[Event] = []

@@ -122,14 +122,14 @@ class Repairs:
             raise Refused(venue.name, f"offers no way to fetch trades ({venue.proofs['trade'].repairs})", permanent=True)
         lowest: int | None = None
         highest: int | None = None
-        for _ in range(PAGES_MAX):
+        for number in range(PAGES_MAX):
             answer = await self._rest.ask(request, priority)
             now = answer.ts_recv
             page = venue.read_trades(answer, instrument, asked, now)
             trades = self._intake.admit(page.trades)
             if repair.is_probe:  # the stream may be a moment behind REST without anything being lost
                 trades = [trade for trade in trades if (trade.ts_event or now) < now - PROBE_AGE_NS]
-            merged = self._intake.continuity.fetched(repair.symbol, trades)
+            merged = self._intake.continuity.fetched(repair.symbol, trades, goes_on=number > 0)
             self._intake.publish(merged)
             if repair.is_probe and merged:
                 self._on_news(repair.symbol)

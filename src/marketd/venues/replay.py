@@ -124,7 +124,9 @@ class Replay:
             if not self._is_answer_to(request, url):
                 continue
             page = self.venue.read_trades(answer, self._instruments[repair.symbol], repair.span, ts)
-            self.intake.publish(self.intake.continuity.fetched(repair.symbol, self.intake.admit(page.trades)))
+            goes_on = request != self.venue.trades_request(self._instruments[repair.symbol], from_the_last_known(repair.span))
+            merged = self.intake.continuity.fetched(repair.symbol, self.intake.admit(page.trades), goes_on=goes_on)
+            self.intake.publish(merged)
             if page.more is not None:
                 self._waiting[index] = (repair, page.more)
             else:
