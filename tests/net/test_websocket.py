@@ -2,7 +2,9 @@
 
 import asyncio
 import base64
+import gc
 import hashlib
+import logging
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -199,6 +201,51 @@ async def test_a_message_too_large_ends_the_connection_and_says_so(parts: int, m
 
     assert heard == []
     assert "larger than 100,000 bytes" in why
+
+
+async def test_a_message_of_endless_empty_parts_ends_the_connection_and_says_so() -> None:
+    endless = frame(TEXT, b"", final=False) + frame(CONTINUATION, b"", final=False) * websocket.PARTS_MAX
+    heard: list[bytes] = []
+    async with listening(speaking(endless)) as url:
+        socket = await websocket.connect(url, heard.append)
+
+        assert await ending_of(socket) == f"closed by us: a message has more than {websocket.PARTS_MAX:,} parts"
+        assert (socket.close_code, socket.broke_protocol, heard) == (1009, True, [])
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "words"),
+    [
+        (b"\x83\x00", 1002, "opcode"),
+        (b"\x81\x81" + b"1234a", 1002, "masked"),
+        (b"\x81\x7f" + struct.pack("!Q", 1 << 40), 1009, "max allowed size"),
+        (frame(CLOSE, struct.pack("!H", 999)), 1002, "close code: 999"),
+        (frame(CLOSE, struct.pack("!H", 3002) + b"\xff"), 1007, "UTF-8"),
+        (frame(CONTINUATION, b"x"), 1002, "without having begun"),
+        (frame(TEXT, b"a", final=False) + frame(TEXT, b"b"), 1002, "inside another"),
+    ],
+)
+async def test_a_broken_protocol_is_told_with_its_code_and_no_trace_of_the_library(
+    data: bytes, code: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with listening(speaking(data)) as url:
+        socket = await websocket.connect(url, lambda _: None)
+        why = await ending_of(socket)
+
+        assert words in why
+        assert (socket.close_code, socket.broke_protocol) == (code, True)
+        del socket
+        gc.collect()
+        await asyncio.sleep(0)
+    assert [line.getMessage() for line in caplog.records if line.levelno >= logging.WARNING] == []
+
+
+async def test_the_code_of_a_goodbye_is_kept_and_breaks_no_protocol() -> None:
+    async with listening(speaking(frame(CLOSE, struct.pack("!H", 1012) + b"restart"))) as url:
+        socket = await websocket.connect(url, lambda _: None)
+        await ending_of(socket)
+
+        assert (socket.close_code, socket.broke_protocol) == (1012, False)
 
 
 @pytest.mark.parametrize(

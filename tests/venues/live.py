@@ -66,6 +66,7 @@ async def live(
     clock: Clock | None = None,
     config: FeedConfig | None = None,
     capture: Capture | None = None,
+    stream: str | None = None,
 ) -> AsyncIterator[Live]:
     clock, metrics, events = clock or SystemClock(), Metrics(), list[Event]()
     where = sim.env()
@@ -73,7 +74,7 @@ async def live(
         venue = venue_named(name, {})
         governor = Governor(clock, venue.limits.rest)
         rest = Rest(venue, where[f"{name.upper()}_REST_URL"], http, governor, clock, metrics, capture)
-        stream = where[f"{name.upper()}_WS_URL"]
+        stream = stream or where[f"{name.upper()}_WS_URL"]
         feed = Feed(venue, config or FeedConfig(), rest, stream, events.extend, clock, metrics, capture=capture)
         feed.want(wanted)
         task = asyncio.ensure_future(feed.run())

@@ -1,12 +1,14 @@
 """A connection's share kept alive: reconnected, refused, replaced before a cut."""
 
 import pytest
+import structlog
 
 from marketd.metrics import Metrics
 from marketd.net.capture import Recorder
 from marketd.sim import open_sim
 from marketd.venues.venue import Wanted
 from tests.daemons import eventually
+from tests.net.test_websocket import listening, speaking
 from tests.venues.live import Live, live
 
 BTC = Wanted("trade", "BTCUSDT")
@@ -75,3 +77,23 @@ async def test_every_kind_of_end_is_followed_by_a_new_connection(fault: str) -> 
         await eventually(lambda: here.sessions not in ([], [old]))
         await here.until_confirmed()
         await here.step()
+
+
+async def test_a_venue_that_breaks_the_protocol_is_one_warning_with_code_and_place_and_is_dialled_again() -> None:
+    with structlog.testing.capture_logs() as lines:
+        async with (
+            open_sim(["binance"]) as sim,
+            listening(speaking(b"\x83\x00")) as url,
+            live(sim, "binance", [BTC], stream=url) as here,
+        ):
+            await eventually(lambda: here.feed.reconnects >= 2)
+
+            assert here.metrics.frames_bad.labels("binance", "protocol")._value.get() == here.feed.reconnects
+    said = [line for line in lines if line["event"] == "binance.reconnecting"]
+
+    assert {(line["log_level"], line["code"], line["venue"], line["close_code"]) for line in said} == {
+        ("warning", "feed-protocol", "binance", 1002)
+    }
+    assert said[0]["url"].startswith(url)
+    assert "invalid opcode" in said[0]["reason"]
+    assert [line for line in lines if "exc_info" in line] == []

@@ -15,6 +15,11 @@ CODES: dict[str, Code] = {
         "nothing arrives until it is back; the gap is found and repaired where the venue allows it",
         "nothing, unless it repeats for minutes: then check the network and the venue's status page",
     ),
+    "feed-protocol": Code(
+        "a venue's server broke the WebSocket protocol, or sent a message larger or in more parts than is taken",
+        "the connection was ended with the close code in the line; a new one is opened, and the gap found and repaired",
+        "nothing, unless it repeats: then a proxy between here and the venue may be at fault",
+    ),
     "feed-subscribe-failed": Code(
         "a venue refused a subscription, in its own words",
         "that symbol and channel is `refused` in /status; the others go on",

@@ -1,17 +1,20 @@
 """A WebSocket client connection that does nothing but read and hand over whole messages."""
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
-from picows.common import WSError, WSHandshakeError
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.common import WSError, WSHandshakeError, WSProtocolError
 
 from marketd.errors import Disconnected, Refused
 from marketd.model.digits import is_plain
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # whole-book snapshots are over a megabyte
-CLOSE_WITHIN_S = 2.0
+PARTS_MAX = 16_384  # of one message: empty ones cost memory too
 DATA = (WSMsgType.TEXT, WSMsgType.BINARY)  # an enum's members cost a look-up for each frame
+QUIET = logging.getLogger("picows.quiet")  # what the library says of a connection is told by its end, once
+QUIET.setLevel(logging.CRITICAL + 1)
 
 
 class Socket(WSListener):
@@ -22,6 +25,9 @@ class Socket(WSListener):
         self._parts: list[bytes] = []
         self._parts_bytes = 0
         self.pings = 0  # of the server's: signs of life that are no data
+        self.close_code: int | None = None  # the server's, or ours where the server broke the protocol
+        self.broke_protocol = False  # the server did
+        self._has_broken = False
         self._transport: WSTransport | None = None
         self._closed: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
@@ -36,7 +42,17 @@ class Socket(WSListener):
 
     async def closed(self) -> str:
         """Waits for the end of the connection and says why it ended."""
-        return await asyncio.shield(self._closed)
+        why = await asyncio.shield(self._closed)
+        if not self._has_broken or self._transport is None:
+            return why
+        try:
+            await self._transport.wait_disconnected()  # it knows whether the library found a fault
+        except WSProtocolError as error:
+            self.close_code, self.broke_protocol = int(error.args[0].value), True
+            return f"the venue broke the protocol: {error.args[1]}"
+        except Exception as error:
+            return f"{why}: {_words(error)}"
+        return why
 
     def close(self, why: str = "closed by us") -> None:
         """Say goodbye and cut: nothing more is read after this."""
@@ -52,7 +68,7 @@ class Socket(WSListener):
         if self._closed.done():
             return
         kind = frame.msg_type
-        if frame.fin and kind in DATA:
+        if frame.fin and kind in DATA and not self._parts:
             message = frame.get_payload_as_bytes()
             if len(message) <= MESSAGE_BYTES_MAX:
                 self._on_message(message)
@@ -65,9 +81,11 @@ class Socket(WSListener):
             transport.send_pong(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             code = frame.get_close_code()
-            number = getattr(code, "value", code)  # codes that the library knows are an enum, others plain numbers
+            # Codes that the library knows are an enum, others plain numbers.
+            number: int | None = code.value if isinstance(code, WSCloseCode) else code
             words = (frame.get_close_message() or b"").decode("utf-8", "replace")
             if number:
+                self.close_code = number
                 transport.send_close(code)
                 self._end(f"the venue closed it: {number} {words}".strip())
             else:
@@ -76,15 +94,20 @@ class Socket(WSListener):
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._has_broken = not self._closed.done()
         self._end("the connection broke")
 
     def _join(self, frame: WSFrame) -> None:
+        if (frame.msg_type == WSMsgType.CONTINUATION) is not bool(self._parts):
+            self._fail(WSCloseCode.PROTOCOL_ERROR, "a message began inside another, or went on without having begun")
+            return
         part = frame.get_payload_as_bytes()
         self._parts.append(part)
         self._parts_bytes += len(part)
         if self._parts_bytes > MESSAGE_BYTES_MAX:
-            self._parts.clear()
             self._too_large()
+        elif len(self._parts) > PARTS_MAX:
+            self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"a message has more than {PARTS_MAX:,} parts")
         elif frame.fin:
             whole = b"".join(self._parts)
             self._parts.clear()
@@ -92,7 +115,16 @@ class Socket(WSListener):
             self._on_message(whole)
 
     def _too_large(self) -> None:
-        self.close(f"closed by us: a message is larger than {MESSAGE_BYTES_MAX:,} bytes")
+        self._fail(WSCloseCode.MESSAGE_TOO_BIG, f"a message is larger than {MESSAGE_BYTES_MAX:,} bytes")
+
+    def _fail(self, code: WSCloseCode, words: str) -> None:
+        """The server did what it must not, or more than we take: tell it and cut."""
+        self._parts.clear()
+        self.close_code, self.broke_protocol = code.value, True
+        if self._transport is not None:
+            self._transport.send_close(code, words.encode())
+            self._transport.disconnect()
+        self._end(f"closed by us: {words}")
 
     def _end(self, why: str) -> None:
         if not self._closed.done():
@@ -113,6 +145,7 @@ async def connect(
                 max_frame_size=MESSAGE_BYTES_MAX,
                 enable_auto_pong=False,  # pongs are sent here: a ping is heard
                 max_redirects=0,
+                logger_name=QUIET,
                 extra_headers=dict(headers or {}),
                 disconnect_on_exception=True,
             )

@@ -56,16 +56,27 @@ class Connection:
         self._dialled: list[Wanted] = []  # what the URL was made from
         self._failure: str | None = None
         self.banned = False  # the venue refused the whole connection for good
+        self.where = base  # the address, without what may be secret
 
     @property
     def is_open(self) -> bool:
         return self._socket is not None and self._socket.is_open
 
+    @property
+    def close_code(self) -> int | None:
+        return self._socket.close_code if self._socket is not None else None
+
+    @property
+    def broke_protocol(self) -> bool:
+        """Whether it ended because the venue did what a WebSocket server must not."""
+        return self._socket is not None and self._socket.broke_protocol
+
     async def run(self) -> str:
         """Open, live and end. Raises Refused or Disconnected if it never opened."""
         self._dialled = list(self.wanted)
         url = self._venue.connect_url(self._base, self._dialled)
-        self._record("open", url.partition("?")[0].encode() if self._venue.connect_headers() else url.encode())
+        self.where = url.partition("?")[0]
+        self._record("open", self.where.encode() if self._venue.connect_headers() else url.encode())
         for frame in self._line.greet():
             self._queue(frame)  # before the first frame is read: that may already ask for subscriptions
         self._socket = await websocket.connect(url, self._on_frame, headers=self._venue.connect_headers())

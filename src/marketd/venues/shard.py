@@ -28,6 +28,8 @@ class Ending(NamedTuple):
 
     why: str
     wait_s: float = 0.0
+    close_code: int | None = None  # of the WebSocket, where one was said
+    broke_protocol: bool = False  # the venue did
 
 
 class Shard:
@@ -108,7 +110,8 @@ class Shard:
     async def _live(self, connection: Connection) -> Ending:
         ending = Ending("stopped")
         try:
-            ending = Ending(await connection.run(), BANNED_S if connection.banned else 0.0)
+            why, banned_s = await connection.run(), BANNED_S if connection.banned else 0.0
+            ending = Ending(why, banned_s, connection.close_code, connection.broke_protocol)
         except Refused as error:
             ending = Ending(str(error), min(WAIT_S_MAX, max(error.retry_after_s, BANNED_S if error.permanent else 0.0)))
         except Disconnected as error:
@@ -117,6 +120,8 @@ class Shard:
             self._intake.fault("keeping a connection", error)
             ending = Ending(f"a fault: {error!r}")
         finally:
+            if ending.broke_protocol:
+                self._metrics.frames_bad.labels(self._venue.name, "protocol").inc()
             self._connections.pop(connection.number, None)
             self._alive.remove(connection)
             self._intake.ended(connection.number, ending.why, self._clock.now_ns())
@@ -133,7 +138,12 @@ class Shard:
         if dialled.connection.has_data.is_set():
             backoff.reset()
         delay_s = max(backoff.next_s(), ending.wait_s)
-        log.warning(f"{self._venue.name}.reconnecting", reason=ending.why, retry_in_s=round(delay_s, 2))
+        said: dict[str, object] = {"reason": ending.why, "retry_in_s": round(delay_s, 2)}
+        if ending.close_code is not None:
+            said |= {"venue": self._venue.name, "url": dialled.connection.where, "close_code": ending.close_code}
+        if ending.broke_protocol:
+            said["code"] = "feed-protocol"
+        log.warning(f"{self._venue.name}.reconnecting", **said)
         return delay_s
 
     async def _hand_over(self, old: "Dialled", new: "Dialled") -> bool:
