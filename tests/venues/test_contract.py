@@ -18,7 +18,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import timeframe
 from marketd.venues import VENUES
 from marketd.venues.notices import Acked, Declined, Notice, Overlap, Unknown
-from marketd.venues.venue import Answer, Detects, Span, Venue, Wanted
+from marketd.venues.venue import Answer, Detects, Empty, Span, Venue, Wanted
 from tests.venues.frames import TS_RECV, Session, read_as_data, sessions
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "venues.md"
@@ -294,7 +294,24 @@ def test_each_channel_says_how_completeness_is_shown(name: str) -> None:
 @each_venue
 def test_the_documentation_has_the_row_of_each_channel(name: str) -> None:
     venue = open_venue(name)
-    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in DOCS.read_text().splitlines()]
-    documented = {row[1]: row[2:5] for row in rows if len(row) > 5 and row[0] == name}
+    documented = {row[1]: row[2:5] for row in documented_rows(name, "detects by")}
 
     assert documented == {channel: list(proof) for channel, proof in venue.proofs.items()}
+
+
+@each_venue
+def test_the_documentation_says_what_rest_gives_of_candles(name: str) -> None:
+    venue = open_venue(name)
+    reach = "all of the history" if venue.candle_reach is None else f"the {venue.candle_reach} newest"
+    [(_, rows, _, _, empty, documented_reach)] = documented_rows(name, "rows a call")
+
+    assert venue.candle_empty in get_args(Empty)
+    assert (rows, empty, documented_reach) == (str(venue.candle_page), venue.candle_empty, reach)
+
+
+def documented_rows(name: str, column: str) -> list[list[str]]:
+    """The rows of a venue in the table that has such a column."""
+    table = re.search(rf"^\|[^\n]*\| {column} \|.*?\n(?=\n)", DOCS.read_text(), re.DOTALL | re.MULTILINE)
+    assert table is not None, column
+    rows = [[cell.strip().replace("`", "") for cell in line.strip("|").split("|")] for line in table[0].splitlines()]
+    return [row for row in rows if row[0] == name]

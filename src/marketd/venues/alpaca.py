@@ -19,7 +19,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.model.times import iso_of_ns, ns_of_iso
 from marketd.venues.notices import Acked, Alive, Declined, Lost, Notice, Ready, Unknown, Unsaid
-from marketd.venues.venue import Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Said = Sequence[Event | Notice]
@@ -40,6 +40,8 @@ class Alpaca:
         "1m": "1Min", "3m": "3Min", "5m": "5Min", "15m": "15Min", "30m": "30Min", "1h": "1Hour",
     }  # fmt: skip
     candle_page: ClassVar[int] = 1000  # far below what a page may hold: one that is cut cannot be followed
+    candle_reach: ClassVar[int | None] = None
+    candle_empty: ClassVar[Empty] = "no row"
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("overlap", "GET /v2/stocks/trades by time", "all of the symbol's history on the feed"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

@@ -16,7 +16,7 @@ from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Cut, Declined, Notice, Unknown, Unsaid
-from marketd.venues.venue import UNREADABLE, Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 TOPICS_PER_FRAME = 100
@@ -34,6 +34,8 @@ class Binance:
         name: name for name in ["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M"]
     }
     candle_page: ClassVar[int] = 1000
+    candle_reach: ClassVar[int | None] = None
+    candle_empty: ClassVar[Empty] = "zero volume"
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("ids", "GET /api/v3/historicalTrades by id", "all of the symbol's history"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

@@ -19,7 +19,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe, timeframe
 from marketd.venues.closing import Closing
 from marketd.venues.notices import Acked, Alive, Checksum, Cut, Declined, Lost, Notice, Overlap, Ready, Unknown, Unsaid
-from marketd.venues.venue import Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 TIMESTAMP, SEQ_ALL, OB_CHECKSUM = 32768, 65536, 131072
 FLAGS = TIMESTAMP | SEQ_ALL | OB_CHECKSUM
@@ -41,6 +41,8 @@ class Bitfinex:
         "1d": "1D",
     }
     candle_page: ClassVar[int] = PAGE
+    candle_reach: ClassVar[int | None] = None
+    candle_empty: ClassVar[Empty] = "no row"
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("sequence", "GET /trades/{symbol}/hist by time", "all of the symbol's history"),
         "quote": Proof("sequence", "nothing", "the next quote replaces a lost one"),

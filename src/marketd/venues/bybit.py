@@ -17,7 +17,7 @@ from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Alive, Declined, Notice, Unknown, Unsaid
-from marketd.venues.venue import UNREADABLE, Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Read = Sequence[Event | Notice]
@@ -35,6 +35,8 @@ class Bybit:
         "12h": "720", "1d": "D", "1w": "W", "1M": "M",
     }  # fmt: skip
     candle_page: ClassVar[int] = 1000
+    candle_reach: ClassVar[int | None] = None
+    candle_empty: ClassVar[Empty] = "zero volume"
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("overlap", "GET /v5/market/recent-trade", "the 60 newest trades of the symbol"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

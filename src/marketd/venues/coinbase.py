@@ -18,7 +18,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import SECOND, Timeframe
 from marketd.model.times import iso_of_ns
 from marketd.venues.notices import Acked, Alive, Declined, LastTrade, Notice, Overlap, Unknown, Unsaid
-from marketd.venues.venue import UNREADABLE, Answer, Limits, Proof, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Read = Sequence[Event | Notice]
@@ -34,6 +34,8 @@ class Coinbase:
     channels: ClassVar[frozenset[Channel]] = frozenset(CHANNELS)  # candles are built from trades
     timeframes: ClassVar[Mapping[str, str]] = {"1m": "60", "5m": "300", "15m": "900", "1h": "3600", "6h": "21600", "1d": "86400"}
     candle_page: ClassVar[int] = 300
+    candle_reach: ClassVar[int | None] = None
+    candle_empty: ClassVar[Empty] = "no row"
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("ids", "GET /products/{id}/trades, back from the gap's end", "all of the product's history"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

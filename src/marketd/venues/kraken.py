@@ -27,7 +27,7 @@ from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.model.times import ns_of_decimal_seconds, ns_of_iso
 from marketd.venues.closing import Closing
 from marketd.venues.notices import Acked, Alive, Checksum, Declined, Notice, Overlap, Unknown, Unsaid
-from marketd.venues.venue import UNREADABLE, Answer, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Places = Annotated[int, msgspec.Meta(ge=0, le=30)]
@@ -46,15 +46,11 @@ class Kraken:
     channels: ClassVar[frozenset[Channel]] = frozenset({"trade", "quote", "book", "candle"})
     # Its week begins on Thursday and so is not ours; it can be built from 1d.
     timeframes: ClassVar[Mapping[str, str]] = {
-        "1m": "1",
-        "5m": "5",
-        "15m": "15",
-        "30m": "30",
-        "1h": "60",
-        "4h": "240",
-        "1d": "1440",
-    }
+        "1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "4h": "240", "1d": "1440",
+    }  # fmt: skip
     candle_page: ClassVar[int] = CANDLES_PAGE
+    candle_reach: ClassVar[int | None] = CANDLES_PAGE
+    candle_empty: ClassVar[Empty] = "either"
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("ids", "GET /0/public/Trades by time", "all of the symbol's history"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

@@ -21,6 +21,7 @@ from marketd.venues.notices import Notice
 UNREADABLE = (msgspec.MsgspecError, ValueError, LookupError, ArithmeticError, RecursionError)
 
 Detects = Literal["ids", "sequence", "checksum", "overlap", "none"]
+Empty = Literal["no row", "zero volume", "either"]
 
 
 class Wanted(NamedTuple):
@@ -137,6 +138,10 @@ class Venue(Protocol):
     proofs: ClassVar[Mapping[Channel, Proof]]
     timeframes: ClassVar[Mapping[str, str]]  # ours -> theirs
     candle_page: ClassVar[int]  # rows that one candles_request may ask for
+    candle_reach: ClassVar[
+        int | None
+    ]  # REST has so many of a series' newest intervals and nothing older; None: its whole history
+    candle_empty: ClassVar[Empty]  # what REST shows for an interval without a trade
     book_depth: int | None  # levels a side that the venue keeps us informed of; None: the whole book
     dry: bool  # no connection is made; heartbeats only
 
