@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketd.model.events import Gap
 from marketd.model.marks import Mark
 from marketd.stores.ledger import NOT_RUNNING, Key, Ledger, Point, Row, State
 from tests.samples import gap
@@ -205,3 +206,12 @@ def test_what_is_open_is_said_as_a_gap_found(state: State) -> None:
         (one.venue, one.symbol, one.channel, one.state, one.from_id, one.to_id, one.from_ts, one.to_ts, one.cause)
         for one in ledger.open_gaps()
     ]
+
+
+def test_after_a_first_id_that_was_wrong_the_series_goes_on_from_what_followed() -> None:
+    ledger = Ledger({})
+    ledger.extend(KEY, Point("9000000000000", 5), Point("9000000000000", 5), 5)
+    ledger.note(Gap("binance", "BTCUSDT", None, 8, "trade", "unrecoverable", None, None, 5, 7, "the numbering went back"))
+    ledger.extend(KEY, Point("100", 7), Point("102", 9), 9)
+
+    assert ledger.marks() == {KEY[:2]: Mark("102", 9)}

@@ -657,3 +657,40 @@ def test_later_pages_of_an_answer_need_not_reach_back_themselves() -> None:
 
     assert 1 == len(asked)
     assert ["filled"] == [state for state, _, _ in said(continuity.repaired(MINE, asked[0].span, None, T0))]
+
+
+FAR = 9_000_000_000_000
+
+
+def test_a_first_id_far_too_high_hides_nothing_of_what_follows() -> None:
+    continuity, asked = numbered()
+    assert ids(continuity.take(trade(FAR, ts=T0))) == [FAR]
+    events = [event for number in (100, 101, 102) for event in continuity.take(trade(number))]
+
+    assert ids(events) == [100, 101, 102]
+    assert said(events) == [("unrecoverable", None, None)]
+    assert asked == []
+
+
+def test_a_mark_far_too_high_hides_nothing_after_a_restart() -> None:
+    continuity, _ = numbered()
+    continuity.seed(MINE, str(FAR), T0)
+    events = [event for number in (100, 101, 102) for event in continuity.take(trade(number))]
+
+    assert ids(events) == [100, 101, 102]
+
+
+def test_one_lower_id_alone_does_not_contradict_the_first() -> None:
+    disbelieved: list[Trade] = []
+    continuity, _ = numbered(on_disbelieved=disbelieved.append)
+    events = [event for number in (50_000, 100, 50_001, 50_002) for event in continuity.take(trade(number))]
+
+    assert (ids(events), said(events)) == ([50_000, 50_001, 50_002], [])
+    assert ids(disbelieved) == [100]
+
+
+def test_once_a_second_trade_follows_the_first_only_time_lets_the_numbering_go_back() -> None:
+    continuity, _ = numbered()
+    events = [event for number in (50_000, 50_001, 100, 101) for event in continuity.take(trade(number, ts=T0))]
+
+    assert ids(events) == [50_000, 50_001]

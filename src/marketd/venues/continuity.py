@@ -49,6 +49,7 @@ class Track(msgspec.Struct):
     given_up: Intervals = msgspec.field(default_factory=Intervals)  # said to be unrecoverable or not to exist
     voided: Intervals = msgspec.field(default_factory=Intervals)  # missing ids of a numbering that the venue left
     suspect: Trade | None = None  # its id is too far off to be believed alone
+    alone: int | None = None  # the first id: nothing vouches for it but what follows
     # otherwise
     recent: OrderedDict[str, int] = msgspec.field(default_factory=OrderedDict)  # id -> how many came before
     times: OrderedDict[str, int | None] = msgspec.field(default_factory=OrderedDict)  # id -> the venue's time
@@ -93,7 +94,7 @@ class Continuity:
         if not self._numbered:
             self._remember(track, trade_id, ts)
         elif is_number(trade_id):
-            track.last = int(trade_id)
+            track.last = track.alone = int(trade_id)
 
     def resume(self, symbol: str, span: Span) -> None:
         """A gap that an earlier run left open. The caller asks for its repair."""
@@ -122,6 +123,8 @@ class Continuity:
             return self._take_told(track, trade)
         number = int(trade.trade_id)
         last = track.last
+        if last is None:
+            track.alone = number
         if last is None or number == last + 1:
             track.last, track.last_ts = number, trade.ts_event
             if track.suspect is not None:
@@ -316,7 +319,7 @@ class Continuity:
         elif number in track.given_up:
             track.given_up.remove(number, number + 1)
             cause = "arrived after all"
-        elif trade.ts_event is not None and track.last_ts is not None and trade.ts_event > track.last_ts + RESTART_NS:
+        elif _may_be_anew(track, trade, number):
             return self._stepped_back(track, trade, number)
         else:
             self._on_duplicate(trade)
@@ -445,6 +448,13 @@ class Continuity:
 
 def _late(trade: Trade) -> Trade:
     return trade if trade.repaired else msgspec.structs.replace(trade, repaired=True)
+
+
+def _may_be_anew(track: Track, trade: Trade, number: int) -> bool:
+    """Whether a lower id may be of another numbering: much later, or far below a first one that none has followed."""
+    if track.last is not None and track.last == track.alone and track.last - number > JUMP_MAX:
+        return True
+    return trade.ts_event is not None and track.last_ts is not None and trade.ts_event > track.last_ts + RESTART_NS
 
 
 def _within(missing: Intervals, start: int, stop: int) -> list[Interval]:
