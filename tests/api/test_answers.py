@@ -51,6 +51,13 @@ async def test_a_bad_parameter_is_named_with_what_is_allowed(client: httpx.Async
     assert "allowed" in body
 
 
+@pytest.mark.parametrize("path", ["/health?verbose=1", "/pairs?x=1", "/metrics?x", "/?x=1", "/status?x=1"])
+async def test_a_path_without_parameters_says_that_it_takes_none(client: httpx.AsyncClient, path: str) -> None:
+    body = (await client.get(path)).json()
+
+    assert body["allowed"] == "none: this path takes no parameters"
+
+
 @pytest.mark.parametrize(
     ("body", "parameter"),
     [

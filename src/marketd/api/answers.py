@@ -1,7 +1,7 @@
 """How answers look: JSON bytes encoded once, and errors as `{"error", "parameter", "allowed"}`."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeVar
 
 import msgspec
@@ -88,7 +88,7 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     parameter = ".".join(place[1:]) or place[0]
     if first["type"] == "extra_forbidden":
         known = _known(request, place[0])
-        return error_answer(400, f"unknown parameter {parameter}", parameter, known)
+        return error_answer(400, f"unknown parameter {parameter}", parameter, known or "none: this path takes no parameters")
     if first["type"] == "missing":
         return error_answer(400, f"{parameter} is required", parameter, "a value")
     message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
@@ -97,15 +97,15 @@ async def on_invalid(request: Request, error: Exception) -> Response:
     return error_answer(400, f"{parameter}: {_shown(first.get('input'))} is not allowed", parameter, message)
 
 
-def _known(request: Request, place: str) -> Iterable[str]:
+def _known(request: Request, place: str) -> list[str]:
     """The names a route takes, from its own schema."""
     route = request.scope.get("route")
     dependant = getattr(route, "dependant", None)
     fields = getattr(dependant, "query_params" if place == "query" else "body_params", [])
     names: list[str] = []
     for field in fields:
-        model = field.field_info.annotation
-        names += list(getattr(model, "model_fields", {}) or [field.alias])
+        in_model = getattr(field.field_info.annotation, "model_fields", None)
+        names += [field.alias] if in_model is None else list(in_model)
     return names
 
 
