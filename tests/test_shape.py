@@ -45,7 +45,6 @@ LINES_MAX_VENUE = 500
 # Source files that have no test of their own yet, with the reason.
 UNTESTED: dict[str, str] = {
     "daemon/sinks.py": "asked in test_serving.py",
-    "daemon/seen.py": "asked in test_serving.py and the tests of the API",
     "daemon/health.py": "asked in test_serving.py",
     "venues/notices.py": "shapes only; every line that makes them is tested",
     "api/section.py": "asked in the tests of the configuration",

@@ -58,6 +58,8 @@ class Parts:
         return self.active if symbol in self.wanted else []
 
     async def change(self, venue: str | None, symbols: Sequence[str]) -> Changed:
+        if all(one.startswith("NOPE") for one in symbols):
+            return Changed(self.wanted, [], [], list(symbols))
         before, self.wanted = self.wanted, list(symbols)
         return Changed(
             self.wanted, [one for one in symbols if one not in before], [one for one in before if one not in symbols], []

@@ -9,6 +9,8 @@ from marketd.api.answers import ERRORS, answer, refuse, require
 from marketd.api.parameters import SYMBOL, VENUE, NoQuery
 from marketd.api.views import Views
 
+NAMED_MAX = 10  # symbols that an answer repeats
+
 
 class Symbols(BaseModel):
     """What is wanted from now on."""
@@ -28,6 +30,17 @@ def subscriptions_routes(views: Views) -> APIRouter:
         known = [venue.name for venue in feeds.venues()]
         if wanted.provider is not None and wanted.provider not in known:
             refuse(f"{wanted.provider} does not run here", "provider", known)
-        return answer(await feeds.change(wanted.provider, list(dict.fromkeys(wanted.symbols))))
+        symbols = list(dict.fromkeys(wanted.symbols))
+        changed = await feeds.change(wanted.provider, symbols)
+        if len(changed.unlisted) == len(symbols):
+            named = ", ".join(symbols[:NAMED_MAX]) + (" and others" if len(symbols) > NAMED_MAX else "")
+            where = wanted.provider or ", ".join(known)
+            refuse(
+                f"{where} lists none of {named}; {len(changed.symbols)} symbols are collected as before",
+                "symbols",
+                f"at least one symbol that is listed there; `marketd symbols --exchange {wanted.provider or 'NAME'}` shows them",
+                422,
+            )
+        return answer(changed)
 
     return routes

@@ -96,7 +96,10 @@ class FeedsView(Protocol):
         ...
 
     async def change(self, venue: str | None, symbols: Sequence[str]) -> Changed:
-        """Collect exactly these symbols from `venue` (None: from every venue that is no backup), without a reconnect."""
+        """Collect exactly these symbols from `venue` (None: from every venue that is no backup), without a reconnect.
+
+        Where none of them is listed, nothing changes: all are in `unlisted`.
+        """
         ...
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import structlog
+
 from marketd.api.views import Changed, IngestCounts, SubscriptionRow, VenueRow
 from marketd.clock import Clock
 from marketd.metrics import Metrics
@@ -9,7 +11,7 @@ from marketd.venues.feed import Feed
 from marketd.venues.feeds import Feeds
 from marketd.venues.stream import Stream
 
-CHANGED_WITHIN_S = 10.0
+log = structlog.get_logger("feeds")
 
 
 class SeenFeeds:
@@ -95,10 +97,15 @@ class SeenFeeds:
 
     async def change(self, venue: str | None, symbols: Sequence[str]) -> Changed:
         before = set(self.pairs())
-        self._feeds.change(venue, symbols)
         concerned = [feed for name, feed in self._feeds.feeds.items() if venue in (None, name) and not feed.venue.dry]
         loaded = [feed for feed in concerned if feed.loaded.is_set()]
         unlisted = [one for one in symbols if loaded and not any(one in feed.instruments for feed in loaded)]
+        if len(unlisted) == len(symbols) and len(loaded) == len(concerned):
+            return Changed(sorted(before), [], [], unlisted)
+        self._feeds.change(venue, symbols)
+        for symbol in unlisted:
+            names = ", ".join(feed.venue.name for feed in loaded)
+            log.warning("symbols.unlisted", symbol=symbol, reason=f"none of {names} lists it; it is left out")
         after = set(self.pairs())
         return Changed(sorted(after), sorted(after - before), sorted(before - after), unlisted)
 
