@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketd.model import book as book_module
-from marketd.model.book import CUT_FROM, LEVELS_MAX, Book
+from marketd.model.book import CUT_FROM, LEVELS_MAX, REMOVED_MAX, Book
+from marketd.model.digits import DIGITS_MAX
 from marketd.model.events import Level
 
 # Few distinct prices, so that changes meet; in several spellings; some that no float can tell apart.
@@ -134,7 +134,12 @@ def test_a_deep_book_stays_right_while_the_market_walks_through_it(seed: int) ->
 
 @given(
     st.lists(
-        st.decimals(allow_nan=False, allow_infinity=False, min_value=0, max_value=10**20), min_size=2, max_size=8, unique=True
+        st.decimals(allow_nan=False, allow_infinity=False, min_value=0, max_value=10**20).filter(
+            lambda price: len(f"{price:f}") <= DIGITS_MAX
+        ),
+        min_size=2,
+        max_size=8,
+        unique=True,
     )
 )
 def test_distinct_decimals_never_share_a_level(prices: list[Decimal]) -> None:
@@ -224,11 +229,29 @@ def test_a_book_never_holds_more_than_its_bound_and_counts_what_it_let_go() -> N
     assert [(str(k + 1), "1") for k in range(30)] == book.view(30)[1]
 
 
-def test_waiting_changes_are_bounded() -> None:
+def test_removed_levels_are_let_go_in_time_and_never_counted() -> None:
     book = Book()
-    for seq in range(10_000):
-        book.apply_delta([("1", str(seq + 1))], [], seq)
+    for start in range(0, 3 * LEVELS_MAX, 100):
+        book.apply_delta([(str(start + k + 1), "1") for k in range(100)], [], None)
+        book.apply_delta([(str(start + k + 1), "0.0") for k in range(100)], [], None)
 
-        assert book._waiting_count <= book_module.WAITING_MAX
+        assert 0 == len(book)
+        assert len(book._bids.prices) <= LEVELS_MAX + REMOVED_MAX
 
-    assert ([("1", "10000")], []) == book.view(1)
+    assert 0 == book.pruned
+
+
+def test_the_last_of_two_spellings_in_one_change_counts() -> None:
+    book = Book()
+    book.apply_delta([("7.0", "1")], [], None)
+    book.apply_delta([("7", "2"), ("7.00", "3"), ("7.0", "4")], [("8", "1"), ("8.0", "0")], None)
+
+    assert ([("7.0", "4")], []) == book.view(5)
+
+
+@pytest.mark.parametrize("price", ["", ".", "1e5", "-1", "1_000", " 1", "1.2.3", "nan", "1" * 65, "\u0661"])
+def test_a_price_that_is_no_plain_number_is_refused(price: str) -> None:
+    with pytest.raises(ValueError, match="no price"):
+        Book().apply_delta([(price, "1")], [], None)
+    with pytest.raises(ValueError, match="no price"):
+        Book(10).apply_snapshot([], [(price, "1")], None)
