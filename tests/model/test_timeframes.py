@@ -40,6 +40,12 @@ def test_weeks_begin_on_monday_and_months_on_the_first() -> None:
     assert (day(2024, 3, 1), day(2025, 1, 1)) == (timeframe("1M").open_of(sunday), timeframe("1M").close_of(day(2024, 12, 1)))
 
 
+def test_three_days_lie_as_the_venue_that_has_them_lays_them() -> None:
+    listed = day(2017, 12, 18)  # the first such candle of a symbol, recorded
+
+    assert (listed, day(2017, 12, 21)) == (timeframe("3d").open_of(day(2017, 12, 20)), timeframe("3d").close_of(listed))
+
+
 @pytest.mark.parametrize("name", ["", "m", "0m", "01m", "1", "1x", "2M", "-1m", "1.5h", "1 m", "１m"])
 def test_what_is_no_timeframe_is_told_which_are(name: str) -> None:
     with pytest.raises(ValueError, match="1m, 5m, 1h, 1d"):

@@ -9,7 +9,7 @@ from marketd.errors import BadFrame, Refused
 from marketd.model.events import BookDelta, Trade
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
-from marketd.model.timeframes import HOUR, MINUTE, timeframe
+from marketd.model.timeframes import MINUTE, timeframe
 from marketd.venues.bybit import ROUTE_BYTES, Bybit, BybitLine
 from marketd.venues.notices import Acked, Alive, Declined, Unsaid
 from marketd.venues.venue import Answer, Span, Wanted
@@ -169,18 +169,18 @@ def test_a_window_of_candles_ends_on_its_last_open_time_and_names_the_market() -
 
 def test_candles_come_oldest_first_and_the_newest_is_not_closed() -> None:
     rows = [
-        [str((OPEN + 2 * HOUR) // 1_000_000), "3.0", "3.5", "2.9", "3.10", "1", "3"],
-        [str((OPEN + HOUR) // 1_000_000), "2.0", "2.5", "1.9", "2.10", "0.50", "1"],
+        [str((OPEN + 2 * MINUTE) // 1_000_000), "3.0", "3.5", "2.9", "3.10", "1", "3"],
+        [str((OPEN + MINUTE) // 1_000_000), "2.0", "2.5", "1.9", "2.10", "0.50", "1"],
     ]
-    told = Bybit().read_candles(body({"category": "spot", "list": rows}), BTC, timeframe("1h"), 9)
+    told = Bybit().read_candles(body({"category": "spot", "list": rows}), BTC, timeframe("1m"), 9)
 
     assert [(one.open_time, one.close_time, one.closed) for one in told] == [
-        (OPEN + HOUR, OPEN + 2 * HOUR, True),
-        (OPEN + 2 * HOUR, OPEN + 3 * HOUR, False),
+        (OPEN + MINUTE, OPEN + 2 * MINUTE, True),
+        (OPEN + 2 * MINUTE, OPEN + 3 * MINUTE, False),
     ]
     assert msgspec.structs.asdict(told[0]) == {
-        "venue": "bybit", "symbol": "BTCUSDT", "ts_event": None, "ts_recv": 9, "timeframe": "1h",
-        "open_time": OPEN + HOUR, "close_time": OPEN + 2 * HOUR, "open": "2.0", "high": "2.5", "low": "1.9", "close": "2.10",
+        "venue": "bybit", "symbol": "BTCUSDT", "ts_event": None, "ts_recv": 9, "timeframe": "1m",
+        "open_time": OPEN + MINUTE, "close_time": OPEN + 2 * MINUTE, "open": "2.0", "high": "2.5", "low": "1.9", "close": "2.10",
         "volume": "0.50", "closed": True, "revision": 0, "repaired": False,
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Candle timeframes on the UTC grid: fixed steps, weeks from Monday, calendar months."""
+"""Candle timeframes on the UTC grid: fixed steps, three days from 1970-01-02, weeks from Monday, calendar months."""
 
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -8,6 +8,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 _MONDAY = 4 * DAY  # 1970-01-05, the first Monday of the epoch
+_ANCHORS = {"3d": DAY}  # the grid of the one venue that has them, as its recorded candles of 2017 and 2018 show
 _UNITS = {"s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY, "w": 7 * DAY}
 
 
@@ -20,7 +21,7 @@ class Timeframe(NamedTuple):
         if self.step == 0:
             when = datetime.fromtimestamp(ts // SECOND, UTC)
             return _month(when.year, when.month)
-        anchor = _MONDAY if self.name.endswith("w") else 0
+        anchor = _MONDAY if self.name.endswith("w") else _ANCHORS.get(self.name, 0)
         return ts - (ts - anchor) % self.step
 
     def close_of(self, open_time: int) -> int:

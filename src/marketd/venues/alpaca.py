@@ -19,6 +19,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.model.times import iso_of_ns, ns_of_iso
 from marketd.venues.notices import Acked, Alive, Declined, Lost, Notice, Ready, Unknown, Unsaid
+from marketd.venues.rows import Row, read_rows
 from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
@@ -132,7 +133,7 @@ class Alpaca:
             raise BadFrame(self.name, answer.body, "the page is cut: what it leaves out is not known to be empty")
         rows, times = (page.bars or {}).get(instrument.venue_symbol, []), _Times()
         try:
-            return [_candle(row, instrument.symbol, timeframe, times.ns(row.t), ts_recv, row is not rows[-1]) for row in rows]
+            return read_rows(self.name, instrument, timeframe, ts_recv, [_row(row, times) for row in rows])
         except _UNREADABLE as error:
             raise BadFrame(self.name, answer.body, str(error)) from error
 
@@ -259,7 +260,10 @@ class AlpacaLine:
         return (candle,)
 
     def _candle(self, wire: "WireBar | WireUpdatedBar", ts_recv: int) -> Candle:
-        return _candle(wire, wire.S, _MINUTE, self._times.ns(wire.t), ts_recv, True)
+        opened, *numbers = _row(wire, self._times)
+        open_, high, low, close, volume = map(number_text, numbers)
+        until = _MINUTE.close_of(opened)
+        return Candle("alpaca", wire.S, None, ts_recv, _MINUTE.name, opened, until, open_, high, low, close, volume, True)
 
     def _success(self, wire: "WireSuccess", ts_recv: int) -> Said:
         if wire.msg == "authenticated":
@@ -352,10 +356,8 @@ def _trade(row: "WireTrade", symbol: str, times: _Times, ts_recv: int, repaired:
     return Trade("alpaca", symbol, ts_event, ts_recv, number_text(row.p), number_text(row.s), None, number, repaired)
 
 
-def _candle(row: "WireRestBar", symbol: str, length: Timeframe, opened: int, ts_recv: int, closed: bool) -> Candle:
-    open_, high, low, close, volume = map(number_text, (row.o, row.h, row.l, row.c, row.v))
-    until = length.close_of(opened)
-    return Candle("alpaca", symbol, None, ts_recv, length.name, opened, until, open_, high, low, close, volume, closed)
+def _row(row: "WireRestBar", times: _Times) -> Row:
+    return times.ns(row.t), row.o, row.h, row.l, row.c, row.v
 
 
 def _iso(ts: int) -> str:

@@ -16,6 +16,7 @@ from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Cut, Declined, Notice, Unknown, Unsaid
+from marketd.venues.rows import read_rows
 from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
@@ -129,17 +130,11 @@ class Binance:
 
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         rows = _decoded(self.name, answer.body, _decode_candles)
-        candles = []
-        for index, (open_ms, open_, high, low, close, volume) in enumerate(row[:6] for row in rows):
-            opened = open_ms * 1_000_000
-            closed = index + 1 < len(rows)  # the last row may be forming; its successor proves the others
-            candles.append(
-                Candle(
-                    self.name, instrument.symbol, None, ts_recv, timeframe.name, opened, timeframe.close_of(opened),
-                    open_, high, low, close, volume, closed,
-                )
-            )  # fmt: skip
-        return candles
+        found = ((row.open_ms * 1_000_000, row.open, row.high, row.low, row.close, row.volume) for row in rows)
+        try:
+            return read_rows(self.name, instrument, timeframe, ts_recv, found)
+        except UNREADABLE as error:
+            raise BadFrame(self.name, answer.body, str(error)) from error
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         return None
@@ -387,6 +382,15 @@ class WireSnapshot(msgspec.Struct):
     asks: list[Level]
 
 
+class WireRestCandle(msgspec.Struct, array_like=True, gc=False):
+    open_ms: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str  # what follows is not used
+
+
 class WireRestTrade(msgspec.Struct):
     id: int
     price: str
@@ -423,7 +427,7 @@ _decode_answer = msgspec.json.Decoder(WireAnswer).decode
 _decode_snapshot = msgspec.json.Decoder(WireSnapshot).decode
 _decode_trades = msgspec.json.Decoder(list[WireRestTrade]).decode
 _decode_instruments = msgspec.json.Decoder(WireInstruments).decode
-_decode_candles = msgspec.json.Decoder(list[tuple[int, str, str, str, str, str, int, str, int, str, str, str]]).decode
+_decode_candles = msgspec.json.Decoder(list[WireRestCandle]).decode
 _decode_error = msgspec.json.Decoder(WireError).decode
 
 

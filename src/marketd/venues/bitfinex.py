@@ -19,6 +19,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe, timeframe
 from marketd.venues.closing import Closing
 from marketd.venues.notices import Acked, Alive, Checksum, Cut, Declined, Lost, Notice, Overlap, Ready, Unknown, Unsaid
+from marketd.venues.rows import Row, read_rows
 from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 TIMESTAMP, SEQ_ALL, OB_CHECKSUM = 32768, 65536, 131072
@@ -124,8 +125,7 @@ class Bitfinex:
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         """An interval without trades has no row; the last row may be forming, its successor proves the others."""
         try:
-            rows = sorted(_decode(answer.body), key=itemgetter(0))
-            return [_candle(row, instrument.symbol, timeframe, None, ts_recv, n < len(rows)) for n, row in enumerate(rows, 1)]
+            return read_rows(self.name, instrument, timeframe, ts_recv, map(_row, _decode(answer.body)))
         except _UNREADABLE as error:
             raise _bad(answer.body, error) from error
 
@@ -404,12 +404,17 @@ def _trade(row: list[Any], symbol: str, ts_recv: int, repaired: bool = False) ->
     return Trade("bitfinex", symbol, time_ms * 1_000_000, ts_recv, number_text(price), size, side, str(number), repaired)
 
 
-def _candle(row: list[Any], symbol: str, length: Timeframe, sent: int | None, ts_recv: int, closed: bool = False) -> Candle:
+def _row(row: list[Any]) -> Row:
     """[open ms, open, close, high, low, volume]: the close comes before the high and the low."""
-    opened = _whole(row[0]) * 1_000_000
-    begin, end, high, low, volume = map(number_text, row[1:6])
+    open_ms, begin, end, high, low, volume = row[:6]
+    return _whole(open_ms) * 1_000_000, begin, high, low, end, volume
+
+
+def _candle(row: list[Any], symbol: str, length: Timeframe, sent: int | None, ts_recv: int) -> Candle:
+    opened, *numbers = _row(row)
+    begin, high, low, end, volume = map(number_text, numbers)
     until = length.close_of(opened)
-    return Candle("bitfinex", symbol, sent, ts_recv, length.name, opened, until, begin, high, low, end, volume, closed)
+    return Candle("bitfinex", symbol, sent, ts_recv, length.name, opened, until, begin, high, low, end, volume, False)
 
 
 def _level(row: list[Any]) -> tuple[Level, bool]:

@@ -17,6 +17,7 @@ from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Alive, Declined, Notice, Unknown, Unsaid
+from marketd.venues.rows import read_rows
 from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
@@ -120,18 +121,11 @@ class Bybit:
 
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         rows = _decoded(answer.body, _decode_candles).result.list
-        rows.reverse()  # newest first on the wire
-        candles = []
-        for index, (open_ms, open_, high, low, close, volume, _) in enumerate(rows):
-            opened = open_ms * 1_000_000
-            closed = index + 1 < len(rows)  # the newest may be forming; its successor proves each other one
-            candles.append(
-                Candle(
-                    self.name, instrument.symbol, None, ts_recv, timeframe.name, opened, timeframe.close_of(opened),
-                    open_, high, low, close, volume, closed,
-                )
-            )  # fmt: skip
-        return candles
+        found = ((row.open_ms * 1_000_000, row.open, row.high, row.low, row.close, row.volume) for row in rows)
+        try:
+            return read_rows(self.name, instrument, timeframe, ts_recv, found)
+        except UNREADABLE as error:
+            raise BadFrame(self.name, answer.body, str(error)) from error
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         return None
@@ -421,8 +415,17 @@ class Recent(msgspec.Struct):
     list: list[WireRecent]
 
 
+class WireRestKline(msgspec.Struct, array_like=True, gc=False):
+    open_ms: int
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str  # what follows is not used
+
+
 class Klines(msgspec.Struct):
-    list: list[tuple[int, str, str, str, str, str, str]]
+    list: list[WireRestKline]
 
 
 class InstrumentsBody(msgspec.Struct):

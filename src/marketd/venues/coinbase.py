@@ -11,13 +11,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import msgspec
 
 from marketd.errors import BadFrame, Refused
-from marketd.model.digits import number_text
 from marketd.model.events import BookDelta, BookSnapshot, Candle, Channel, Event, Level, Quote, Side, Trade
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import SECOND, Timeframe
 from marketd.model.times import iso_of_ns
 from marketd.venues.notices import Acked, Alive, Declined, LastTrade, Notice, Overlap, Unknown, Unsaid
+from marketd.venues.rows import read_rows
 from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
@@ -120,22 +120,12 @@ class Coinbase:
 
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         """Oldest first. Buckets without a trade have no row, and rows older than the asked span may be among them."""
-        candles = []
         rows = _decoded(answer.body, _decode_candles)
+        found = ((open_s * SECOND, open_, high, low, close, volume) for open_s, low, high, open_, close, volume in rows)
         try:
-            for index, (open_s, low, high, open_, close, volume) in enumerate(reversed(rows)):
-                opened = open_s * SECOND
-                closed = index + 1 < len(rows)  # the newest may be forming; its successor proves each other one
-                prices = number_text(open_), number_text(high), number_text(low), number_text(close)
-                candles.append(
-                    Candle(
-                        self.name, instrument.symbol, None, ts_recv, timeframe.name, opened, timeframe.close_of(opened),
-                        *prices, number_text(volume), closed,
-                    )
-                )  # fmt: skip
-        except ValueError as error:
+            return read_rows(self.name, instrument, timeframe, ts_recv, found)
+        except UNREADABLE as error:
             raise BadFrame(self.name, answer.body, str(error)) from error
-        return candles
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         return None

@@ -27,6 +27,7 @@ from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.model.times import ns_of_decimal_seconds, ns_of_iso
 from marketd.venues.closing import Closing
 from marketd.venues.notices import Acked, Alive, Checksum, Declined, Notice, Overlap, Unknown, Unsaid
+from marketd.venues.rows import read_rows
 from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
@@ -136,14 +137,11 @@ class Kraken:
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         """The last row is the running candle. An interval without trades may have a row of volume 0, or none."""
         rows = _decoded(_rows(answer.body)[0], _decode_candles)
-        return [
-            Candle(
-                self.name, instrument.symbol, None, ts_recv,
-                timeframe.name, row.open_s * SECOND, timeframe.close_of(row.open_s * SECOND),
-                row.open, row.high, row.low, row.close, row.volume, number < len(rows),
-            )
-            for number, row in enumerate(rows, 1)
-        ]  # fmt: skip
+        found = ((row.open_s * SECOND, row.open, row.high, row.low, row.close, row.volume) for row in rows)
+        try:
+            return read_rows(self.name, instrument, timeframe, ts_recv, found)
+        except UNREADABLE as error:
+            raise BadFrame(self.name, answer.body, str(error)) from error
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         """CRC-32 over the ten best asks, then bids, each number in the instrument's digits without point and leading zeros."""

@@ -172,7 +172,9 @@ class Venue(Protocol):
         ...
 
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
-        """Oldest first; closed where a successor in the same answer proves it."""
+        """Oldest first, each once; closed where a later one in the same answer proves it. Rows outside the span that was
+        asked for may be among them where the venue gives such (Kraken knows no end). Raises BadFrame, also for a row that
+        is off the timeframe's grid."""
         ...
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:

@@ -1,0 +1,44 @@
+"""Candles of the rows of a REST answer, alike for every venue: oldest first, each once, on the grid, the newest not closed."""
+
+from collections.abc import Iterable
+
+from marketd.model.digits import number_text
+from marketd.model.events import Candle
+from marketd.model.instruments import Instrument
+from marketd.model.timeframes import Timeframe
+from marketd.model.times import iso_of_ns
+
+Row = tuple[int, object, object, object, object, object]  # open time (ns); open, high, low, close, volume, decoded without loss
+
+
+def read_rows(venue: str, instrument: Instrument, timeframe: Timeframe, ts_recv: int, rows: Iterable[Row]) -> list[Candle]:
+    """Candles of rows in any order. The newest may still be forming, its being there proves the others closed.
+
+    Raises ValueError for a row that does not open where a candle of the timeframe does (the venue's weeks or days would be
+    other weeks or days than ours), and for two different rows of one time, of which one must be wrong.
+    """
+    known: dict[int, Row] = {}
+    for row in rows:
+        before = known.setdefault(row[0], row)
+        if before is not row and before != row:
+            raise ValueError(f"two different candles open at {_time(row[0])}")
+    newest = max(known, default=0)
+    candles = []
+    for opened in sorted(known):
+        if timeframe.open_of(opened) != opened:
+            raise ValueError(f"no candle of {timeframe.name} opens at {_time(opened)}")
+        open_, high, low, close, volume = map(number_text, known[opened][1:])
+        candles.append(
+            Candle(
+                venue, instrument.symbol, None, ts_recv, timeframe.name, opened, timeframe.close_of(opened),
+                open_, high, low, close, volume, opened != newest,
+            )
+        )  # fmt: skip
+    return candles
+
+
+def _time(ts: int) -> str:
+    try:
+        return iso_of_ns(ts)
+    except (ValueError, OverflowError, OSError):
+        return f"{ts} ns"
