@@ -124,6 +124,16 @@ def test_where_ids_cannot_be_counted_times_decide() -> None:
     ]
 
 
+def test_a_gap_that_is_filled_up_to_now_is_no_end_of_the_series() -> None:
+    ledger = Ledger({})
+    ledger.extend(KEY, Point("a-7", 1000), Point("c-1", 5000), 5)
+    ledger.note(gap(0, 0, from_id=None, to_id=None, from_ts=5000, to_ts=7000))
+    ledger.note(gap(0, 0, "filled", from_id=None, to_id=None, from_ts=5000, to_ts=7000))
+    ledger.extend(KEY, Point("b-3", 7500), Point("x", 8000), 5)
+
+    assert [("have", 1000, 8000)] == [(row.state, row.from_ts, row.to_ts) for row in ledger.rows()]
+
+
 def test_a_gap_of_unknown_extent_is_kept_and_answered_by_its_own_words() -> None:
     ledger = Ledger({})
     ledger.extend(KEY, point(1), point(10), 5)

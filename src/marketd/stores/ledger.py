@@ -118,8 +118,8 @@ class Ledger:
         for row in inside:
             self._drop(row)
         self._rows[key] = self._merged([*before, painted, *after])
-        if not after and state != "have":
-            self._going_on.discard(key)
+        if not after:  # a gap filled up to now was filled by this process, which goes on from there
+            (self._going_on.add if state == "have" else self._going_on.discard)(key)
 
     def open_gaps(self) -> list[Gap]:
         """What is missing or was being repaired: to be repaired after a restart."""
