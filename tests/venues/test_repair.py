@@ -225,6 +225,22 @@ async def test_a_probe_waits_once_per_symbol_and_gives_nothing_up(desk: Desk) ->
     assert [1, 2, 3] == desk.published
 
 
+async def test_a_comparison_says_up_to_when_it_holds_and_one_without_an_answer_says_nothing(desk: Desk) -> None:
+    desk.line(1)
+    audit = Repair(BTC, Span(None, None, 0, None), "audit", True)
+    desk.answer = desk.failing(Disconnected("away"))
+    async with working(desk):
+        desk.repairs.add(audit, Priority.AUDIT)
+        await desk.clock.advance(0.1)
+        assert desk.intake.continuity.track(BTC).compared_ts is None
+        desk.answer = lambda: b"1"
+        asked_at = desk.clock.now_ns()
+        desk.repairs.add(audit, Priority.AUDIT)
+        await desk.clock.advance(0.1)
+
+    assert asked_at - repair_file.PROBE_AGE_NS == desk.intake.continuity.track(BTC).compared_ts
+
+
 async def test_a_full_queue_gives_up_what_finds_no_room_and_says_so(clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(repair_file, "WAITING_MAX", 1)
     desk = Desk(clock)

@@ -10,10 +10,11 @@ from marketd.model.events import Event, Status, Trade
 from marketd.model.instruments import Instrument, Instruments
 from marketd.net.governor import Priority
 from marketd.venues.binance import Binance
+from marketd.venues.bybit import Bybit
 from marketd.venues.continuity import Repair
 from marketd.venues.intake import Intake
 from marketd.venues.notices import Notice
-from marketd.venues.venue import Wanted
+from marketd.venues.venue import Venue, Wanted
 from marketd.venues.watch import Watch
 
 BTC, ETH = Wanted("trade", "BTCUSDT"), Wanted("trade", "ETHUSDT")
@@ -41,13 +42,13 @@ class Line:
 class Watched:
     """Streams on a clock, and what the watch does about them."""
 
-    def __init__(self, *wanted: Wanted) -> None:
+    def __init__(self, *wanted: Wanted, venue: Venue | None = None) -> None:
         self.clock = ManualClock()
         self.events: list[Event] = []
         self.asked: list[Repair] = []
         self.line = Line()
         self.connection, self.wanted = self.line, dict.fromkeys(wanted)
-        self.intake = Intake(Binance({}), self.events.extend, self, Metrics())
+        self.intake = Intake(venue or Binance({}), self.events.extend, self, Metrics())
         self.intake.instruments = Instruments([Instrument("binance", one.symbol, one.symbol, one.symbol, "") for one in wanted])
         self.intake.want(list(wanted), self.clock.now_ns())
         self.intake.acked(list(wanted), self.clock.now_ns())
@@ -170,3 +171,15 @@ async def test_a_mute_connection_is_asked_about_before_it_is_cut() -> None:
     watched.watch.news("ETHUSDT")
 
     assert watched.line.closed == ["the connection is mute though the venue has news"]
+
+
+async def test_a_comparison_with_rest_begins_where_the_one_before_ended() -> None:
+    watched = Watched(BTC, venue=Bybit({}))
+    await watched.live(61, BTC)
+    ended = watched.intake.continuity.track("BTCUSDT").compared_ts = watched.clock.now_ns() - 2 * 10**9
+    await watched.live(60, BTC)
+    first, second = watched.asked
+
+    assert ended == second.span.from_ts
+    assert first.span.from_ts is not None
+    assert first.span.from_ts < ended

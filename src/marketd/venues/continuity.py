@@ -59,6 +59,7 @@ class Track(msgspec.Struct):
     open_mark: int = 0  # what came before this count was known before the gap
     proven: bool = False  # fetched trades reach back to before the gap
     repairs: int = 0  # asked for and not ended
+    compared_ts: int | None = None  # what came before it was compared with REST
 
 
 class Continuity:

@@ -21,6 +21,7 @@ from marketd.venues.venue import Request, Span
 GIVE_UP_S = 3600.0  # of failing for reasons that may pass; a refusal for good ends it at once
 TRIES_BEHIND_MAX = 4  # the venue's REST side may lag behind its stream
 PROBE_AGE_NS = 2_000_000_000
+AUDIT = "audit"  # the cause of a probe that compares a while of a stream which proves nothing
 PAGES_MAX = 5_000
 WAITING_MAX = 10_000
 log = structlog.get_logger("repair")
@@ -82,8 +83,11 @@ class Repairs:
 
     async def _probe(self, repair: Repair, priority: Priority) -> None:
         """A question only: whatever comes of it, nothing is given up."""
+        until = self._clock.now_ns() - PROBE_AGE_NS
         try:
             await self._walk(repair, priority)
+            if repair.cause == AUDIT:
+                self._intake.continuity.track(repair.symbol).compared_ts = until
         except MarketdError as error:
             log.info("repair.probe_failed", venue=self._rest.venue.name, symbol=repair.symbol, reason=str(error))
 

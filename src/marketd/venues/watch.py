@@ -15,7 +15,7 @@ from marketd.net.governor import Priority
 from marketd.venues.connection import Connection
 from marketd.venues.continuity import Repair
 from marketd.venues.intake import Intake
-from marketd.venues.repair import Repairs
+from marketd.venues.repair import AUDIT, Repairs
 from marketd.venues.shard import Shard
 from marketd.venues.stream import Stream
 from marketd.venues.venue import Span, Venue, Wanted
@@ -165,7 +165,8 @@ class Watch:
             track = self._intake.continuity.track(wanted.symbol)
             if track.recent and self._can_ask(wanted):
                 since = (track.last_ts or now) - int(self._audit_s * 1e9)
-                self._repairs.add(Repair(wanted.symbol, Span(None, None, since, None), "audit", True), Priority.AUDIT)
+                since = since if track.compared_ts is None else min(since, track.compared_ts)
+                self._repairs.add(Repair(wanted.symbol, Span(None, None, since, None), AUDIT, True), Priority.AUDIT)
 
     def _shard_of(self, wanted: Wanted) -> Shard | None:
         return next((shard for shard in self._shards if wanted in shard.wanted), None)
