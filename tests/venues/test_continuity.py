@@ -583,6 +583,37 @@ def test_what_the_venue_repeats_on_subscribing_closes_the_gap_at_a_known_time() 
     assert [T0 + SECOND] == [one.ts_recv for one in told if isinstance(one, Gap)]
 
 
+def test_numbered_trades_that_the_venue_repeats_are_a_gap_that_is_filled_at_once() -> None:
+    continuity, asked = numbered()
+    continuity.take(trade(10))
+    told = continuity.overlap([trade(9), trade(10), trade(11), trade(12)], T0)
+
+    assert [11, 12] == ids(told)
+    assert [("found", "11", "12"), ("filled", "11", "12")] == said(told)
+    assert asked == []
+    assert [13] == ids(continuity.take(trade(13)))
+
+
+def test_repeated_trades_that_begin_further_on_open_a_gap_before_them() -> None:
+    continuity, asked = numbered()
+    continuity.take(trade(10))
+    told = continuity.overlap([trade(13), trade(14)], T0)
+    told += continuity.fetched(MINE, [trade(11), trade(12)])
+    told += continuity.repaired(MINE, asked[0].span, None)
+
+    assert [11, 12, 13, 14] == ids(told)
+    assert ["11", "12"] == [asked[0].span.from_id, asked[0].span.to_id]
+
+
+def test_a_repeated_trade_of_an_absurd_number_waits_for_another_that_confirms_it() -> None:
+    continuity, asked = numbered()
+    continuity.take(trade(10))
+
+    assert [] == continuity.overlap([trade(10**15)], T0)
+    assert [11] == ids(continuity.take(trade(11)))
+    assert asked == []
+
+
 def test_an_audit_brings_what_the_line_lost_and_nothing_from_before_the_start() -> None:
     continuity, _ = told_apart()
     for number in ("10", "12"):

@@ -145,11 +145,10 @@ class Continuity:
         if track.last is None and not track.recent:
             return [event for trade in trades for event in self.take(trade)]
         if self._numbered:
-            out: list[Event] = []
-            for trade in trades:
-                is_new = track.last is None or int(trade.trade_id) > track.last
-                out += self.take(_late(trade)) if is_new else self.fetched(trade.symbol, [trade])
-            return out
+            reach = (track.last or 0) + JUMP_MAX
+            near, far = [[one for one in trades if (int(one.trade_id) > reach) == is_far] for is_far in (False, True)]
+            out = self._fetched_by_id(track, near, "repeated on subscribing", "repeated on subscribing")
+            return out + [event for trade in far for event in self.take(_late(trade))]
         out = self.fetched(track.symbol, trades, "in what the venue repeats on subscribing")
         return out + self._close(track, None, now) if track.proven else out
 
@@ -289,7 +288,9 @@ class Continuity:
         last = track.last_ts
         return any(one.trade_id in track.recent or one.ts_event is None or last is None or one.ts_event < last for one in trades)
 
-    def _fetched_by_id(self, track: Track, trades: Sequence[Trade]) -> list[Event]:
+    def _fetched_by_id(
+        self, track: Track, trades: Sequence[Trade], news: str = "fetched before the line told", how: str = "fetched over REST"
+    ) -> list[Event]:
         out: list[Event] = []
         ahead, back = Intervals(), Intervals()
         for trade in trades:
@@ -308,9 +309,9 @@ class Continuity:
                 continue
             track.held.append(_late(trade))
         now = trades[-1].ts_recv if trades else 0
-        out += [self._ids_gap(track, "found", *part, "fetched before the line told", now) for part in ahead]
+        out += [self._ids_gap(track, "found", *part, news, now) for part in ahead]
         for parts in (ahead, back):
-            track.told += [self._ids_gap(track, "filled", *part, "fetched over REST", now) for part in parts]
+            track.told += [self._ids_gap(track, "filled", *part, how, now) for part in parts]
         return out + self._settled(track)
 
     def _late(self, track: Track, trade: Trade, number: int) -> Sequence[Event]:
