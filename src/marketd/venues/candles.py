@@ -1,0 +1,59 @@
+"""A venue's candles over REST: one page asked, read, vetted. Who asks decides what the answer means."""
+
+import structlog
+
+from marketd.clock import Clock
+from marketd.metrics import Metrics
+from marketd.model.events import Candle
+from marketd.model.instruments import Instrument, Instruments
+from marketd.model.intervals import Interval
+from marketd.model.timeframes import Timeframe
+from marketd.net.governor import Priority
+from marketd.net.quarantine import Quarantine
+from marketd.venues.rest import Rest
+from marketd.venues.vet import impossible
+
+LIST_AGE_S = 3600.0
+log = structlog.get_logger("candles")
+
+
+class CandleDesk:
+    """Asks one venue for candles, through the governor that it shares with everything else that asks there."""
+
+    def __init__(self, rest: Rest, clock: Clock, metrics: Metrics, quarantine: Quarantine | None = None) -> None:
+        self.venue = rest.venue
+        self._rest, self._clock, self._metrics, self._quarantine = rest, clock, metrics, quarantine
+        self._instruments = Instruments()
+        self._listed_s: float | None = None
+
+    async def instrument(self, symbol: str) -> Instrument | None:
+        """How the venue spells our symbol; None if it does not list it. Raises Refused, Disconnected, BadFrame."""
+        return (await self.instruments()).get(symbol)
+
+    async def instruments(self) -> Instruments:
+        """The venue's list, at most an hour old."""
+        if self._listed_s is None or self._clock.monotonic() - self._listed_s > LIST_AGE_S:
+            answer = await self._rest.ask(self.venue.instruments_request(), Priority.AUDIT)
+            self._instruments.update(self.venue.read_instruments(answer))
+            self._listed_s = self._clock.monotonic()
+        return self._instruments
+
+    async def ask(
+        self, instrument: Instrument, timeframe: Timeframe, span: Interval, priority: Priority = Priority.BACKFILL
+    ) -> list[Candle]:
+        """What the venue has in `span` (open times, ns; at most `candle_page` of them), oldest first. Impossible rows are kept
+        aside and counted, so they show as a hole. Raises Refused, Disconnected, BadFrame."""
+        answer = await self._rest.ask(self.venue.candles_request(instrument, timeframe, span), priority)
+        good: list[Candle] = []
+        for candle in self.venue.read_candles(answer, instrument, timeframe, answer.ts_recv):
+            why = impossible(candle)
+            if why is None:
+                good.append(candle)
+                continue
+            self._metrics.events_quarantined.labels(self.venue.name, why).inc()
+            log.warning(
+                "feed.quarantined", venue=self.venue.name, symbol=instrument.symbol, reason=why, open_time=candle.open_time
+            )
+            if self._quarantine is not None:
+                self._quarantine.keep(answer.ts_recv, self.venue.name, instrument.symbol, why, answer.body[:4096])
+        return good
