@@ -42,6 +42,7 @@ class Metrics:
         self.stored_ms = Histogram(
             "marketd_stored_latency_ms", "ts_recv to committed", ["consumer"], buckets=LATENCY_MS, registry=registry
         )
+        self.api_refused = Counter("marketd_api_refused", "Requests and connections let go", ["reason"], registry=registry)
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:

@@ -5,6 +5,7 @@ import errno
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -12,6 +13,7 @@ import uvicorn
 
 from marketd.api.app import build_app
 from marketd.api.guard import is_loopback
+from marketd.api.protocol import BoundedProtocol
 from marketd.api.section import ApiConfig
 from marketd.api.token import make_token
 from marketd.api.views import Views
@@ -45,6 +47,8 @@ async def run_api(config: ApiConfig, views: Views, data_dir: Path) -> AsyncItera
         server = Server(
             uvicorn.Config(
                 app,
+                http=partial(BoundedProtocol, metrics=views.metrics),  # type: ignore[arg-type]
+                ws="none",
                 lifespan="off",
                 log_config=None,
                 access_log=False,

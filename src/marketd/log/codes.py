@@ -170,6 +170,11 @@ CODES: dict[str, Code] = {
         "these records are missing in the capture; stores and sinks are not concerned",
         "make room, or capture to a faster disk",
     ),
+    "api-refused": Code(
+        "a client of the API opened too many connections, sent a request too slowly, or sent what is no HTTP",
+        "that connection got a 4xx or 503 and was closed; others are served",
+        "see the client's address in the line and marketd_api_refused_total",
+    ),
     "api-failed": Code(
         "the API could not answer a request: a mistake of ours",
         "that request got a 500; nothing else is concerned",
@@ -200,6 +205,7 @@ BY_EVENT = {
     "capture.dropped": "capture-failed",
     "capture.failed": "capture-failed",
     "api.failed": "api-failed",
+    "api.refused": "api-refused",
     "nats.error": "nats-error",
 }
 

@@ -1,0 +1,79 @@
+"""HTTP connections with bounds: so many at once, and so long for a request to arrive."""
+
+import asyncio
+import logging
+from typing import Any
+
+import h11
+import structlog
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from marketd.api.answers import error_answer
+from marketd.metrics import Metrics
+
+CONNECTIONS_MAX = 512
+REQUEST_WITHIN_S = 10.0  # from its first byte, or from the connection, to its last
+PHRASES = {400: "Bad Request", 408: "Request Timeout", 503: "Service Unavailable"}
+UNREADABLE = "HTTP/1.1, with a head of at most 64 KiB"
+# What is wrong with a request is answered, counted and said here; the server's own word for it has no code.
+QUIET = logging.getLogger("uvicorn.error.requests")
+QUIET.setLevel(logging.ERROR)
+log = structlog.get_logger("api")
+
+
+class BoundedProtocol(H11Protocol):
+    """One connection. Whoever opens too many or sends too slowly is told so and let go; the others are served."""
+
+    def __init__(self, *args: Any, metrics: Metrics, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.logger = QUIET
+        self._metrics = metrics
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS_MAX:
+            self._refuse(503, "too many connections at once", "connections", CONNECTIONS_MAX, "connections")
+        else:
+            self._watch()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._rest()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(400, "this is no HTTP request that can be read", "request", UNREADABLE, "unreadable")
+
+    def _watch(self) -> None:
+        """A request that began must end in time; between requests the keep-alive timeout counts."""
+        if self.transport.is_closing() or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+            self._rest()
+        elif self._deadline is None:
+            self._deadline = self.loop.call_later(REQUEST_WITHIN_S, self._too_slow)
+
+    def _rest(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_slow(self) -> None:
+        self._deadline = None
+        if not self.transport.is_closing():
+            words = f"the request did not arrive within {REQUEST_WITHIN_S:g} s"
+            self._refuse(408, words, "request", f"head and body within {REQUEST_WITHIN_S:g} s", "too slow")
+
+    def _refuse(self, status: int, error: str, parameter: str, allowed: object, reason: str) -> None:
+        self._metrics.api_refused.labels(reason).inc()
+        log.warning("api.refused", client=self.client[0] if self.client else None, reason=error)
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is under way already
+            body = bytes(error_answer(status, error, parameter, allowed).body)
+            head = f"HTTP/1.1 {status} {PHRASES[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.close()
