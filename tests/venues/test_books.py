@@ -423,9 +423,12 @@ def test_a_level_that_is_no_number_breaks_that_book_only_and_out_loud(price: str
     assert "A" in keeper.wants(NOW + 20 * SECOND)
 
 
-def test_a_size_that_is_no_number_is_not_shown() -> None:
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_size_that_is_no_number_is_not_shown(asked: bool) -> None:
     keeper = BookKeeper("v", by_rest=False, deltas=False)
     keeper.on_snapshot(snapshot(None))
     keeper.on_delta(delta(None, None, [("99", "1.2.3")]))
+    if asked:
+        assert keeper.view("BTCUSD") is None
 
     assert ["impossible value"] == [one.cause for one in keeper.due_views(NOW + SECOND) if isinstance(one, Gap)]

@@ -58,6 +58,7 @@ class _Kept:
     ts_event: int | None = None
     viewed_at: int = 0
     viewed: tuple[list[Level], list[Level]] | None = None
+    plain: set[str] = field(default_factory=set)  # sizes of the last look
     gap: Gap | None = None  # found and not yet filled
 
     @property
@@ -215,7 +216,7 @@ class BookKeeper:
         try:
             if kept is None or kept.state != "in_sync" or kept.book.is_crossed:
                 return None
-            return self._event(kept, kept.book.view(self.view_depth))
+            return self._event(kept, self._best(kept))
         except UNUSABLE:
             self._spoilt_ones.add(symbol)
             return None
@@ -255,12 +256,7 @@ class BookKeeper:
         if kept is None:
             return None
         next_ask = self._asks_at(kept) if kept.wants_snapshot else None
-        try:
-            levels = len(kept.book)
-        except UNUSABLE:
-            self._spoilt_ones.add(symbol)
-            levels = 0
-        return BookState(symbol, kept.state, kept.since, kept.cause, kept.updated, kept.resyncs, levels, next_ask)
+        return BookState(symbol, kept.state, kept.since, kept.cause, kept.updated, kept.resyncs, len(kept.book), next_ask)
 
     def states(self) -> list[BookState]:
         return [state for symbol in self._kept if (state := self.state(symbol))]
@@ -372,13 +368,20 @@ class BookKeeper:
         if self.by_rest and kept.book.is_thin and not kept.is_refreshing:
             kept.is_refreshing, kept.cause, kept.ask_at = True, "thin", now_ns
             self._wanting[kept.symbol] = kept
-        best = kept.book.view(self.view_depth)
+        best = self._best(kept)
         if best == kept.viewed:
             return []
-        if not all(is_plain(price) and is_plain(size) for side in best for price, size in side):
-            raise ValueError("a level of the best ones is no plain number")
         kept.viewed, kept.viewed_at = best, now_ns
         return [self._event(kept, best)]
+
+    def _best(self, kept: _Kept) -> tuple[list[Level], list[Level]]:
+        """The best levels. The book looked at their prices, but at sizes only for being zero; most were here a look ago."""
+        best = kept.book.view(self.view_depth)
+        sizes = {size for side in best for _, size in side}
+        if not all(map(is_plain, sizes - kept.plain)):
+            raise ValueError("a size among the best levels is no plain number")
+        kept.plain = sizes
+        return best
 
     def _event(self, kept: _Kept, best: tuple[list[Level], list[Level]]) -> BookL2:
         return BookL2(self.venue, kept.symbol, kept.ts_event, kept.updated or kept.since, *best, kept.book.seq)
