@@ -103,6 +103,29 @@ async def test_a_gap_is_asked_for_from_the_last_known_trade_and_filled(desk: Des
     assert 0 == desk.repairs.open
 
 
+async def test_what_an_earlier_page_filled_is_not_asked_for_again(desk: Desk) -> None:
+    desk.answer = lambda: b"1 2 3 4 5 6 7"
+    async with working(desk):
+        desk.line(1, 3, 5, 7)
+        await desk.clock.advance(0.1)
+
+    assert ["1"] == desk.asked
+    assert [1, 2, 3, 4, 5, 6, 7] == desk.published
+    assert [("2", "2"), ("4", "4"), ("6", "6")] == desk.gaps("filled")
+    assert 0 == desk.repairs.open
+
+
+async def test_only_what_is_still_missing_of_a_gap_is_asked_for(desk: Desk) -> None:
+    desk.line(1, 10)
+    desk.line(2, 3, 4)  # out of order
+    async with working(desk):
+        desk.answer = lambda: b"4 5 6 7 8 9 10"
+        await desk.clock.advance(0.1)
+
+    assert ["4"] == desk.asked
+    assert list(range(1, 11)) == desk.published
+
+
 async def test_numbers_that_the_venue_never_gave_are_said_not_to_exist(desk: Desk) -> None:
     desk.answer = lambda: b"1 3 5"
     async with working(desk):

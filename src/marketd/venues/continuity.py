@@ -195,6 +195,14 @@ class Continuity:
             return []
         return self._fetched_by_id(track, trades) if self._numbered else self._fetched_by_time(track, trades, cause, goes_on)
 
+    def still_missing(self, symbol: str, span: Span) -> Span | None:
+        """What is left to fetch of a gap; None when pages fetched for others, or late trades, have filled it."""
+        track = self._tracks.get(symbol)
+        if track is None or track.last is None or span.from_id is None or span.to_id is None or int(span.to_id) > track.last:
+            return span
+        holes = _within(track.missing, int(span.from_id), int(span.to_id) + 1)
+        return span._replace(from_id=str(holes[0].start), to_id=str(holes[-1].stop - 1)) if holes else None
+
     def repaired(self, symbol: str, span: Span | None, failure: str | None, now: int = 0, absent: bool = False) -> list[Event]:
         """The repair of `span` ended. What is still missing of it is given up with `failure` as the cause; with `absent` the
         venue's own list shows that it never had those ids. Without a last id nothing is: only what was found is known."""

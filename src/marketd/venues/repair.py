@@ -85,7 +85,7 @@ class Repairs:
         """A question only: whatever comes of it, nothing is given up."""
         until = self._clock.now_ns() - PROBE_AGE_NS
         try:
-            await self._walk(repair, priority)
+            await self._walk(repair, repair.span, priority)
             if repair.cause == AUDIT:
                 self._intake.continuity.track(repair.symbol).compared_ts = until
         except MarketdError as error:
@@ -95,8 +95,9 @@ class Repairs:
         venue, backoff = self._rest.venue, Backoff(1.0, 60.0)
         behind, deadline_s = 0, self._clock.monotonic() + GIVE_UP_S
         while self._intake.expects_trades(repair.symbol):
+            left = self._intake.continuity.still_missing(repair.symbol, repair.span)
             try:
-                covered, ahead = await self._walk(repair, priority)
+                covered, ahead = await self._walk(repair, left, priority) if left is not None else (True, False)
             except MarketdError as error:
                 if (isinstance(error, Refused) and error.permanent) or self._clock.monotonic() > deadline_s:
                     self._give_up(repair, str(error))
@@ -117,9 +118,9 @@ class Repairs:
             self._intake.publish(events)
             return
 
-    async def _walk(self, repair: Repair, priority: Priority) -> tuple[bool, bool]:
+    async def _walk(self, repair: Repair, span: Span, priority: Priority) -> tuple[bool, bool]:
         """Fetch page by page, merging as they come. Says whether they cover the span, and whether it ends ahead of them."""
-        venue, instrument, span = self._rest.venue, self._instruments()[repair.symbol], repair.span
+        venue, instrument = self._rest.venue, self._instruments()[repair.symbol]
         asked = from_the_last_known(span)
         request: Request | None = venue.trades_request(instrument, asked)
         if request is None:
