@@ -17,6 +17,7 @@ from marketd.model.events import Event, Trade
 from marketd.sim import Sim, open_sim
 from marketd.venues.feed import FeedConfig
 from marketd.venues.feeds import Feeds, is_ours
+from marketd.venues.rests import open_rests
 from marketd.venues.section import FailoverConfig, VenueConfig
 from marketd.venues.venue import Wanted
 from tests.daemons import eventually
@@ -43,7 +44,7 @@ async def running(
     events: list[Event] = []
     async with open_sim(list(venues), rate=rate) as sim:
         feeds = built(sim, venues, events, share)
-        async with feeds.running({}, []):
+        async with open_rests(feeds.venues, feeds.configs, SystemClock(), Metrics()) as rests, feeds.running(rests, {}, []):
             yield feeds, sim, events
 
 

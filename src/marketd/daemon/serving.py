@@ -32,6 +32,7 @@ from marketd.sinks.delivery import run_sinks
 from marketd.stores.looking import open_looker
 from marketd.venues.feed import FeedConfig
 from marketd.venues.feeds import Feeds
+from marketd.venues.rests import open_rests
 
 LOOP_LAG_EVERY_S = 0.5
 LOCK = "marketd.lock"
@@ -95,7 +96,8 @@ async def serve(
         here.start("health", health.watch())
         if feeds is not None:
             gaps = store.open_gaps() if store is not None else []
-            await rooms.enter_async_context(feeds.running(sinks.progress(), gaps))
+            rests = await rooms.enter_async_context(open_rests(feeds.venues, feeds.configs, clock, metrics, recorder))
+            await rooms.enter_async_context(feeds.running(rests, sinks.progress(), gaps))
         log.info(
             "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)
         )

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from hashlib import blake2b
 
 import structlog
@@ -13,8 +13,6 @@ from marketd.metrics import Metrics
 from marketd.model.events import Event, Gap, Status
 from marketd.model.marks import Mark, Series
 from marketd.net.capture import Capture
-from marketd.net.governor import Governor
-from marketd.net.http import Http
 from marketd.net.quarantine import Quarantine
 from marketd.rooms import Room, room
 from marketd.venues import source_named
@@ -105,46 +103,42 @@ class Feeds:
         self._clock, self._metrics, self._capture, self._quarantine = clock, metrics, capture, quarantine
 
     @asynccontextmanager
-    async def running(self, marks: Mapping[Series, Mark], gaps: Iterable[Gap]) -> AsyncIterator[None]:
+    async def running(self, rests: Mapping[str, Rest], marks: Mapping[Series, Mark], gaps: Iterable[Gap]) -> AsyncIterator[None]:
         """Live until left. `marks` and `gaps` say what the sinks hold and what an earlier run left open."""
         gaps = list(gaps)
-        async with AsyncExitStack() as stack:
-            gates: dict[str, Gate] = {}
-            for name in self.venues:
+        gates: dict[str, Gate] = {}
+        for name in self.venues:
+            config = self.configs[name]
+            if config.backup_for is not None:
+                gates[name] = Gate(self._publish)
+            self.feeds[name] = self._build(name, config, rests[name], gates.get(name), marks, gaps)
+        async with room("feeds") as here:
+            for name, feed in self.feeds.items():
+                feed.want(self.wanted_of(name, self.configs[name].symbols))
+                here.start(name, feed.run())
+            for name, state in self.providers.items():
                 config = self.configs[name]
-                http = await stack.enter_async_context(Http())
-                if config.backup_for is not None:
-                    gates[name] = Gate(self._publish)
-                self.feeds[name] = self._build(name, config, http, gates.get(name), marks, gaps)
-            async with room("feeds") as here:
-                for name, feed in self.feeds.items():
-                    feed.want(self.wanted_of(name, self.configs[name].symbols))
-                    here.start(name, feed.run())
-                for name, state in self.providers.items():
-                    config = self.configs[name]
-                    here.start(
-                        name,
-                        run_provider(
-                            state.provider,
-                            [symbol for symbol in config.symbols if is_ours(symbol, self.share)],
-                            config.wanted,
-                            state.passing(self._publish),
-                            self._clock,
-                            self._metrics,
-                        ),
-                    )
-                for name, gate in gates.items():
-                    self._stand_by(name, gate, here)
-                here.start("pulse", self._pulse())
-                here.start("symbols", self._check_symbols())
-                yield
+                here.start(
+                    name,
+                    run_provider(
+                        state.provider,
+                        [symbol for symbol in config.symbols if is_ours(symbol, self.share)],
+                        config.wanted,
+                        state.passing(self._publish),
+                        self._clock,
+                        self._metrics,
+                    ),
+                )
+            for name, gate in gates.items():
+                self._stand_by(name, gate, here)
+            here.start("pulse", self._pulse())
+            here.start("symbols", self._check_symbols())
+            yield
 
     def _build(
-        self, name: str, config: VenueConfig, http: Http, gate: Gate | None, marks: Mapping[Series, Mark], gaps: Sequence[Gap]
+        self, name: str, config: VenueConfig, rest: Rest, gate: Gate | None, marks: Mapping[Series, Mark], gaps: Sequence[Gap]
     ) -> Feed:
         venue = self.venues[name]
-        governor = Governor(self._clock, venue.limits.rest, config.rest_share)
-        rest = Rest(venue, config.rest_url or venue.rest_url, http, governor, self._clock, self._metrics, self._capture)
         return Feed(
             venue,
             self._feed_config,
