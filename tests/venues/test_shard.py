@@ -1,17 +1,21 @@
 """A connection's share kept alive: reconnected, refused, replaced before a cut."""
 
+import asyncio
+
 import pytest
 import structlog
 
 from marketd.metrics import Metrics
 from marketd.net.capture import Recorder
 from marketd.sim import open_sim
+from marketd.venues import shard
 from marketd.venues.venue import Wanted
 from tests.daemons import eventually
 from tests.net.test_websocket import listening, speaking
 from tests.venues.live import Live, live
 
 BTC = Wanted("trade", "BTCUSDT")
+ETH = Wanted("trade", "ETHUSDT")
 
 
 def reconnects(metrics: Metrics, venue: str, why: str) -> float:
@@ -65,6 +69,66 @@ async def test_a_subscription_that_the_venue_refuses_for_good_is_asked_once_and_
 
             assert len(sent) <= 3
             assert here.feed.connections_open == 1
+
+
+async def reconnected(here: Live) -> None:
+    """Its connection ends, and the next one has its answers."""
+    before = here.feed.shards[0].connection
+    assert before is not None
+    before.close("ended by the test")
+    await eventually(lambda: here.feed.shards[0].connection not in (None, before))
+    await eventually(lambda: here.states().get(ETH) == "live")
+
+
+def asked_for(recorder: Recorder, symbol: str) -> int:
+    """Subscriptions sent since this was last asked."""
+    lines = recorder.take().splitlines()
+    return sum(b'"k":"out"' in line and b"subscribe" in line and symbol.encode() in line for line in lines)
+
+
+async def test_what_the_venue_refused_is_not_asked_for_with_every_new_connection() -> None:
+    recorder = Recorder()
+    async with open_sim(["bybit"], rate=100) as sim:
+        sim.fault("bybit", "error", symbol="BTCUSDT", for_s=1000.0)
+        async with live(sim, "bybit", [BTC, ETH], capture=recorder) as here:
+            await eventually(lambda: here.states().get(BTC) == "refused")
+            assert asked_for(recorder, "BTCUSDT") > 0
+            for _ in range(2):
+                await reconnected(here)
+
+            assert asked_for(recorder, "BTCUSDT") == 0
+            assert here.states()[BTC] == "refused"
+
+
+async def test_what_the_venue_refused_is_asked_for_again_after_a_while_without_a_reconnect(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shard, "ASK_AGAIN_S", 0.5)
+    monkeypatch.setattr(shard, "LOOK_S", 0.1)
+    async with open_sim(["bybit"], rate=100) as sim:
+        sim.fault("bybit", "error", symbol="BTCUSDT", for_s=1000.0)
+        async with live(sim, "bybit", [BTC, ETH]) as here:
+            await eventually(lambda: here.states().get(BTC) == "refused")
+            sim.heal()
+            await eventually(lambda: here.states().get(BTC) == "live")
+
+            assert here.feed.reconnects == 0
+
+
+async def test_with_everything_refused_it_waits_instead_of_connecting_again_and_again() -> None:
+    async with open_sim(["bybit"], rate=100) as sim:
+        sim.fault("bybit", "error", symbol="BTCUSDT", for_s=1000.0)
+        async with live(sim, "bybit", [BTC]) as here:
+            await eventually(lambda: here.states().get(BTC) == "refused")
+            first = here.feed.shards[0].connection
+            assert first is not None
+            first.close("ended by the test")
+            await eventually(lambda: here.feed.reconnects == 1)
+            await asyncio.sleep(2.5)  # longer than the backoff's first wait
+
+            assert here.feed.connections == {}
+            here.feed.want([BTC, ETH])
+            await eventually(lambda: here.states().get(ETH) == "live")
 
 
 @pytest.mark.parametrize("fault", ["cut", "disconnect"])

@@ -128,6 +128,13 @@ class Connection:
             for frame in self._line.unsubscribe(gone):
                 self._queue(frame)
 
+    def retry(self, wanted: Iterable[Wanted]) -> None:
+        """Ask once more for what the venue refused."""
+        wanted = list(wanted)
+        self.wanted.update(dict.fromkeys(wanted))
+        if self.is_open and self._line.ready:
+            self._subscribe(wanted)
+
     def again(self, wanted: Iterable[Wanted]) -> None:
         """Ask for these anew, as for a book that must start over."""
         mine = [one for one in wanted if one in self.wanted]

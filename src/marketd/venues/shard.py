@@ -19,6 +19,8 @@ from marketd.venues.venue import Venue, Wanted
 
 OVERLAP_S = 30.0  # how long a replaced connection lives on at most
 BANNED_S = 60.0
+ASK_AGAIN_S = 3600.0  # what the venue refused for good is asked for this often, however often the connection changes
+LOOK_S = 10.0
 WAIT_S_MAX = 3600.0  # whatever the venue asks for; then it is asked again
 log = structlog.get_logger("feed")
 
@@ -51,6 +53,7 @@ class Shard:
         self.wanted: dict[Wanted, None] = {}
         self.connection: Connection | None = None  # the one that counts
         self._alive: list[Connection] = []  # two of them during a hand-over
+        self._refused_s: dict[Wanted, float] = {}  # when what is refused was last asked for, at the latest
         self.changed = asyncio.Event()
         self._place, self._venue, self._base, self._instruments, self._intake = place, venue, base, instruments, intake
         self._connections, self._went_down = connections, went_down
@@ -66,6 +69,7 @@ class Shard:
         gone = [one for one in wanted if one in self.wanted]
         for one in gone:
             del self.wanted[one]
+            self._refused_s.pop(one, None)
         for connection in self._alive if gone else ():
             connection.unsubscribe(gone)
 
@@ -75,6 +79,7 @@ class Shard:
         spacing_s = 60.0 / self._venue.limits.connects_per_min
         await self._clock.sleep(self._place * spacing_s)
         async with room(f"{self._venue.name}.shard.{self._place}") as here:
+            here.start("refused", self._ask_again())
             current: Dialled | None = None
             while True:
                 if current is None:
@@ -97,12 +102,43 @@ class Shard:
                     await self._pause(here, self._delay_s(new, backoff), current)
 
     async def _until_wanted(self) -> None:
-        while not self.wanted:
+        while not self._askable():
             self.changed.clear()
             await self.changed.wait()
 
+    def _askable(self) -> list[Wanted]:
+        """What is wanted, without what the venue refused a short while ago."""
+        return [one for one in self.wanted if not self._is_refused(one)]
+
+    def _is_refused(self, wanted: Wanted) -> bool:
+        stream = self._intake.streams.get(wanted)
+        if stream is None or stream.state != "refused":
+            self._refused_s.pop(wanted, None)
+            return False
+        now_s = self._clock.monotonic()
+        return now_s - self._refused_s.setdefault(wanted, now_s) < ASK_AGAIN_S
+
+    async def _ask_again(self) -> None:
+        """What was refused long ago is asked for once more: the venue may have changed its mind."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            due = [one for one in self.wanted if not self._is_refused(one) and one in self._refused_s]
+            if not due:
+                continue
+            self.changed.set()
+            if self._alive:  # else the next connection asks
+                self._asked(due)
+            for connection in self._alive:
+                connection.retry(due)
+
+    def _asked(self, wanted: Iterable[Wanted]) -> None:
+        now_s = self._clock.monotonic()
+        self._refused_s.update({one: now_s for one in wanted if one in self._refused_s})
+
     def _dial(self, here: Room) -> "Dialled":
-        new = Connection(self._venue, self._base, self._instruments, self._intake, self._clock, self._capture, list(self.wanted))
+        wanted = self._askable()
+        self._asked(wanted)
+        new = Connection(self._venue, self._base, self._instruments, self._intake, self._clock, self._capture, wanted)
         self._connections[new.number] = new
         self._alive.append(new)
         return Dialled(new, here.start(str(new.number), self._live(new)))
