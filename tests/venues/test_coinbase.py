@@ -3,13 +3,17 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from marketd.errors import BadFrame
+from marketd.model.events import Trade
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import MINUTE, timeframe
-from marketd.venues.coinbase import ROUTE_BYTES, Coinbase, CoinbaseLine
-from marketd.venues.notices import Acked, Declined
+from marketd.model.times import iso_of_ns
+from marketd.venues.coinbase import _TYPES, Coinbase, CoinbaseLine, WireMatch
+from marketd.venues.notices import Acked, Declined, Unknown, Unsaid
 from marketd.venues.venue import Answer, Span, Wanted
 
 BTC = Instrument("coinbase", "BTCUSD", "BTC-USD", "BTC", "USD")
@@ -126,8 +130,33 @@ def test_an_update_with_a_side_that_does_not_exist_is_bad_as_a_whole() -> None:
         open_line().read(frame, 1)
 
 
-def test_the_remembered_beginnings_of_frames_are_as_long_as_what_is_compared() -> None:
-    assert {len(start) for start in open_line()._routes} == {ROUTE_BYTES}
+def test_a_known_type_without_its_fields_is_bad_and_an_unknown_one_is_named() -> None:
+    line = open_line()
+
+    for kind in sorted(_TYPES - {"subscriptions", "error"}):
+        with pytest.raises(BadFrame):
+            line.read(b'{"type":"%s"}' % kind.encode(), 1)
+    with pytest.raises(BadFrame):
+        line.read(b'{"type":"subscriptions","channels":[1]}', 1)
+
+    assert [Unknown("type surprise")] == list(line.read(b'{"type":"surprise"}', 1))
+    assert [Unsaid("type open is not subscribed")] == list(line.read(b'{"type":"open"}', 1))
+
+
+def test_the_types_by_name_are_those_that_are_decoded() -> None:
+    assert {kind.__struct_config__.tag for kind in [WireMatch, *open_line()._say]} == _TYPES
+
+
+@given(st.integers(0, 250 * 366 * 86_400 * 1_000_000))
+def test_a_trades_time_is_exact_to_the_microsecond(us: int) -> None:
+    frame = (
+        b'{"time":"%s","type":"match","trade_id":7,"side":"buy","size":"1","price":"2","product_id":"BTC-USD"}'
+        % iso_of_ns(us * 1000).replace("+00:00", "Z").encode()
+    )
+    (trade,) = open_line().read(frame, 1)
+
+    assert isinstance(trade, Trade)
+    assert trade.ts_event == us * 1000
 
 
 def test_every_request_says_who_asks() -> None:
