@@ -1,0 +1,149 @@
+"""The archive as the other rooms see it: pages in, candles and what is known of them out."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from marketd.clock import Clock
+from marketd.errors import DeliveryError, StartError
+from marketd.model.intervals import Interval
+from marketd.model.ledger import State, Stretch
+from marketd.model.series import CandleSeries
+from marketd.stores.archive import accounting, jobs, reading, writing
+from marketd.stores.archive.columns import NS_MAX
+from marketd.stores.archive.database import Database, address_of
+from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Written
+from marketd.stores.archive.upgrade import check_schema, upgrade_schema
+
+
+class Archive:
+    """Candles of any number of series, in PostgreSQL or SQLite.
+
+    Every method raises DeliveryError, in one line and within a bounded time, when the database cannot do it now; nothing is
+    half-written then, and the same call may be made again. Times are integer ns, UTC.
+    """
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    async def put(self, page: Page) -> Written:
+        """Store the page: candles, ledger, gaps and the job's cursor in one transaction. The same page again changes nothing."""
+        opens = [candle.open_time for candle in page.candles]
+        assert all(earlier < later for earlier, later in pairwise(opens)), "oldest first, each time once"
+        assert not opens or page.span.start <= opens[0] <= opens[-1] < page.span.stop, f"{page.series}: a candle leaves the span"
+        now = self._clock.now_ns()
+        async with self._database.writing() as connection:
+            await writing.lock(connection, page.series)
+            written = await writing.write_candles(connection, page, now)
+            await accounting.settle(connection, page.series, page.span, page.parts, now)
+            await jobs.advance(connection, page)
+        return written
+
+    async def settle(self, series: CandleSeries, span: Interval, parts: Sequence[Stretch]) -> None:
+        """Let the ledger say this of the span, with no candles stored."""
+        async with self._database.writing() as connection:
+            await writing.lock(connection, series)
+            await accounting.settle(connection, series, span, parts, self._clock.now_ns())
+
+    async def candles(
+        self, series: CandleSeries, start: int, end: int, *, limit: int | None = None, newest: bool = False
+    ) -> list[Row]:
+        """`start <= open_time < end`, always oldest first; of more than `limit` the oldest, or the newest."""
+        async with self._database.reading() as connection:
+            return await reading.candle_rows(connection, series, start, end, limit, newest)
+
+    async def stream(self, series: CandleSeries, start: int, end: int, *, batch: int = 10_000) -> AsyncIterator[list[Row]]:
+        """The same in batches, for ranges of any length: no connection is held while the reader takes its time."""
+        while rows := await self.candles(series, start, end, limit=batch):
+            yield rows
+            if len(rows) < batch:
+                return
+            start = rows[-1].open_time + 1
+
+    async def ledger(
+        self, series: CandleSeries, start: int = 0, end: int = NS_MAX, *, states: Sequence[State] | None = None
+    ) -> list[Stretch]:
+        """The stretches that touch [start, end), whole, oldest first; of these states only, where some are named."""
+        async with self._database.reading() as connection:
+            return await reading.stretches(connection, series, start, end, states)
+
+    async def series(self) -> list[CandleSeries]:
+        """Every series of which something is stored or known."""
+        async with self._database.reading() as connection:
+            return await reading.series_there(connection)
+
+    async def summary(self) -> list[SeriesSummary]:
+        async with self._database.reading() as connection:
+            return await reading.summaries(connection)
+
+    async def revisions(self, series: CandleSeries, start: int, end: int) -> list[Row]:
+        """What closed candles said before they were corrected; the revision in force is in `candles`."""
+        async with self._database.reading() as connection:
+            return await reading.revision_rows(connection, series, start, end)
+
+    async def gaps(
+        self, venue: str | None = None, symbol: str | None = None, timeframe: str | None = None, open_only: bool = False
+    ) -> list[GapRow]:
+        """Rows of `candle_gaps`; open ones are neither repaired nor the venue's own emptiness."""
+        async with self._database.reading() as connection:
+            return await reading.gap_rows(connection, venue, symbol, timeframe, open_only)
+
+    async def job_started(self, series: CandleSeries, span: Interval, newest_first: bool) -> int:
+        """A new row that runs; its number."""
+        async with self._database.writing() as connection:
+            return await jobs.begin(connection, series, span, newest_first, self._clock.now_ns())
+
+    async def job_resumed(self, job: int) -> None:
+        async with self._database.writing() as connection:
+            await jobs.resume(connection, job)
+
+    async def job_ended(self, job: int, error: str | None) -> None:
+        """Completed, or failed with this error."""
+        async with self._database.writing() as connection:
+            await jobs.end(connection, job, error, self._clock.now_ns())
+
+    async def jobs_interrupted(self) -> int:
+        """Asked once at start-up: rows that still say `running` are `pending` from now on. How many there were."""
+        async with self._database.writing() as connection:
+            return await jobs.interrupt(connection)
+
+    async def jobs(
+        self, series: CandleSeries | None = None, *, statuses: Sequence[str] | None = None, limit: int | None = None
+    ) -> list[JobRow]:
+        """Newest first."""
+        async with self._database.reading() as connection:
+            return await jobs.find(connection, series, statuses, limit)
+
+    async def ping(self) -> None:
+        """Raises DeliveryError that says what is wrong."""
+        async with self._database.reading() as connection:
+            await connection.execute(sa.select(sa.literal(1)))
+
+
+@asynccontextmanager
+async def open_archive(url: str, clock: Clock, *, upgrade: bool = True) -> AsyncIterator[Archive]:
+    """The archive at `postgresql://...` or `sqlite:///path`, brought to the current schema unless told otherwise.
+
+    Raises ConfigError for an address that is none, StartError where the database cannot be reached or is not ours.
+    """
+    database = Database(address_of(url))
+    try:
+        await prepare(database, clock, upgrade=upgrade)
+        yield Archive(database, clock)
+    finally:
+        await database.close()
+
+
+async def prepare(database: Database, clock: Clock, *, upgrade: bool) -> None:
+    """Upgrade or check the schema. Raises StartError."""
+    try:
+        if database.kind == "sqlite":
+            Path(database.address.url).parent.mkdir(parents=True, exist_ok=True)
+        if upgrade:
+            await upgrade_schema(database, clock.now_ns())
+        await check_schema(database)
+    except (DeliveryError, OSError) as error:
+        raise StartError(f"the candle archive cannot be opened: {error}") from error

@@ -1,0 +1,159 @@
+"""The database behind the archive: its address, its connections, and what its troubles are called."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from marketd.errors import ConfigError, DeliveryError
+from marketd.secrets import masked
+
+CONNECT_S = 5.0  # until a server has taken a connection
+COMMAND_S = 60.0  # for one statement
+WAIT_S = 5.0  # for a free connection, or for another process to be done with the file
+WRITERS, READERS = 4, 8  # connections at most; on SQLite one writes
+
+EXPECTED = "expected postgresql://user:password@host:port/database or sqlite:///path"
+
+
+class Address(NamedTuple):
+    kind: Literal["postgresql", "sqlite"]
+    url: str  # as the driver takes it: a DSN, or the path of a file
+    shown: str  # without a password
+
+
+def address_of(url: str) -> Address:
+    """Raises ConfigError for what is no address of a database that the archive knows."""
+    scheme, found, rest = url.partition("://")
+    kind = scheme.partition("+")[0]
+    if found and kind == "sqlite" and rest.startswith("/") and len(rest) > 1 and rest[1:] != ":memory:":
+        path = unquote(rest[1:].partition("?")[0])
+        return Address("sqlite", path, f"sqlite:///{path}")
+    if found and kind in ("postgresql", "postgres") and _is_postgresql(rest):
+        return Address("postgresql", f"postgresql://{rest}", masked(f"postgresql://{rest}"))
+    shown = masked(url) if found else "something else"
+    raise ConfigError(f"database.url: found {shown!r}, {EXPECTED}")
+
+
+def _is_postgresql(rest: str) -> bool:
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+        parts.port  # noqa: B018 (raises ValueError if it is no number)
+    except ValueError:
+        return False
+    return bool(parts.hostname or parts.query or len(parts.path) > 1)
+
+
+class Database:
+    """Connections to write and connections to read, apart, so that neither starves the other."""
+
+    def __init__(
+        self, address: Address, *, connect_s: float = CONNECT_S, command_s: float = COMMAND_S, wait_s: float = WAIT_S
+    ) -> None:
+        self.address = address
+        self.kind = address.kind
+        self._within_s = connect_s + command_s + wait_s
+        make: Callable[[int, bool], AsyncEngine]
+        if address.kind == "sqlite":
+            make = lambda size, writes: _sqlite(Path(address.url), size, wait_s, writes)  # noqa: E731
+        else:
+            make = lambda size, _: _postgresql(address.url, size, connect_s, command_s, wait_s)  # noqa: E731
+        self.writers = make(1 if address.kind == "sqlite" else WRITERS, True)
+        self.readers = make(READERS, False)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that commits at the end or not at all. Raises DeliveryError within a bounded time."""
+        with_troubles = self._told(self.writers, within_s=self._within_s)
+        async with with_troubles as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
+        """One consistent look. Raises DeliveryError within a bounded time."""
+        async with self._told(self.readers, within_s=self._within_s) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _told(self, engine: AsyncEngine, within_s: float) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with asyncio.timeout(within_s), engine.begin() as connection:
+                yield connection
+        except (sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            raise DeliveryError(f"{self.address.shown}: {reason(error)}") from error
+
+    async def close(self) -> None:
+        for engine in (self.readers, self.writers):
+            await engine.dispose()
+
+
+def _postgresql(dsn: str, size: int, connect_s: float, command_s: float, wait_s: float) -> AsyncEngine:
+    async def connect() -> Any:
+        settings = {"timezone": "UTC", "application_name": "marketd"}
+        return await asyncpg.connect(dsn, timeout=connect_s, command_timeout=command_s, server_settings=settings)
+
+    return create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=wait_s,
+        pool_pre_ping=True,  # a server that was restarted is met by a new connection, not by an error
+    )
+
+
+def _sqlite(path: Path, size: int, wait_s: float, writes: bool) -> AsyncEngine:
+    engine = create_async_engine(
+        sa.URL.create("sqlite+aiosqlite", database=str(path)),
+        connect_args={"timeout": wait_s},
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=wait_s,
+    )
+
+    @sa.event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # transactions begin where we say, also before a change of schema
+        cursor = connection.cursor()
+        for word in ("journal_mode = WAL", "synchronous = NORMAL", "temp_store = MEMORY", "cache_size = -65536"):
+            cursor.execute(f"PRAGMA {word}")
+        cursor.close()
+
+    @sa.event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def reason(error: BaseException) -> str:
+    """One line for a person: what is wrong, in the words of whoever said so."""
+    if isinstance(error, sa.exc.TimeoutError):
+        return "every connection is busy"
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, sa.exc.DBAPIError):
+        cause: BaseException = error.orig.__cause__ or error.orig if error.orig is not None else error
+        if isinstance(cause, TimeoutError):
+            return "no answer in time"
+        error = cause
+    if isinstance(error, ConnectionError):
+        return f"no connection ({_words(error)})"
+    if isinstance(error, asyncpg.DiskFullError):
+        return f"the server's disk is full ({_words(error)})"
+    return _words(error)
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+    else:
+        text = re.sub(r"^<class '[^']*'>: ", "", str(error)) or type(error).__name__
+    return masked(" ".join(text.split("\n")[0].split())).rstrip(".")

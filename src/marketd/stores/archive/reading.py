@@ -1,0 +1,156 @@
+"""Reading the archive: candles with their digits, summaries without counting rows where the ledger has counted them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from marketd.model.ledger import State, Stretch
+from marketd.model.series import CandleSeries
+from marketd.model.timeframes import Timeframe, timeframe
+from marketd.stores.archive.accounting import gap_columns, of_series, touching
+from marketd.stores.archive.columns import whole_second_from
+from marketd.stores.archive.jobs import last_of_each
+from marketd.stores.archive.rows import GapRow, JobRow, Row, SeriesSummary
+from marketd.stores.archive.tables import NUMBERS, candle_gaps, candle_ledger, candle_revisions, candles
+
+Numbers = list[sa.ColumnElement[Any]]
+
+
+def _digits(table: sa.Table) -> Numbers:
+    """As text: PostgreSQL writes a NUMERIC with every digit that came in."""
+    return [sa.cast(table.c[name], sa.Text).label(name) for name in NUMBERS]
+
+
+CANDLE = [candles.c.open_time, *_digits(candles), candles.c.closed, candles.c.revision, candles.c.source]
+REVISION = [
+    candle_revisions.c.open_time, *_digits(candle_revisions), sa.true().label("closed"),
+    candle_revisions.c.revision, candle_revisions.c.source,
+]  # fmt: skip
+
+
+async def candle_rows(
+    connection: AsyncConnection, series: CandleSeries, start: int, end: int, limit: int | None, newest: bool
+) -> list[Row]:
+    """Oldest first, `start <= open_time < end`; of more than `limit` the oldest, or the newest."""
+    at = candles.c.open_time
+    query = sa.select(*CANDLE).where(*_between(candles, series, start, end)).order_by(at.desc() if newest else at)
+    rows = _rows(series, await connection.execute(query if limit is None else query.limit(limit)))
+    return rows[::-1] if newest else rows
+
+
+async def revision_rows(connection: AsyncConnection, series: CandleSeries, start: int, end: int) -> list[Row]:
+    """What was corrected, oldest open time first and then in the order in which it was said."""
+    its = candle_revisions.c
+    query = sa.select(*REVISION).where(*_between(candle_revisions, series, start, end)).order_by(its.open_time, its.revision)
+    return _rows(series, await connection.execute(query))
+
+
+def _between(table: sa.Table, series: CandleSeries, start: int, end: int) -> list[sa.ColumnElement[bool]]:
+    at = table.c.open_time
+    return [of_series(table, series), at >= whole_second_from(start), at < whole_second_from(end)]
+
+
+def _rows(series: CandleSeries, found: sa.CursorResult[Any]) -> list[Row]:
+    close_of = _closing(series)
+    rows: Iterable[Any] = found
+    return [Row(opens, close_of(opens), *values) for opens, *values in rows]
+
+
+def _closing(series: CandleSeries) -> Callable[[int], int]:
+    its = timeframe(series.timeframe)
+    step = its.step
+    return (lambda open_time: open_time + step) if step else its.close_of
+
+
+async def stretches(
+    connection: AsyncConnection, series: CandleSeries, start: int, end: int, states: Sequence[State] | None
+) -> list[Stretch]:
+    its = candle_ledger.c
+    query = sa.select(its.start, its.stop, its.state, its.cause, its.since).where(
+        touching(series, start, end), its.stop > start, its.start < end
+    )
+    if states is not None:
+        query = query.where(its.state.in_(states))
+    return [Stretch(*row) for row in await connection.execute(query.order_by(its.start))]
+
+
+async def series_there(connection: AsyncConnection) -> list[CandleSeries]:
+    """Every series with a candle, a stretch or a gap: one look into the index for each, never through all rows."""
+    found: set[CandleSeries] = set()
+    for table in (candles, candle_ledger):
+        key = sa.tuple_(table.c.exchange, table.c.symbol, table.c.timeframe)
+        query = sa.select(table.c.exchange, table.c.symbol, table.c.timeframe)
+        query = query.order_by(table.c.exchange, table.c.symbol, table.c.timeframe).limit(1)
+        row = (await connection.execute(query)).first()
+        while row is not None:
+            found.add(last := CandleSeries(*row))
+            row = (await connection.execute(query.where(key > sa.tuple_(*map(sa.literal, last))))).first()
+    return sorted(found)
+
+
+async def gap_rows(
+    connection: AsyncConnection, venue: str | None, symbol: str | None, its_timeframe: str | None, open_only: bool
+) -> list[GapRow]:
+    its = candle_gaps.c
+    query = sa.select(*gap_columns()).order_by(its.exchange, its.symbol, its.timeframe, its.gap_start)
+    for column, wanted in ((its.exchange, venue), (its.symbol, symbol), (its.timeframe, its_timeframe)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if open_only:
+        query = query.where(its.repaired_at.is_(None), its.state != "known_empty")
+    return [GapRow(*row) for row in await connection.execute(query)]
+
+
+async def summaries(connection: AsyncConnection) -> list[SeriesSummary]:
+    its = candle_ledger.c
+    grouped = sa.select(
+        its.exchange,
+        its.symbol,
+        its.timeframe,
+        its.state,
+        sa.func.sum(its.stop - its.start),
+        sa.func.min(its.start),
+        sa.func.max(its.stop),
+    ).group_by(its.exchange, its.symbol, its.timeframe, its.state)
+    lengths: dict[CandleSeries, dict[str, tuple[int, int, int]]] = {}
+    for row in await connection.execute(grouped):
+        lengths.setdefault(CandleSeries(*row[:3]), {})[row[3]] = (int(row[4]), row[5], row[6])
+    jobs = await last_of_each(connection)
+    return [
+        await _summary(connection, series, lengths.get(series, {}), jobs.get(series)) for series in await series_there(connection)
+    ]
+
+
+async def _summary(
+    connection: AsyncConnection, series: CandleSeries, lengths: dict[str, tuple[int, int, int]], job: JobRow | None
+) -> SeriesSummary:
+    at = candles.c.open_time
+    mine = of_series(candles, series)
+    first, last = (await connection.execute(sa.select(sa.func.min(at), sa.func.max(at)).where(mine))).one()
+    counts = {state: await _opens(connection, series, state, length[0]) for state, length in lengths.items()}
+    _, start, stop = lengths.get("have", (0, 0, 0))
+    outside = sa.or_(at < whole_second_from(start), at >= whole_second_from(stop))
+    counted = (await connection.execute(sa.select(sa.func.count()).where(mine, outside))).scalar_one()
+    return SeriesSummary(
+        series, first, last, counts.get("have", 0) + int(counted), counts.get("missing", 0) + counts.get("repairing", 0),
+        counts.get("known_empty", 0), counts.get("unrecoverable", 0), job,
+    )  # fmt: skip
+
+
+async def _opens(connection: AsyncConnection, series: CandleSeries, state: str, length: int) -> int:
+    """How many candles open in the stretches of a state, of that length in all. Months are not of one length."""
+    its = timeframe(series.timeframe)
+    if its.step:
+        return length // its.step
+    found = candle_ledger.c
+    query = sa.select(found.start, found.stop).where(of_series(candle_ledger, series), found.state == state)
+    return sum(_months(its, start, stop) for start, stop in await connection.execute(query))
+
+
+def _months(its: Timeframe, start: int, stop: int) -> int:
+    count = 0
+    while start < stop:
+        start, count = its.close_of(start), count + 1
+    return count
