@@ -150,7 +150,7 @@ def test_distinct_decimals_never_share_a_level(prices: list[Decimal]) -> None:
     assert sorted(prices) == [Decimal(price) for price, _ in book.view(20)[1]]
 
 
-@pytest.mark.parametrize("zero", ["0", "0.0", "0.00000000", "0.", "0.000000000000000000"])
+@pytest.mark.parametrize("zero", ["0", "0.0", "0.00000000", "0.", "0.000000000000000000", "00", "000", "00.0", ".0", "0" * 64])
 def test_zero_in_any_spelling_removes_a_level_in_any_spelling(zero: str) -> None:
     book = Book()
     book.apply_delta([("100.0", "1")], [], None)

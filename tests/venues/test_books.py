@@ -359,9 +359,13 @@ def test_a_book_without_changes_is_stale() -> None:
 def test_the_state_of_a_book_tells_its_story() -> None:
     keeper = rest_keeper()
 
+    assert ["BTCUSD"] == keeper.unsynced()
     assert ("waiting", NOW, "", 0) == (lambda s: (s.state, s.since, s.cause, s.resyncs))(keeper.states()[0])
 
     keeper.on_snapshot(snapshot(100))
+
+    assert [] == keeper.unsynced()
+
     keeper.on_delta(delta(105, 103, at=NOW + 1))
     state = keeper.state("BTCUSD")
 

@@ -63,7 +63,7 @@ class Health:
             first = trouble[0]
             rest = f" and {len(trouble) - 1} more" if len(trouble) > 1 else ""
             return "degraded", f"{first.wanted.symbol} {first.wanted.channel}: {first.state}, {first.reason}{rest}"
-        unsynced = [one.symbol for one in feed.intake.books.states() if one.state != "in_sync"]
+        unsynced = feed.intake.books.unsynced()
         if unsynced:
             return "degraded", f"book of {', '.join(unsynced[:3])} is not in sync"
         return "ok", "standing by" if self._feeds.is_standby(name) else "data arrives"

@@ -22,7 +22,11 @@ REMOVED_MAX = 1_000  # removed levels that may stay in a side
 IN_THE_WAY = 16  # removed levels among the best that a look steps over; more are let go
 _DECIMALS = 12
 _SCALES = [10**power for power in range(_DECIMALS + 1)]
-_ZEROS = frozenset(["0", "00", *("0." + "0" * count for count in range(DIGITS_MAX - 1))])
+_NONE = "0" * DIGITS_MAX
+_ZEROS = frozenset(  # in every plain spelling
+    [_NONE[:count] for count in range(1, DIGITS_MAX + 1)]
+    + [_NONE[:whole] + "." + _NONE[: count - whole] for count in range(1, DIGITS_MAX) for whole in range(count + 1)]
+)
 
 Number = int | Fraction
 

@@ -251,7 +251,12 @@ class BookKeeper:
             kept.symbol for kept in self._kept.values() if kept.state == "in_sync" and now_ns - (kept.updated or 0) > limit_ns
         ]
 
+    def unsynced(self) -> list[str]:
+        """Books that nothing may be published of."""
+        return [symbol for symbol, kept in self._kept.items() if kept.state != "in_sync"]
+
     def state(self, symbol: str) -> BookState | None:
+        """For whoever asks about one book; its levels are counted one by one."""
         kept = self._kept.get(symbol)
         if kept is None:
             return None

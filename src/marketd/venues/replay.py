@@ -149,7 +149,7 @@ class Replay:
 
     def _unnamed(self, ts: int, answer: Answer) -> None:
         """Some recordings keep a body without its address: it can only be the book of the one symbol that waits for one."""
-        waiting = [state.symbol for state in self.intake.books.states() if state.state != "in_sync"]
+        waiting = self.intake.books.unsynced()
         if self.intake.books.by_rest and len(waiting) == 1:
             self.intake.fetched_book(self.venue.read_snapshot(answer, self._instruments[waiting[0]], ts))
         else:
