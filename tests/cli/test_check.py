@@ -50,3 +50,49 @@ def test_settings_without_effect_are_named(ask: Ask, tmp_path: Path) -> None:
 
     assert said.code == 0
     assert "without effect in this version: daemon.backfill_days" in said.out
+
+
+def test_symbols_that_a_venue_does_not_list_are_named_also_beside_a_dry_one(ask: Ask, simulated: dict[str, str]) -> None:
+    said = ask("check", "--provider", "binance,alpaca", "--symbols", "BTCUSDT,NOPENOPE", environ=simulated)
+
+    assert said.code == 0, said.out + said.err
+    assert "dry run" in said.out
+    assert "NOPENOPE: none of binance lists it; it is left out (alpaca runs dry and is not asked)" in said.out
+
+
+def test_a_symbol_that_one_venue_lists_and_another_does_not_is_said_in_its_row_only(
+    ask: Ask, simulated: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "config.yaml").write_text("exchanges: {binance: {symbols: [BTCUSDT, NOPENOPE]}, bybit: {symbols: [BTCUSDT]}}")
+    said = ask("check", environ=simulated)
+
+    assert "symbols, not NOPENOPE" in said.out
+    assert "none of binance, bybit lists it" in said.out
+
+
+def test_with_no_symbol_left_it_is_a_mistake_in_the_config(ask: Ask, simulated: dict[str, str]) -> None:
+    said = ask("check", "--provider", "binance,alpaca", "--symbols", "NOPENOPE", environ=simulated)
+
+    assert said.code == 2
+    assert "no venue lists any of NOPENOPE" in said.err
+
+
+def test_shares_of_a_limit_that_add_up_to_more_than_all_of_it_are_said(ask: Ask, simulated: dict[str, str]) -> None:
+    alone = ask("check", "--provider", "binance", "--symbols", "BTCUSDT", environ=simulated)
+    sharded = ask("check", "--provider", "binance", "--symbols", "BTCUSDT", "--shard", "1/4", environ=simulated)
+    shared = ask(
+        "check", "--provider", "binance", "--symbols", "BTCUSDT", "--shard", "1/4",
+        environ={**simulated, "MARKETD__EXCHANGES__BINANCE__REST_SHARE": "0.25"},
+    )  # fmt: skip
+
+    assert "rest_share" not in alone.out + shared.out
+    words = "exchanges.binance.rest_share: 1 in each of 4 processes adds up to 4 of the venue's limit, expected at most 1"
+    assert words in sharded.out
+    assert "0.25" in sharded.out
+
+
+def test_two_entries_of_one_address_share_its_limit(ask: Ask, simulated: dict[str, str]) -> None:
+    same = {"BINANCE_US_REST_URL": simulated["BINANCE_REST_URL"], "BINANCE_US_WS_URL": simulated["BINANCE_WS_URL"]}
+    said = ask("check", "--provider", "binance,binance_us", "--symbols", "BTCUSDT", environ={**simulated, **same})
+
+    assert "exchanges.binance.rest_share, exchanges.binance_us.rest_share: 1 + 1 adds up to 2" in said.out

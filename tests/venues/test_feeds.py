@@ -138,6 +138,15 @@ async def test_nothing_left_to_collect_is_a_mistake_in_the_config() -> None:
         await run()
 
 
+async def test_a_venue_that_runs_dry_does_not_hide_that_nothing_is_left_to_collect() -> None:
+    async def run() -> None:
+        async with running({"binance": {"symbols": ["NOPENOPE"]}, "alpaca": {"symbols": ["NOPENOPE"]}}):
+            await asyncio.wait_for(asyncio.Event().wait(), 30.0)
+
+    with pytest.raises(ConfigError, match=r"no venue lists any of NOPENOPE \(alpaca runs dry and is not asked\)"):
+        await run()
+
+
 async def test_an_unknown_venue_is_a_mistake_in_the_config() -> None:
     async with open_sim(["binance"]):
         with pytest.raises(ConfigError, match="did you mean 'binance'"):

@@ -1,7 +1,8 @@
 """`marketd check`: what would start, and whether everything it needs answers."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator, Sequence
+from typing import NamedTuple
 
 import typer
 from rich.console import Console
@@ -25,10 +26,12 @@ from marketd.clock import SystemClock
 from marketd.config import Config, Flags
 from marketd.errors import MarketdError
 from marketd.metrics import Metrics
+from marketd.model.instruments import Instruments
 from marketd.net.governor import Governor, Priority
 from marketd.net.http import Http
 from marketd.net.websocket import connect
 from marketd.venues import source_named
+from marketd.venues.feeds import not_asked, nothing_listed
 from marketd.venues.provider import MarketDataProvider
 from marketd.venues.rest import Rest
 from marketd.venues.section import VenueConfig
@@ -100,29 +103,78 @@ def _plan(config: Config) -> Table:
     return table
 
 
+class Probed(NamedTuple):
+    """What asking one venue brought."""
+
+    cells: list[str]
+    is_well: bool = True
+    is_dry: bool = False
+    symbols: tuple[str, ...] = ()  # asked for
+    listed: Instruments | None = None  # None: it did not say
+
+
 async def _probe(config: Config, console: Console) -> int:
-    """Ask every venue; the number of those that a daemon could not use."""
+    """Ask every venue; the number of those that a daemon could not use. Raises ConfigError if no symbol is left to collect."""
     table = _table("venue", "collects", "REST", "answer", "WebSocket", "answer")
     results = await asyncio.gather(*(_venue(config, name, venue) for name, venue in config.feeds.items()))
-    for cells, _ in results:
-        table.add_row(*cells)
+    for result in results:
+        table.add_row(*result.cells)
     console.print(table)
-    return sum(1 for _, is_well in results if not is_well)
+    for line in (*_over_committed(config), *_unlisted(results)):
+        console.print(line, markup=False, soft_wrap=True)
+    return sum(1 for result in results if not result.is_well)
 
 
-async def _venue(config: Config, name: str, its: VenueConfig) -> tuple[list[str], bool]:
+def _over_committed(config: Config) -> Iterator[str]:
+    """Entries that draw on one limit, the other processes of a shard included, and together on more than all of it."""
+    by_address: dict[str, list[str]] = {}
+    for name, its in config.feeds.items():
+        source = source_named(name, config.venue_settings(name))
+        if not isinstance(source, MarketDataProvider) and not source.dry:
+            by_address.setdefault(its.rest_url or source.rest_url, []).append(name)
+    count = config.shard.count
+    for names in by_address.values():
+        shares = [config.feeds[name].rest_share for name in names]
+        total = sum(shares) * count
+        if total > 1 + 1e-9:
+            keys = ", ".join(f"exchanges.{name}.rest_share" for name in names)
+            each = " + ".join(f"{share:g}" for share in shares) + (f" in each of {count} processes" if count > 1 else "")
+            fair = 1 / (len(names) * count)
+            yield (
+                f"{keys}: {each} adds up to {total:g} of the venue's limit, expected at most 1; "
+                f"set {fair:.2g} where all use the same address of the internet"
+            )
+
+
+def _unlisted(results: Sequence[Probed]) -> Iterator[str]:
+    """Symbols that none of the venues that said what they list has."""
+    told = [(result.cells[0], result.listed) for result in results if result.listed is not None]
+    asked = dict.fromkeys(symbol for result in results if result.listed is not None for symbol in result.symbols)
+    unlisted = [symbol for symbol in asked if not any(symbol in listed for _, listed in told)]
+    dry = [result.cells[0] for result in results if result.is_dry]
+    if asked and len(unlisted) == len(asked) and all(result.is_dry or result.listed is not None for result in results):
+        raise nothing_listed(unlisted, dry)
+    for symbol in unlisted:
+        yield f"{symbol}: none of {', '.join(name for name, _ in told)} lists it; it is left out{not_asked(dry)}"
+
+
+async def _venue(config: Config, name: str, its: VenueConfig) -> Probed:
     source = source_named(name, config.venue_settings(name))
     collects = f"{', '.join(its.symbols) or 'nothing'}: {', '.join(its.wanted)}"
     if its.backup_for:
         collects = f"stands by for {its.backup_for}; {collects}"
     if isinstance(source, MarketDataProvider):
-        return [name, collects, "its own", "not asked", "its own", "not asked"], True
+        return Probed([name, collects, "its own", "not asked", "its own", "not asked"])
     rest, stream = its.rest_url or source.rest_url, its.ws_url or source.stream_url
     if source.dry:
-        return [name, collects, rest, "dry run", stream, "dry run"], True
-    rest_answer, stream_answer = await asyncio.gather(_said(_ask_rest(source, rest)), _said(_ask_stream(source, stream, its)))
+        return Probed([name, collects, rest, "dry run", stream, "dry run"], is_dry=True)
+    listed = Instruments()
+    rest_answer, stream_answer = await asyncio.gather(
+        _said(_ask_rest(source, rest, its.symbols, listed)), _said(_ask_stream(source, stream, its))
+    )
     is_well = not rest_answer.startswith("no:") and not stream_answer.startswith("no:")
-    return [name, collects, rest, rest_answer, stream, stream_answer], is_well
+    cells = [name, collects, rest, rest_answer, stream, stream_answer]
+    return Probed(cells, is_well, False, its.symbols, listed if len(listed) else None)
 
 
 async def _said(asking: Awaitable[str]) -> str:
@@ -135,12 +187,13 @@ async def _said(asking: Awaitable[str]) -> str:
         return f"no: {error}"
 
 
-async def _ask_rest(venue: Venue, base: str) -> str:
+async def _ask_rest(venue: Venue, base: str, symbols: Sequence[str], listed: Instruments) -> str:
     clock = SystemClock()
     async with Http(within_s=WITHIN_S) as http:
         rest = Rest(venue, base, http, Governor(clock, venue.limits.rest, 1.0), clock, Metrics())
-        listed = venue.read_instruments(await rest.ask(venue.instruments_request(), Priority.LIVE))
-    return f"ok, lists {len(listed):,} symbols"
+        listed.update(venue.read_instruments(await rest.ask(venue.instruments_request(), Priority.LIVE)))
+    missing = [symbol for symbol in symbols if symbol not in listed]
+    return f"ok, lists {len(listed):,} symbols" + (f", not {', '.join(missing)}" if missing else "")
 
 
 async def _ask_stream(venue: Venue, base: str, its: VenueConfig) -> str:

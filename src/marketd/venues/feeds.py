@@ -222,10 +222,23 @@ class Feeds:
         for symbol in sorted(asked - listed):
             names = ", ".join(feed.venue.name for feed in loaded)
             log.warning("symbols.unlisted", symbol=symbol, reason=f"none of {names} lists it; it is left out")
-        if asked and not listed and len(loaded) == len(self.feeds):
-            raise ConfigError(
-                f"symbols: no venue lists any of {', '.join(sorted(asked))}; `marketd symbols --exchange NAME` shows them"
-            )
+        if asked and not listed and len(loaded) == len(live) and not self.providers:
+            raise nothing_listed(asked, [feed.venue.name for feed in self.feeds.values() if feed.venue.dry])
+
+
+def nothing_listed(symbols: Iterable[str], dry: Sequence[str]) -> ConfigError:
+    """No venue that is asked lists any of the symbols."""
+    return ConfigError(
+        f"symbols: no venue lists any of {', '.join(sorted(symbols))}{not_asked(dry)}; "
+        "`marketd symbols --exchange NAME` shows them"
+    )
+
+
+def not_asked(dry: Sequence[str]) -> str:
+    """The venues that run dry, in brackets; nothing where there is none."""
+    if not dry:
+        return ""
+    return f" ({', '.join(dry)} {'runs' if len(dry) == 1 else 'run'} dry and {'is' if len(dry) == 1 else 'are'} not asked)"
 
 
 def is_ours(symbol: str, share: tuple[int, int]) -> bool:
