@@ -4,11 +4,12 @@ import msgspec
 import pytest
 
 from marketd.errors import BadFrame, Refused
+from marketd.model.events import Event
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import MINUTE, timeframe
 from marketd.venues.binance import Binance, topic
-from marketd.venues.notices import Acked, Cut, Declined
+from marketd.venues.notices import Acked, Cut, Declined, Unsaid
 from marketd.venues.venue import Answer, Span, Wanted
 
 BTC = Instrument("binance", "BTCUSDT", "BTCUSDT", "BTC", "USDT")
@@ -125,3 +126,32 @@ def test_a_refusal_has_the_venues_words_and_its_waiting_time(
 @pytest.mark.parametrize(("text", "symbols"), [("7", 7), ("1000", 100), ("0", 1)])
 def test_pairs_per_connection_is_a_setting_within_the_venues_bounds(text: str, symbols: int) -> None:
     assert Binance({"PAIRS_PER_CONNECTION": text}).limits.symbols_per_connection == symbols
+
+
+TRADE = '{"e":"trade","E":1,"s":"BTCUSDT","t":7,"p":"1.10","q":"2.00","T":1,"m":true,"M":true}'
+QUOTE = '{"u":9,"s":"BTCUSDT","b":"1.10","B":"2.00","a":"1.20","A":"3.00"}'
+DELTA = '{"e":"depthUpdate","E":1,"s":"BTCUSDT","U":3,"u":4,"b":[["1.10","2.00"]],"a":[]}'
+KLINE = (
+    '{"e":"kline","E":1,"s":"BTCUSDT","k":{"t":0,"T":59999,"s":"BTCUSDT","i":"1m",'
+    '"o":"1","c":"2","h":"3","l":"1","v":"9","x":false,"q":"9"}}'
+)
+
+
+@pytest.mark.parametrize(("kind", "data"), [("trade", TRADE), ("bookTicker", QUOTE), ("depth@100ms", DELTA), ("kline_1m", KLINE)])
+def test_the_order_of_a_frames_fields_does_not_matter(kind: str, data: str) -> None:
+    line = Binance().open_line(Instruments())
+    as_written = line.read(f'{{"stream":"btcusdt@{kind}","data":{data}}}'.encode(), TS)
+    turned = msgspec.json.encode({"stream": f"btcusdt@{kind}", "data": dict(reversed(msgspec.json.decode(data).items()))})
+    spaced = f'{{"stream":"btcusdt@{kind}","data":{data} }} '.encode()
+
+    assert isinstance(as_written[0], Event)
+    assert as_written == line.read(turned, TS) == line.read(spaced, TS)
+
+
+@pytest.mark.parametrize("data", [TRADE, DELTA, KLINE])
+def test_a_frame_that_ends_as_another_kind_is_not_taken_for_it(data: str) -> None:
+    line = Binance().open_line(Instruments())
+    other = msgspec.json.decode(data)["e"] + "2"
+    frame = f'{{"stream":"btcusdt@aggTrade","data":{data.replace(msgspec.json.decode(data)["e"], other, 1)}}}'
+
+    assert line.read(frame.encode(), TS) == (Unsaid("stream aggTrade is not subscribed"),)

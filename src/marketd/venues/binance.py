@@ -21,8 +21,6 @@ from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota
 
 T = TypeVar("T")
 TOPICS_PER_FRAME = 100
-ROUTE_BYTES = 36  # holds the stream's name and no digit that changes, for all but the longest symbols
-ROUTES_MAX = 8192
 URL_BYTES_MAX = 6000  # longer request lines than about 8 kB are refused
 PAIRS_PER_CONNECTION = 50
 PAIRS_PER_CONNECTION_MAX = 100
@@ -161,7 +159,9 @@ class BinanceLine:
         self._asked: dict[int, Sequence[Wanted]] = {}  # by request id
         self._in_url: Sequence[Wanted] | None = None
         self._next_id = 1
-        self._routes: dict[bytes, Callable[[bytes, int], Sequence[Event | Notice]]] = {}
+        # By the third byte from the end, as the venue writes it: a flag ends a trade, a text a quote, a list a delta, an object
+        # a candle. It only says what to try: the frame must have all fields of that shape, and name the same event itself.
+        self._endings = {ord("e"): self._trade, ord('"'): self._quote, ord("]"): self._delta, ord("}"): self._candle}
 
     def greet(self) -> list[bytes]:
         return []
@@ -195,27 +195,21 @@ class BinanceLine:
 
     def read(self, frame: bytes, ts_recv: int) -> Sequence[Event | Notice]:
         try:
-            return self._routes[frame[:ROUTE_BYTES]](frame, ts_recv)
-        except KeyError:
-            pass
-        except UNREADABLE as error:
-            raise BadFrame(self._venue, frame, str(error)) from error
-        try:
-            return self._first(frame)(frame, ts_recv)
-        except UNREADABLE as error:
-            raise BadFrame(self._venue, frame, str(error)) from error
+            return self._endings[frame[-3]](frame, ts_recv)
+        except UNREADABLE:
+            return self._by_name(frame, ts_recv)
 
-    def _first(self, frame: bytes) -> Callable[[bytes, int], Sequence[Event | Notice]]:
-        """How to read this frame. Where its first bytes name the whole stream, they are remembered: routing costs one look-up."""
-        if not frame.startswith(b'{"stream":"'):
-            return self._answer
-        end = frame.index(b'"', 11)
-        kind = frame[11:end].decode().partition("@")[2]
-        routes = {"trade": self._trade, "bookTicker": self._quote, "depth@100ms": self._delta, "depth": self._delta}
-        route = self._candle if kind.startswith("kline_") else routes.get(kind, self._other)
-        if end < ROUTE_BYTES and len(self._routes) < ROUTES_MAX:
-            self._routes[frame[:ROUTE_BYTES]] = route
-        return route
+    def _by_name(self, frame: bytes, ts_recv: int) -> Sequence[Event | Notice]:
+        """What the ending did not tell: streams that nobody asked for, control answers, other orders of fields, and garbage."""
+        try:
+            if not frame.startswith(b'{"stream":"'):
+                return self._answer(frame, ts_recv)
+            kind = frame[11 : frame.index(b'"', 11)].decode().partition("@")[2]
+            routes = {"trade": self._trade, "bookTicker": self._quote, "depth@100ms": self._delta, "depth": self._delta}
+            route = self._candle if kind.startswith("kline_") else routes.get(kind, self._other)
+            return route(frame, ts_recv)
+        except UNREADABLE as error:
+            raise BadFrame(self._venue, frame, str(error)) from error
 
     def _trade(self, frame: bytes, ts_recv: int) -> Sequence[Event | Notice]:
         wire = _decode_trade(frame).data
@@ -297,7 +291,7 @@ def _url_topics(wanted: Sequence[Wanted]) -> list[str]:
 _NOT_ASKED = {"aggTrade", "miniTicker", "ticker", "avgPrice", "depth5", "depth10", "depth20", "kline"}
 
 
-class WireTrade(msgspec.Struct, gc=False, rename={"symbol": "s", "price": "p", "size": "q", "time_ms": "T", "trade_id": "t", "buyer_is_maker": "m"}):  # noqa: E501  # fmt: skip
+class WireTrade(msgspec.Struct, gc=False, tag_field="e", tag="trade", rename={"symbol": "s", "price": "p", "size": "q", "time_ms": "T", "trade_id": "t", "buyer_is_maker": "m"}):  # noqa: E501  # fmt: skip
     symbol: str
     trade_id: int
     price: str
@@ -315,7 +309,7 @@ class WireQuote(msgspec.Struct, gc=False, rename={"update_id": "u", "symbol": "s
     ask_size: str
 
 
-class WireDelta(msgspec.Struct, gc=False, rename={"time_ms": "E", "symbol": "s", "first_id": "U", "last_id": "u", "bids": "b", "asks": "a"}):  # noqa: E501  # fmt: skip
+class WireDelta(msgspec.Struct, gc=False, tag_field="e", tag="depthUpdate", rename={"time_ms": "E", "symbol": "s", "first_id": "U", "last_id": "u", "bids": "b", "asks": "a"}):  # noqa: E501  # fmt: skip
     time_ms: int
     symbol: str
     first_id: int
@@ -336,7 +330,7 @@ class WireCandle(msgspec.Struct, gc=False, rename={"open_ms": "t", "close_ms": "
     closed: bool
 
 
-class WireCandleEvent(msgspec.Struct, gc=False, rename={"time_ms": "E", "symbol": "s", "candle": "k"}):
+class WireCandleEvent(msgspec.Struct, gc=False, tag_field="e", tag="kline", rename={"time_ms": "E", "symbol": "s", "candle": "k"}):  # noqa: E501  # fmt: skip
     time_ms: int
     symbol: str
     candle: WireCandle
