@@ -201,12 +201,12 @@ def test_a_book_is_thin_when_its_best_levels_near_the_end_of_a_cut_snapshot() ->
     bids = [(str(price), "1") for price in range(10_000, 10_000 - CUT_FROM, -1)]
     book.apply_snapshot(bids, [("10001", "1")], 1)
 
-    assert not book.is_thin
+    assert not book.is_thin(20)
 
     # The market falls to where levels that never changed were never told; what is told there is kept all the same.
     book.apply_delta([(price, "0") for price, _ in bids] + [(str(price), "2") for price in range(8_000, 7_800, -1)], [], 2)
 
-    assert book.is_thin
+    assert book.is_thin(20)
     assert ("8000", "2") == book.best()[0]
 
 
@@ -215,8 +215,33 @@ def test_a_short_snapshot_is_the_whole_book_and_never_thin() -> None:
     book.apply_snapshot([("10", "1")], [("11", "1")], 1)
     book.apply_delta([("1", "1")], [], 2)
 
-    assert not book.is_thin
+    assert not book.is_thin(20)
     assert 3 == len(book)
+
+
+def test_how_near_the_end_of_a_cut_snapshot_is_depends_on_how_deep_one_looks() -> None:
+    book = Book()
+    bids = [(str(price), "1") for price in range(10_000, 10_000 - CUT_FROM, -1)]
+    book.apply_snapshot(bids, [], 1)
+    book.apply_delta([(price, "0") for price, _ in bids[: CUT_FROM // 2]], [], 2)
+
+    assert not book.is_thin(CUT_FROM // 4)
+    assert book.is_thin(CUT_FROM // 2)
+
+
+def test_a_long_snapshot_of_a_venue_that_does_not_cut_ends_where_the_book_ends_until_it_is_pruned() -> None:
+    book = Book(is_cut=False)
+    bids = [(str(price), "1") for price in range(50_000, 50_000 - CUT_FROM, -1)]
+    book.apply_snapshot(bids, [], None)
+    book.apply_delta([(price, "0") for price, _ in bids[:-1]], [], None)
+
+    assert not book.is_thin(20)
+
+    bids = [(str(price), "1") for price in range(50_000, 50_000 - LEVELS_MAX - 1, -1)]
+    book.apply_snapshot(bids, [], None)
+    book.apply_delta([(price, "0") for price, _ in bids[: LEVELS_MAX * 4 // 5 - 50]], [], None)
+
+    assert book.is_thin(20)
 
 
 def test_a_book_never_holds_more_than_its_bound_and_counts_what_it_let_go() -> None:

@@ -1,7 +1,7 @@
 """When a book may be looked at, and when its venue has to be asked again."""
 
 from collections.abc import Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import Any
 
 import pytest
@@ -346,6 +346,44 @@ def test_a_thin_book_is_refreshed_in_the_background_while_it_goes_on() -> None:
     assert [("1050", "2"), ("1049.5", "7"), ("1049", "2")] == view.bids[:3]
     assert 103 == view.seq
     assert {} == keeper.wants(NOW + 100 * SECOND)
+
+
+def test_a_pruned_book_of_a_stream_is_subscribed_to_again_when_the_market_nears_what_was_let_go() -> None:
+    keeper = BookKeeper("v", by_rest=False)
+    keeper.reset(["BTCUSD"], "start", NOW)
+    bids = [(str(price), "1") for price in range(20_000, 10_000, -1)]
+    keeper.on_snapshot(snapshot(None, bids, [("30000", "1")]))
+
+    assert [] == keeper.due_views(NOW + SECOND)
+    assert {} == keeper.wants(NOW + SECOND)
+
+    keeper.on_delta(delta(None, None, [(price, "0") for price, _ in bids[:3_950]]))
+    keeper.due_views(NOW + SECOND)
+
+    assert {"BTCUSD": "thin"} == keeper.wants(NOW + SECOND)
+    assert keeper.is_in_sync("BTCUSD")
+
+    keeper.asked("BTCUSD", NOW + SECOND)
+    told = keeper.on_snapshot(snapshot(None, bids[3_950:], [("30000", "1")], at=NOW + 2 * SECOND))
+
+    assert ["found thin", "filled thin", "BookL2"] == kinds(told)
+    assert {} == keeper.wants(NOW + 100 * SECOND)
+
+
+def test_a_book_that_every_snapshot_leaves_thin_is_asked_for_ever_more_seldom() -> None:
+    keeper = rest_keeper(view_depth=1_000)
+    bids, asks = [(str(price), "1") for price in range(2_000, 1_000, -1)], [("3000", "1")]
+    asked: list[int] = []
+    for now in range(NOW, NOW + 600 * SECOND, SECOND):
+        if keeper.wants(now):
+            asked.append(now)
+            keeper.asked("BTCUSD", now)
+            keeper.on_snapshot(snapshot(len(asked), bids, asks, at=now))
+
+    pauses = [(later - before) // SECOND for before, later in pairwise(asked)]
+
+    assert keeper.is_in_sync("BTCUSD")
+    assert [2, 4, 8, 16, 32, 60, 60] == pauses[1:8]
 
 
 def test_a_book_without_changes_is_stale() -> None:

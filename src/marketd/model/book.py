@@ -16,8 +16,7 @@ from marketd.model.events import Level
 
 LEVELS_MAX = 5_000  # a side of a book without a depth; beyond it the worst fifth goes
 CUT_FROM = 1_000  # a snapshot side this long is taken as cut by the venue's limit: what is worse is not known
-THIN = 100  # with fewer levels than this, a cut side is thin
-NEAR = 64  # a cut side is thin too when one of so many best levels may be missing
+NEAR = 80  # a side is thin when one of so many levels beyond those that are looked at may never have been told
 REMOVED_MAX = 1_000  # removed levels that may stay in a side
 IN_THE_WAY = 16  # removed levels among the best that a look steps over; more are let go
 _DECIMALS = 12
@@ -47,13 +46,13 @@ class Book:
 
     With `depth`, each side is cut to its best `depth` levels after every change: the rule of venues that do not tell about
     levels that fall out. Without, levels beyond the end of a cut snapshot are kept as they are told, but others there may
-    never have been told: `is_thin` says when the market comes near.
+    never have been told: `is_thin` says when the market comes near. `is_cut=False`: the venue's snapshots are whole however long.
 
     A price that is no plain number raises ValueError where it is applied; the book is to be cleared then.
     """
 
-    def __init__(self, depth: int | None = None) -> None:
-        self.depth = depth
+    def __init__(self, depth: int | None = None, *, is_cut: bool = True) -> None:
+        self.depth, self.is_cut = depth, is_cut
         self.clear()
 
     def clear(self) -> None:
@@ -64,8 +63,8 @@ class Book:
     def apply_snapshot(self, bids: Sequence[Level], asks: Sequence[Level], seq: int | None) -> None:
         """Replace everything."""
         self.clear()
-        self._bids.replace(bids)
-        self._asks.replace(asks)
+        self._bids.replace(bids, self.is_cut)
+        self._asks.replace(asks, self.is_cut)
         self.seq = seq
 
     def apply_delta(self, bids: Sequence[Level], asks: Sequence[Level], seq: int | None) -> None:
@@ -90,10 +89,9 @@ class Book:
         bid, ask = self._bids.best(), self._asks.best()
         return bid is not None and ask is not None and bid >= -ask
 
-    @property
-    def is_thin(self) -> bool:
-        """Whether the best levels of a side reach beyond what is known of it, or soon will: time for a new snapshot."""
-        return self._bids.is_thin or self._asks.is_thin
+    def is_thin(self, depth: int) -> bool:
+        """Whether the best `depth` levels of a side reach beyond what is known of it, or soon will: time for a new snapshot."""
+        return self._bids.is_thin(depth) or self._asks.is_thin(depth)
 
     @property
     def pruned(self) -> int:
@@ -115,13 +113,13 @@ class _Side:
         self.edge: Number | None = None  # not every level worse than this is known
         self.pruned = 0
 
-    def replace(self, levels: Sequence[Level]) -> None:
+    def replace(self, levels: Sequence[Level], is_cut: bool) -> None:
         sign, uncached = self.sign, number_of.__wrapped__  # so many at once would drive out what comes back
         held = {sign * uncached(level[0]): level for level in levels if level[1] not in _ZEROS}
         self.numbers = sorted(held)
         self.prices = [held[number][0] for number in self.numbers]
         self.sizes = dict(held.values())
-        if self.depth is None and len(held) >= CUT_FROM:
+        if self.depth is None and is_cut and len(held) >= CUT_FROM:
             self.edge = self.numbers[0]
         if self.depth is not None:
             self._cut(max(len(held) - self.depth, 0))
@@ -159,12 +157,11 @@ class _Side:
                 return self.sign * number_of(price)
         return None
 
-    @property
-    def is_thin(self) -> bool:
+    def is_thin(self, depth: int) -> bool:
         if self.edge is None:
             return False
         self.best()  # which lets go of levels that the market left behind
-        return len(self.prices) < THIN or self.numbers[-NEAR] < self.edge
+        return len(self.prices) < depth + NEAR or self.numbers[-depth - NEAR] < self.edge
 
     def __len__(self) -> int:
         return len(self.sizes) - sum(map(_ZEROS.__contains__, self.sizes.values()))

@@ -52,6 +52,7 @@ class _Kept:
     buffer: list[BookDelta] = field(default_factory=list)
     resyncs: int = 0
     asks: int = 0  # since the book was last steady
+    asked_at: int = 0
     ask_at: int = 0
     is_refreshing: bool = False  # in sync, and a new snapshot is wanted meanwhile
     updated: int | None = None
@@ -144,7 +145,7 @@ class BookKeeper:
                     self._keep(kept, delta)
                 return gap
         self._apply(kept, delta)
-        if kept.is_refreshing:
+        if kept.is_refreshing and self.by_rest:
             self._keep(kept, delta)
         if not self.deltas:
             return []
@@ -167,7 +168,7 @@ class BookKeeper:
                 return []
         elif kept.state == "in_sync":
             # The venue starts its book over: whoever follows the deltas has to as well.
-            opened = self._break(kept, "replaced", snapshot.ts_recv)
+            opened = self._break(kept, kept.cause if kept.is_refreshing else "replaced", snapshot.ts_recv)
         buffered = [delta for delta in kept.buffer if not (delta.seq and snapshot.seq) or delta.seq > snapshot.seq]
         kept.book.apply_snapshot(snapshot.bids, snapshot.asks, snapshot.seq)
         kept.updated, kept.ts_event = snapshot.ts_recv, snapshot.ts_event
@@ -234,6 +235,7 @@ class BookKeeper:
         kept = self._kept.get(symbol)
         if kept is not None:
             kept.asks += 1
+            kept.asked_at = now_ns
             kept.ask_at = now_ns + max(ANSWER_WITHIN, self._pause(kept))
 
     def ask_failed(self, symbol: str, now_ns: int) -> None:
@@ -272,7 +274,7 @@ class BookKeeper:
         return 0 if self.by_rest else ANSWER_WITHIN
 
     def _start(self, symbol: str, now_ns: int) -> _Kept:
-        kept = _Kept(symbol, Book(self.depth), now_ns, ask_at=now_ns + self._patience)
+        kept = _Kept(symbol, Book(self.depth, is_cut=self.by_rest), now_ns, ask_at=now_ns + self._patience)
         self._kept[symbol] = self._wanting[symbol] = kept
         return kept
 
@@ -284,6 +286,13 @@ class BookKeeper:
 
     def _pause(self, kept: _Kept) -> int:
         return min(RETRY_MIN << min(max(kept.asks - 1, 0), 10), RETRY_MAX)
+
+    def _want(self, kept: _Kept, now_ns: int, steady_since: int) -> None:
+        """The first ask after a steady time is at once."""
+        if now_ns - steady_since >= STEADY:
+            kept.asks = 0
+        kept.ask_at = now_ns + (self._pause(kept) if kept.asks > 1 else 0)
+        self._wanting[kept.symbol] = kept
 
     def _ask_later(self, kept: _Kept, now_ns: int) -> None:
         kept.ask_at = now_ns + self._pause(kept)
@@ -342,9 +351,7 @@ class BookKeeper:
         self._wanting[kept.symbol] = kept
         if kept.state != "in_sync":
             return []
-        if now_ns - kept.since >= STEADY:
-            kept.asks = 0
-        kept.ask_at = now_ns + (self._pause(kept) if kept.asks > 1 else 0)
+        self._want(kept, now_ns, kept.since)
         kept.buffer = []
         kept.state, kept.since = "resyncing", now_ns
         kept.resyncs += 1
@@ -370,9 +377,9 @@ class BookKeeper:
         self._changed.pop(kept.symbol, None)
         if kept.book.is_crossed:
             return self._break(kept, "crossed", now_ns)
-        if self.by_rest and kept.book.is_thin and not kept.is_refreshing:
-            kept.is_refreshing, kept.cause, kept.ask_at = True, "thin", now_ns
-            self._wanting[kept.symbol] = kept
+        if not kept.is_refreshing and kept.book.is_thin(self.view_depth):
+            kept.is_refreshing, kept.cause = True, "thin"
+            self._want(kept, now_ns, kept.asked_at)
         best = self._best(kept)
         if best == kept.viewed:
             return []
