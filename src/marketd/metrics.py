@@ -39,6 +39,7 @@ class Metrics:
         self.spilled = Counter("marketd_events_spilled", "Events spilled to disk", ["consumer"], registry=registry)
         self.queue_fill = Gauge("marketd_queue_fill_ratio", "Fill of a consumer's queue", ["consumer"], registry=registry)
         self.write_retries = Counter("marketd_write_retries", "Batches offered again", ["consumer"], registry=registry)
+        self.lines_damaged = Counter("marketd_lines_damaged", "Lines found damaged, and skipped", ["consumer"], registry=registry)
         self.stored_ms = Histogram(
             "marketd_stored_latency_ms", "ts_recv to committed", ["consumer"], buckets=LATENCY_MS, registry=registry
         )

@@ -39,6 +39,36 @@ def test_ten_by_default(ask: Ask, tmp_path: Path) -> None:
     assert ask("tail", "x.jsonl", "--count", "1").out == "24\n"
 
 
+def test_a_damaged_line_is_skipped_and_said_with_file_and_number(ask: Ask, tmp_path: Path) -> None:
+    lines = [b'{"n":%d}' % number for number in range(1, 31)]
+    lines[21] = b'{"n":2'
+    lines[27] = b'{"n":"\xff\xfe"}'
+    (tmp_path / "x.jsonl").write_bytes(b"\n".join(lines) + b"\n" + b'{"half a li')
+    said = ask("tail", "x.jsonl")
+
+    assert said.out.splitlines() == [f'{{"n":{number}}}' for number in range(21, 31) if number not in (22, 28)]
+    first, second, count = said.err.splitlines()
+    assert first.startswith("x.jsonl:22: damaged, skipped: ")
+    assert second.startswith("x.jsonl:28: damaged, skipped: ")
+    assert count == "x.jsonl: 2 damaged lines skipped"
+    assert said.code == 0
+
+
+def test_a_damaged_line_that_is_added_is_skipped_and_said_while_following(start: Start, tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('"old"\n')
+    program = start("tail", "events.jsonl", "--count", "0")
+    _until_heard(program, path)
+    before = len(path.read_bytes().splitlines())
+    with path.open("ab") as file:
+        file.write(b'{"n":\n"after"\n')
+    program.wait_for(f"events.jsonl:{before + 1}: damaged, skipped")
+
+    assert program.end() == 0
+    assert program.said["out"][-1] == '"after"'
+    assert program.said["err"][-1] == "events.jsonl: 1 damaged line skipped"
+
+
 def test_following_goes_on_through_a_rotation(start: Start, tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     path.write_text('"old"\n')

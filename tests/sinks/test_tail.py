@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+import structlog
 import zstandard
 
 from marketd.model.wire import encode_lines
@@ -38,6 +40,37 @@ def test_a_line_that_is_no_event_is_passed_over(tmp_path: Path) -> None:
     tail.read([path], LATER)
 
     assert [trade(3)] == list(tail.fresh(trades(1, 3)))
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("limit", [None, 40])
+def test_damaged_lines_are_said_with_file_and_number_and_counted(tmp_path: Path, compressed: bool, limit: int | None) -> None:
+    lines = encode_lines(trades(1, 100)).splitlines(keepends=True)
+    lines[59] = lines[59][:30] + b"\n"
+    lines[79] = b"\xff\xfe" + lines[79][2:]
+    path = tmp_path / ("x.jsonl.zst" if compressed else "x.jsonl")
+    path.write_bytes(zstandard.compress(b"".join(lines)) if compressed else b"".join(lines))
+    tail = Tail()
+    with structlog.testing.capture_logs() as said:
+        tail.read([path], LATER, limit_bytes=10**9 if limit is None else sum(map(len, lines[-limit - 1 :])))
+
+    assert [60, 80] if limit is None else [80] == [one["line"] for one in said]
+    assert {(str(path), "warning", "file-mended")} == {(one["path"], one["log_level"], one["code"]) for one in said}
+    assert {"skipped; it stays in the file"} == {one["now"] for one in said}
+    assert len(said) == tail.damaged
+    assert "100" == tail.marks["binance", "BTCUSDT"].trade_id
+
+
+def test_of_many_damaged_lines_the_first_are_said_and_all_counted(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(b"{\n" * 50 + encode_lines(trades(1, 3)))
+    tail = Tail()
+    with structlog.testing.capture_logs() as said:
+        tail.read([path], LATER)
+
+    assert [1, 2, 3, 4, 5] == [one["line"] for one in said if one["event"] == "jsonl.line_damaged"]
+    assert [50] == [one["count"] for one in said if one["event"] == "jsonl.lines_damaged"]
+    assert 50 == tail.damaged
 
 
 def test_events_of_every_type_at_the_end_are_known_for_a_while(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def sinks_of(config: Config, metrics: Metrics, clock: Clock) -> list[Sink]:
     """The sinks that are enabled, in the order in which they are shown."""
     sinks: list[Sink] = []
     if config.sinks.jsonl.enabled:
-        sinks.append(JsonLines(config.sinks.jsonl, config.data_dir, clock))
+        sinks.append(JsonLines(config.sinks.jsonl, config.data_dir, clock, metrics))
     if config.sinks.console.enabled:
         sinks.append(Console(config.sinks.console))
     if config.sinks.prometheus.enabled:

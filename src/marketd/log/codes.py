@@ -72,7 +72,7 @@ CODES: dict[str, Code] = {
     ),
     "file-mended": Code(
         "a file ended in the middle of a line, or held a line that cannot be read: the last run was killed or the disk erred",
-        "the broken line is gone; what was accepted is whole, and the rest is fetched again",
+        "a torn end is cut and fetched again; a damaged line within a file is skipped by every reader and stays where it is",
         "nothing, unless it happens without a kill: then check the disk",
     ),
     "store-upkeep": Code(

@@ -11,6 +11,7 @@ from pydantic import Field
 from marketd.bus import Full
 from marketd.clock import Clock
 from marketd.errors import DeliveryError
+from marketd.metrics import Metrics
 from marketd.model.events import EVENT_TYPES, BookDelta, Event
 from marketd.model.marks import Mark, Series
 from marketd.model.wire import encode_lines
@@ -51,10 +52,11 @@ class JsonLines:
     full = Full.SPILL
     gather_s = 0.001
 
-    def __init__(self, config: JsonLinesConfig, data_dir: Path, clock: Clock) -> None:
+    def __init__(self, config: JsonLinesConfig, data_dir: Path, clock: Clock, metrics: Metrics | None = None) -> None:
+        """`metrics` counts lines found damaged."""
         self.capacity = config.capacity
         self.types: frozenset[type[Event]] | None = None if config.deltas else frozenset(EVENT_TYPES) - {BookDelta}
-        self._config, self._clock = config, clock
+        self._config, self._clock, self._metrics = config, clock, metrics
         self._path = data_dir / config.path
         self._closed_files = ClosedFiles(self._path, config.compress, config.keep_bytes, config.keep_days)
         self._tail = Tail()
@@ -91,6 +93,8 @@ class JsonLines:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._open_file()
             self._tail.read([*self._closed_files.oldest_first(), self._path][-2:], self._clock.now_ns())
+            if self._metrics is not None:
+                self._metrics.lines_damaged.labels(self.name).inc(self._tail.damaged)
             self._closed_files.tidy(self._clock.now_ns())
         except OSError as error:
             self._close()
