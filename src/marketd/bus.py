@@ -20,6 +20,7 @@ from marketd.model.events import TYPE_NAMES, BookDelta, BookL2, Event, Heartbeat
 
 HEARTBEATS_GO = 0.8  # fill from which heartbeats are dropped
 CONFLATE = 0.9  # fill from which quotes and full views of books are conflated to their latest, and book deltas dropped
+FROM_DISK = 512  # events read from disk in one go, so that whoever catches up does not hold the loop for long
 SWEEP = 64  # a full queue makes room for one in so many events at a time, since finding droppable ones costs a walk through it
 
 
@@ -77,7 +78,7 @@ class Subscription:
         self._withheld: set[tuple[str, str]] = set()  # books of which a delta was lost and no full view came since
         self._all_firm = False  # a walk through the queue found nothing droppable, and nothing droppable came since
         self._spilling = spill is not None and len(spill) > 0
-        self._from_spill = False  # whether the batch taken last came from disk
+        self.from_disk = False  # whether the batch taken last came from the spill
         self._heartbeats_limit = int(capacity * HEARTBEATS_GO)
         self._conflate_limit = int(capacity * CONFLATE)
         self._waiting = asyncio.Event()
@@ -118,14 +119,17 @@ class Subscription:
         self._waiting.set()
 
     async def take(self, limit: int = 1024) -> list[Event]:
-        """All that waits, at most `limit`, in order; waits for the first. Raises Closed once closed and empty."""
+        """All that waits, at most `limit`, in order; waits for the first. Raises Closed once closed and empty.
+
+        What waits on disk comes `FROM_DISK` at a time.
+        """
         while self.drained:
             if self.closed is not None:
                 raise Closed(self.closed)
             self._waiting.clear()
             await self._waiting.wait()
         batch: list[Event]
-        self._from_spill = False
+        self.from_disk = False
         if len(self._queue) <= limit:
             batch = list(self._queue)
             self._queue.clear()
@@ -135,8 +139,8 @@ class Subscription:
                 self._queue.popleft()
         if not batch and self._spilling:
             assert self.spill is not None
-            batch = self.spill.read(limit)
-            self._spilling = self._from_spill = bool(batch)
+            batch = self.spill.read(min(limit, FROM_DISK))
+            self._spilling = self.from_disk = bool(batch)
         if self._latest and not self._queue and not self._spilling:
             for key in list(islice(self._latest, limit - len(batch))):
                 batch.append(self._latest.pop(key))
@@ -154,7 +158,7 @@ class Subscription:
         Returns how many are lost.
         """
         self.close("abandoned")
-        left = [] if self._from_spill else list(batch)  # what came from disk is there still
+        left = [] if self.from_disk else list(batch)  # what came from disk is there still
         left += self._queue
         left += self._latest.values()
         self._queue.clear()

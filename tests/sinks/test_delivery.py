@@ -7,12 +7,13 @@ from typing import Self
 
 import pytest
 
-from marketd.bus import Bus, Full
+from marketd.bus import FROM_DISK, Bus, Full
 from marketd.clock import Clock, ManualClock, SystemClock
 from marketd.errors import DeliveryError, StartError
 from marketd.metrics import Metrics
 from marketd.model.events import Event
 from marketd.sinks.delivery import TRIES, DeliveryConfig, run_sinks
+from marketd.sinks.spill import FileSpill
 from tests.samples import quote, trade, trades
 
 
@@ -124,7 +125,7 @@ async def test_one_that_hangs_delays_the_exit_by_the_deadline_only_and_its_event
     assert trades(1, 12) == again.events
 
 
-async def test_the_spill_of_an_earlier_run_comes_first_and_once(tmp_path: Path, clock: ManualClock) -> None:
+async def test_the_spill_of_an_earlier_run_comes_first_and_once(tmp_path: Path) -> None:
     bus, slow = Bus(Metrics()), MemorySink("slow", capacity=16)
     slow.hang = True
     async with run_sinks([slow], bus, SystemClock(), data_dir=tmp_path, config=DeliveryConfig(drain_s=0.0)):
@@ -133,7 +134,7 @@ async def test_the_spill_of_an_earlier_run_comes_first_and_once(tmp_path: Path, 
             await asyncio.sleep(0)
     for expected in (trades(1, 100), []):
         bus, sink = Bus(Metrics()), MemorySink("slow", capacity=16)
-        async with run_sinks([sink], bus, clock, data_dir=tmp_path):
+        async with run_sinks([sink], bus, SystemClock(), data_dir=tmp_path):
             await asyncio.sleep(0)
 
         assert expected == sink.events
@@ -193,3 +194,74 @@ async def test_a_data_directory_that_cannot_be_used_is_said_before_anything_star
     with pytest.raises(StartError, match=r"one: cannot use .*; change --data-dir or MARKETD_DATA_DIR"):
         async with run_sinks([MemorySink("one")], Bus(Metrics()), clock, data_dir=tmp_path):
             pass
+
+
+class OneTurn:
+    """Counts the turns of the loop, and how much a sink got in the busiest of them."""
+
+    def __init__(self, sink: MemorySink) -> None:
+        self.turns = self.most = 0
+        self._sink = sink
+
+    async def count(self, done: Callable[[], bool]) -> None:
+        while not done() and self.turns < 5000:
+            before = len(self._sink.events)
+            await asyncio.sleep(0)
+            self.turns += 1
+            self.most = max(self.most, len(self._sink.events) - before)
+
+
+async def test_a_spill_is_drained_in_small_steps_with_a_turn_for_the_others_after_each(tmp_path: Path) -> None:
+    bus, sink = Bus(Metrics()), MemorySink("slow", capacity=16)
+    FileSpill(tmp_path / "spill" / "slow", "slow").append(trades(1, 5000))
+    turn = OneTurn(sink)
+    counting = asyncio.ensure_future(turn.count(lambda: len(sink.events) == 5000))
+    async with run_sinks([sink], bus, SystemClock(), data_dir=tmp_path):
+        await counting
+
+    assert trades(1, 5000) == sink.events
+    assert 0 < turn.most <= FROM_DISK
+
+
+class GatedSink(MemorySink):
+    """Writes only while its gate is open, and then without waiting."""
+
+    def __init__(self, name: str, capacity: int) -> None:
+        super().__init__(name, capacity=capacity)
+        self.gate = asyncio.Event()
+
+    async def write(self, batch: Sequence[Event]) -> None:
+        await self.gate.wait()
+        await super().write(batch)
+
+
+async def test_a_sink_that_spilled_catches_up_while_events_go_on_arriving(tmp_path: Path) -> None:
+    bus, sink = Bus(Metrics()), GatedSink("slow", capacity=100)
+    async with run_sinks([sink], bus, SystemClock(), data_dir=tmp_path) as sinks:
+        subscription = sinks.states[0].subscription
+        arrived = 0
+        while arrived < 2000 and (arrived < 200 or not subscription.drained):
+            bus.publish(trades(arrived * 100, arrived * 100 + 99))
+            arrived += 1
+            if arrived == 200:
+                spilled = len(subscription.spill or ())
+                sink.gate.set()
+            await asyncio.sleep(0.001)
+
+    assert spilled > 19_000
+    assert arrived < 2000
+    assert trades(0, arrived * 100 - 1) == sink.events
+
+
+async def test_the_deadline_holds_also_for_a_sink_that_never_waits(tmp_path: Path) -> None:
+    bus, sink = Bus(Metrics()), GatedSink("eager", capacity=16)
+    config = DeliveryConfig(drain_s=0.0)
+    async with run_sinks([sink], bus, SystemClock(), data_dir=tmp_path, config=config):
+        for at in range(200):
+            bus.publish(trades(at * 100, at * 100 + 99))
+            await asyncio.sleep(0)
+        sink.gate.set()
+    left = len(FileSpill(tmp_path / "spill" / "eager", "eager"))
+
+    assert left > 0
+    assert 20_000 == len(sink.events) + left

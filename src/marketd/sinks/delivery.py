@@ -26,6 +26,7 @@ DELAY_S_MIN, DELAY_S_MAX = 0.1, 5.0
 # A start waits so long for sinks to open, so that their high-water marks are known before anyone repairs from there, and to
 # write what an earlier run left in their spill; then it goes on without them.
 OPENING_S = 10.0
+CATCHING_UP_S = 0.001  # after each batch from disk: otherwise the threads of other sinks hardly get the interpreter meanwhile
 CLOSING_S = 2.0  # after the deadline, for letting go of what a late sink holds
 
 
@@ -192,8 +193,17 @@ class Delivery:
             await self._write(self._batch)
             self._batch = []
             self.subscription.delivered()
-            if self.sink.gather_s and self.subscription.closed is None:
-                await self._clock.sleep(self.sink.gather_s)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Between two batches events gather, and the others get their turn before a sink that has much to catch up on."""
+        pause_s = self.sink.gather_s
+        if self.subscription.from_disk:
+            pause_s = max(pause_s, CATCHING_UP_S)
+        if self.subscription.closed is not None:
+            pause_s = 0.0
+        if pause_s or not self.subscription.drained:
+            await self._clock.sleep(pause_s)
 
     async def _write(self, batch: Sequence[Event]) -> None:
         """Try until the sink took the batch; only where losing is allowed, give up after some tries and say so."""

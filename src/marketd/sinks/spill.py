@@ -18,16 +18,18 @@ log = structlog.get_logger("spill")
 MIB = 1024 * 1024
 GIB = 1024 * MIB
 CHUNK = MIB
+READ_BYTES = 128 * 1024  # at a time: about as many events as are asked for
 FIRST = 1_000_000  # number of the first segment: there is room in front of it
 
 
 class FileSpill:
     """One consumer's log. Not for two processes at once."""
 
-    def __init__(self, directory: Path, consumer: str, *, limit_bytes: int = GIB, segment_bytes: int = 64 * MIB) -> None:
+    def __init__(self, directory: Path, consumer: str, *, limit_bytes: int = GIB, segment_bytes: int = 8 * MIB) -> None:
         self._directory, self._consumer = directory, consumer
         self._limit_bytes, self._segment_bytes = limit_bytes, segment_bytes
         self._failing = False  # the disk: said once
+        self._cursor: int | None = None  # file descriptor
         directory.mkdir(parents=True, exist_ok=True)
         segments = sorted(path for path in directory.glob("*.jsonl") if path.stem.isascii() and path.stem.isdecimal())
         self._sizes = {int(path.stem): path.stat().st_size for path in segments}  # by segment, in order; others are not ours
@@ -109,10 +111,10 @@ class FileSpill:
         return 0
 
     def close(self) -> None:
-        for fd in (self._out, self._in and self._in[1]):
+        for fd in (self._out, self._in and self._in[1], self._cursor):
             if fd is not None:
                 os.close(fd)
-        self._out = self._in = None
+        self._out = self._in = self._cursor = None
 
     @property
     def _cursor_path(self) -> Path:
@@ -156,7 +158,7 @@ class FileSpill:
             if self._in is not None:
                 os.close(self._in[1])
             self._in = (segment, os.open(self._path(segment), os.O_RDONLY | os.O_CLOEXEC))
-        data = os.pread(self._in[1], CHUNK, at)
+        data = os.pread(self._in[1], READ_BYTES, at)
         while b"\n" not in data and at + len(data) < self._sizes[segment]:
             data += os.pread(self._in[1], CHUNK, at + len(data))
         data = data[: data.rfind(b"\n") + 1]
@@ -193,12 +195,17 @@ class FileSpill:
             self._out = None
 
     def _write_cursor(self) -> None:
+        """In place: a new file renamed over the old one waits for the disk, and this is done after each batch."""
         if not self._done:
+            if self._cursor is not None:
+                os.close(self._cursor)
+                self._cursor = None
             self._cursor_path.unlink(missing_ok=True)
             return
-        unfinished = self._cursor_path.with_suffix(".new")
-        unfinished.write_bytes(msgspec.json.encode({str(segment): at for segment, at in self._done.items()}))
-        unfinished.rename(self._cursor_path)
+        if self._cursor is None:
+            self._cursor = os.open(self._cursor_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        data = msgspec.json.encode({str(segment): at for segment, at in self._done.items()})
+        os.pwrite(self._cursor, data.ljust(os.fstat(self._cursor).st_size), 0)
 
     def _cut_torn_line(self) -> None:
         for segment, size in self._sizes.items():
