@@ -66,3 +66,30 @@ async def test_three_kills_lose_nothing(tmp_path: Path, seed: int) -> None:
 @pytest.mark.parametrize("seed", [11, 12, 13, 14, 15])
 async def test_fifty_kills_lose_nothing(tmp_path: Path, seed: int) -> None:
     await kill_and_restart(tmp_path, kills=10, seed=seed)
+
+
+@pytest.mark.timeout(120)
+async def test_a_gap_that_is_being_repaired_at_a_kill_is_repaired_by_the_next_run(tmp_path: Path) -> None:
+    data_dir, symbol = tmp_path / "data", SYMBOLS[0]
+
+    def states() -> list[str]:
+        return [state for state, *_ in ledger(data_dir, VENUE, symbol)]
+
+    async with open_sim([VENUE, "bybit"], rate=300, seed=21) as sim:
+        async with run_process(sim.env(), data_dir) as daemon:
+            await eventually(lambda: len(stored(data_dir, VENUE, symbol)) > 20)
+            sim.fault(VENUE, "refuse", on="rest", status=503)
+            sim.fault(VENUE, "gap", symbol=symbol, channel="trade", count=5)
+            await eventually(lambda: "repairing" in states())
+            daemon.kill()
+            await daemon.ended()
+        assert "repairing" in states()
+        sim.heal()
+        async with run_process(sim.env(), data_dir) as daemon:
+            held = len(stored(data_dir, VENUE, symbol))
+            await eventually(lambda: len(stored(data_dir, VENUE, symbol)) > held + 50)
+            await eventually(lambda: not {"missing", "repairing"} & set(states()))
+            assert await daemon.stop() == 0
+        rows = stored(data_dir, VENUE, symbol)
+
+        assert made(sim, symbol, rows) == rows

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketd.model.events import Gap
+from marketd.model.events import NOTHING_THERE, REPAIRING, Gap
 from marketd.model.marks import Mark
 from marketd.stores.ledger import NOT_RUNNING, Key, Ledger, Point, Row, State
 from tests.samples import gap
@@ -216,6 +216,47 @@ def test_what_is_open_is_said_as_a_gap_found(state: State) -> None:
         (one.venue, one.symbol, one.channel, one.state, one.from_id, one.to_id, one.from_ts, one.to_ts, one.cause)
         for one in ledger.open_gaps()
     ]
+
+
+def test_what_is_being_repaired_keeps_its_bounds_and_its_cause_and_is_open_after_a_kill() -> None:
+    ledger, table = Ledger(IDS), dict[int, Row]()
+    ledger.extend(KEY, point(1), point(10), 5)
+    ledger.note(gap(11, 20, from_ts=11_000, to_ts=20_000))
+    ledger.extend(KEY, point(21), point(30), 6)
+    ledger.note(gap(11, 20, cause=f"{REPAIRING}ids jumped"))
+    again = saved_and_read_again(ledger, table)
+
+    assert [("have", "1", "10"), ("repairing", "11", "20"), ("have", "21", "30")] == seen(again)
+    assert [("11", "20", 11_000, "ids jumped")] == [(one.from_id, one.to_id, one.from_ts, one.cause) for one in again.open_gaps()]
+
+
+def test_a_repair_of_a_gap_without_ids_is_told_by_its_times() -> None:
+    ledger = Ledger({})
+    ledger.extend(KEY, Point("a", 5), Point("b", 10), 10)
+    ledger.note(gap(0, 0, from_id=None, to_id=None, from_ts=10, to_ts=20))
+    ledger.note(gap(0, 0, from_id=None, to_id=None, from_ts=10, to_ts=25, cause=f"{REPAIRING}down"))
+
+    assert ["repairing"] == [row.state for row in ledger.rows() if row.state != "have"]
+
+
+def test_a_repair_of_what_is_not_missing_changes_nothing() -> None:
+    ledger = Ledger(IDS)
+    ledger.extend(KEY, point(1), point(10), 5)
+    ledger.note(gap(3, 5, cause=f"{REPAIRING}ids jumped"))
+
+    assert [("have", "1", "10")] == seen(ledger)
+
+
+def test_what_the_venue_never_had_is_known_to_be_empty_and_not_open() -> None:
+    ledger = Ledger(IDS)
+    ledger.extend(KEY, point(1), point(10), 5)
+    ledger.note(gap(11, 20, from_ts=11_000, to_ts=20_000))
+    ledger.extend(KEY, point(21), point(30), 6)
+    ledger.note(gap(11, 20, "filled", cause=NOTHING_THERE))
+
+    assert [("have", "1", "10"), ("known_empty", "11", "20"), ("have", "21", "30")] == seen(ledger)
+    assert [] == ledger.open_gaps()
+    assert {KEY[:2]: Mark("30", 30_000)} == ledger.marks()
 
 
 def test_after_a_first_id_that_was_wrong_the_series_goes_on_from_what_followed() -> None:

@@ -115,6 +115,20 @@ async def test_what_an_earlier_page_filled_is_not_asked_for_again(desk: Desk) ->
     assert 0 == desk.repairs.open
 
 
+async def test_a_repair_that_begins_is_said_once_and_counts_as_no_new_gap(desk: Desk) -> None:
+    desk.answer = desk.failing(Disconnected("no answer"))
+    async with working(desk):
+        desk.line(1, 3)
+        await desk.clock.advance(100)
+        said = [one.cause for one in desk.events if isinstance(one, Gap)]
+        desk.answer = lambda: b"1 2 3"
+        await desk.clock.advance(100)
+
+    assert said == ["trade ids jump from 1 to 3", "being repaired: trade ids jump from 1 to 3"]
+    assert [("2", "2")] == desk.gaps("filled")
+    assert 1 == desk.intake.streams[Wanted("trade", BTC)].gaps
+
+
 async def test_only_what_is_still_missing_of_a_gap_is_asked_for(desk: Desk) -> None:
     desk.line(1, 10)
     desk.line(2, 3, 4)  # out of order

@@ -13,6 +13,8 @@ import msgspec
 Side = Literal["buy", "sell"]
 Channel = Literal["trade", "quote", "book", "candle"]
 GapState = Literal["found", "filled", "unrecoverable"]
+REPAIRING = "being repaired: "  # how the cause of a gap begins that is said again when its repair begins
+NOTHING_THERE = "the venue has no such trades"  # the cause of a gap that is closed because nothing was there
 LineState = Literal["connected", "disconnected", "stale", "refused", "switched"]
 Level = tuple[str, str]  # price, size
 
@@ -102,6 +104,16 @@ class Gap(Event, frozen=True, gc=False, tag="gap"):
     from_ts: int | None
     to_ts: int | None
     cause: str
+
+    @property
+    def is_repairing(self) -> bool:
+        """Said once more because its repair begins: nothing new is missing."""
+        return self.state == "found" and self.cause.startswith(REPAIRING)
+
+    @property
+    def is_empty(self) -> bool:
+        """The venue's own list proves that nothing was there."""
+        return self.state == "filled" and self.cause == NOTHING_THERE
 
 
 class Status(Event, frozen=True, gc=False, tag="status"):

@@ -45,7 +45,7 @@ class Prometheus:
             key = (event.venue, event.__class__, event.symbol)
             counts[key] += 1
             newest[key] = event
-            if isinstance(event, Gap) and event.state == "found":
+            if isinstance(event, Gap) and event.state == "found" and not event.is_repairing:
                 self._metrics.gaps.labels(event.venue).inc()
         for key, count in counts.items():
             venue, kind, symbol = key

@@ -89,7 +89,19 @@ class Ledger:
     def note(self, gap: Gap) -> None:
         """What was said about a gap becomes what is known: saying it twice changes nothing."""
         key: Key = (gap.venue, gap.symbol, gap.channel)
-        self.mark(key, AFTER_GAP[gap.state], Point(gap.from_id, gap.from_ts), Point(gap.to_id, gap.to_ts), gap.cause, gap.ts_recv)
+        first, last = Point(gap.from_id, gap.from_ts), Point(gap.to_id, gap.to_ts)
+        if gap.is_repairing:
+            self._begin(key, first, last, gap.ts_recv)
+        else:
+            self.mark(key, "known_empty" if gap.is_empty else AFTER_GAP[gap.state], first, last, gap.cause, gap.ts_recv)
+
+    def _begin(self, key: Key, first: Point, last: Point, ts: int) -> None:
+        """The repair of what is missing there begins: its bounds and its cause stay as they are."""
+        asked = Row(0, *key, "repairing", "", first.id, last.id, first.ts, last.ts, None, ts, ts)
+        for row in self._rows.get(key, ()):
+            if row.state == "missing" and _relation(row, asked) in ("covered", "overlaps"):
+                row.state, row.updated_ts = "repairing", ts
+                self._changed[row.id] = row
 
     def mark(self, key: Key, state: State, first: Point, last: Point, cause: str, ts: int) -> None:
         """From `first` to `last` the state is this, whatever it was: rows that reach into it are cut."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
-from marketd.model.events import Event, Gap, GapState, Trade
+from marketd.model.events import NOTHING_THERE, REPAIRING, Event, Gap, GapState, Trade
 from marketd.model.intervals import Interval, Intervals
 from marketd.model.marks import is_number
 from marketd.venues.venue import Span
@@ -195,6 +195,20 @@ class Continuity:
             return []
         return self._fetched_by_id(track, trades) if self._numbered else self._fetched_by_time(track, trades, cause, goes_on)
 
+    def repairing(self, repair: Repair, now: int) -> list[Event]:
+        """Its repair begins: what is still missing of it is said once more, so that the ledger knows."""
+        track, span = self._tracks.get(repair.symbol), repair.span
+        if track is None:
+            return []
+        cause = REPAIRING + repair.cause
+        if not self._numbered:
+            since = track.open_since
+            return [] if since is None else [self._gap(track.symbol, "found", None, None, since, now, cause, now)]
+        if span.from_id is None or span.to_id is None:
+            return []
+        holes = _within(track.missing, int(span.from_id), int(span.to_id) + 1)
+        return [self._ids_gap(track, "found", *hole, cause, now) for hole in holes]
+
     def still_missing(self, symbol: str, span: Span) -> Span | None:
         """What is left to fetch of a gap; None when pages fetched for others, or late trades, have filled it."""
         track = self._tracks.get(symbol)
@@ -219,7 +233,7 @@ class Continuity:
             for hole in [*holes, *_within(track.given_up, start, stop), *_within(track.voided, start, stop)]:
                 solid.remove(*hole)
             track.told += [self._ids_gap(track, "filled", part.start, part.stop, "fetched over REST", now) for part in solid]
-            cause = "the venue has no such trades" if absent else failure or "not in the venue's answer"
+            cause = NOTHING_THERE if absent else failure or "not in the venue's answer"
             for hole in holes:
                 track.told.append(self._give_up(track, hole, "filled" if absent else "unrecoverable", cause, now))
         return self._settled(track)

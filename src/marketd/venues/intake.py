@@ -255,7 +255,7 @@ class Intake:
 
     def publish(self, events: Sequence[Event]) -> None:
         for event in events:
-            if event.__class__ is Gap and event.state == "found":
+            if event.__class__ is Gap and event.state == "found" and not event.is_repairing:
                 stream = self._trades.get(event.symbol) if event.channel == "trade" else self._books.get(event.symbol)
                 if stream is not None:
                     stream.gaps += 1

@@ -94,6 +94,7 @@ class Repairs:
     async def _fill(self, repair: Repair, priority: Priority) -> None:
         venue, backoff = self._rest.venue, Backoff(1.0, 60.0)
         behind, deadline_s = 0, self._clock.monotonic() + GIVE_UP_S
+        self._intake.publish(self._intake.continuity.repairing(repair, self._clock.now_ns()))
         while self._intake.expects_trades(repair.symbol):
             left = self._intake.continuity.still_missing(repair.symbol, repair.span)
             try:
