@@ -4,10 +4,10 @@ import random
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from marketd.model.book import CUT_FROM, LEVELS_MAX, REMOVED_MAX, Book
+from marketd.model.book import CUT_FROM, LEVELS_MAX, MANY, REMOVED_MAX, Book
 from marketd.model.digits import DIGITS_MAX
 from marketd.model.events import Level
 
@@ -264,6 +264,26 @@ def test_removed_levels_are_let_go_in_time_and_never_counted() -> None:
         assert len(book._bids.prices) <= LEVELS_MAX + REMOVED_MAX
 
     assert 0 == book.pruned
+
+
+@given(st.integers(0, 2**32), st.sampled_from([None, 25]))
+@settings(max_examples=20)
+def test_a_change_of_many_levels_is_worth_as_much_as_a_small_one(seed: int, depth: int | None) -> None:
+    chance = random.Random(seed)
+    book, reference = Book(depth), Reference(depth)
+    for _ in range(4):
+        bids, asks = (
+            [
+                (chance.choice(["{:d}", "{:.1f}", "0{:.2f}"]).format(price), chance.choice(["0", "0.0", "1", "2"]))
+                for price in chance.choices(range(2_000), k=chance.choice([5, MANY + 100]))
+            ]
+            for _ in "ba"
+        )
+        book.apply_delta(bids, asks, None)
+        reference.apply(bids, asks)
+
+        assert reference.view(3_000) == book.view(3_000)
+        assert len(reference.bids) + len(reference.asks) == len(book)
 
 
 def test_the_last_of_two_spellings_in_one_change_counts() -> None:

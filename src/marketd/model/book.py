@@ -19,6 +19,7 @@ CUT_FROM = 1_000  # a snapshot side this long is taken as cut by the venue's lim
 NEAR = 80  # a side is thin when one of so many levels beyond those that are looked at may never have been told
 REMOVED_MAX = 1_000  # removed levels that may stay in a side
 IN_THE_WAY = 16  # removed levels among the best that a look steps over; more are let go
+MANY = 500  # levels in one change; so many are sorted in, not put in one by one
 _DECIMALS = 12
 _SCALES = [10**power for power in range(_DECIMALS + 1)]
 _NONE = "0" * DIGITS_MAX
@@ -114,22 +115,24 @@ class _Side:
         self.pruned = 0
 
     def replace(self, levels: Sequence[Level], is_cut: bool) -> None:
-        sign, uncached = self.sign, number_of.__wrapped__  # so many at once would drive out what comes back
-        held = {sign * uncached(level[0]): level for level in levels if level[1] not in _ZEROS}
-        self.numbers = sorted(held)
-        self.prices = [held[number][0] for number in self.numbers]
-        self.sizes = dict(held.values())
-        if self.depth is None and is_cut and len(held) >= CUT_FROM:
+        there = [level for level in levels if level[1] not in _ZEROS]
+        self.sizes = dict(there)
+        self._sort(there)
+        count = len(self.prices)
+        if self.depth is None and is_cut and count >= CUT_FROM:
             self.edge = self.numbers[0]
         if self.depth is not None:
-            self._cut(max(len(held) - self.depth, 0))
-        elif len(held) > LEVELS_MAX:
+            self._cut(max(count - self.depth, 0))
+        elif count > LEVELS_MAX:
             self._prune()
 
     def change(self, levels: Sequence[Level]) -> None:
         sizes = self.sizes
         sizes.update(levels)
-        if len(sizes) > len(self.prices):
+        if len(levels) > MANY:
+            self._sort(levels)
+            self._sweep(len(self.prices))
+        elif len(sizes) > len(self.prices):
             self._place(levels)
         if self.depth is not None:
             self._remove(levels)
@@ -180,6 +183,17 @@ class _Side:
             else:
                 prices.insert(at, price)
                 numbers.insert(at, number)
+
+    def _sort(self, levels: Sequence[Level]) -> None:
+        """Put these where they belong, all at once; of several spellings of a price the last one counts."""
+        sign, uncached = self.sign, number_of.__wrapped__  # so many would drive out of the cache what comes back
+        spelled = dict(zip(self.numbers, self.prices, strict=True))
+        for price, _ in levels:
+            spelled[sign * uncached(price)] = price
+        self.numbers = sorted(spelled)
+        self.prices = [spelled[number] for number in self.numbers]
+        for price in self.sizes.keys() - set(self.prices) if len(self.sizes) > len(self.prices) else ():
+            del self.sizes[price]
 
     def _remove(self, levels: Sequence[Level]) -> None:
         """Let go of what these removed."""
