@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from marketd.config.complaints import complaint, did_you_mean
 from marketd.config.flags import Flags, add_flags
 from marketd.config.layers import Layers
-from marketd.config.model import Config
+from marketd.config.model import IDLE, Config
 from marketd.config.sources import read_env_file, read_file, read_profile
 from marketd.config.variables import Setting, read_variables, read_venue_variables, secret_variable
 from marketd.errors import ConfigError
@@ -19,9 +19,6 @@ from marketd.venues import known_venues
 DEFAULT_FILE = "config.yaml"
 DEFAULT_ENV_FILE = ".env"
 NO_FLAGS = Flags()
-
-# Sections of parts that are not in this version: accepted, checked, without effect.
-IDLE = {"discovery", "database", "daemon", "cache", "message_log", "features", "analysis", "paper", "dashboard", "nats", "redis"}
 
 
 def load(

@@ -30,6 +30,23 @@ Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trade
 ROLES: tuple[Role, ...] = get_args(Role)
 BUILT_ROLES: frozenset[Role] = frozenset({"ingest"})
 
+# Sections that only some roles read, by their outside names; one without a role belongs to a part of no role's own.
+ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
+    "daemon": frozenset({"archive"}),
+    "database": frozenset({"archive"}),
+    "cache": frozenset({"cache"}),
+    "message_log": frozenset({"cache"}),
+    "features": frozenset({"features"}),
+    "analysis": frozenset({"scanner", "ta"}),
+    "paper": frozenset({"trader"}),
+    "discovery": frozenset(),
+    "nats": frozenset(),
+    "redis": frozenset(),
+    "dashboard": frozenset(),
+}
+# Those of parts that are not in this version: accepted, checked, without effect.
+IDLE = frozenset(section for section, roles in ROLES_OF_SECTION.items() if not roles & BUILT_ROLES)
+
 
 class Shard(Section):
     """This process's share of the symbols: the `index`-th of `count`, from 1."""

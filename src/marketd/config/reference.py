@@ -1,5 +1,7 @@
 """docs/config.md, docs/metrics.md and .env.example, written from the code by `python -m marketd.config.reference`."""
 
+import os
+import re
 import sys
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -9,7 +11,9 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from marketd.config.model import Config
+from marketd.config.flags import Flags
+from marketd.config.load import load
+from marketd.config.model import IDLE, Config
 from marketd.config.sources import profile_names, read_profile
 from marketd.config.variables import VARIABLES, VENUE_ENDINGS
 from marketd.log.codes import CODES
@@ -40,14 +44,18 @@ This page is written from the code: `python -m marketd.config.reference` after a
 
 def config_page() -> str:
     """docs/config.md."""
-    parts = [HEAD, "## Profiles\n", "| profile | roles | port |\n|---|---|---|"]
+    parts = [HEAD, "## Profiles\n", PROFILES_HEAD]
     for name in profile_names():
         profile = read_profile(name)
-        parts.append(f"| `{name}` | {', '.join(profile['roles']) or 'none: serves what is stored'} | {profile['api']['port']} |")
+        roles = ", ".join(profile["roles"]) or "none: serves what is stored"
+        data_dir = f"`{profile['data_dir']}`" if "data_dir" in profile else ""
+        runs = _whether_it_runs(name)
+        parts.append(f"| `{name}` | {roles} | {profile['api']['port']} | {data_dir} | {runs} |")
     parts += ["\n## Variables\n", "| variable | key | default | meaning |\n|---|---|---|---|"]
     for one in VARIABLES:
         files = f" (or `{one.name}_FILE`)" if one.secret else ""
-        parts.append(f"| `{one.name}`{files} | `{one.key}` | {_code(one.default)} | {one.meaning} |")
+        idle = " (no effect yet)" if one.key.partition(".")[0] in IDLE else ""
+        parts.append(f"| `{one.name}`{files} | `{one.key}` | {_code(one.default)} | {one.meaning}{idle} |")
     for ending, key in VENUE_ENDINGS.items():
         parts.append(f"| `<VENUE>_{ending}` | `exchanges.NAME.{key}` | | {_venue_meaning(key)} |")
     single: list[str] = []
@@ -65,6 +73,21 @@ def config_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+PROFILES_HEAD = """A profile without a data directory of its own uses `./marketd-data`. `live-ingest`, which is also what
+`marketd run --provider ...` starts, writes into the working directory; `--data-dir` or `MARKETD_DATA_DIR` names another.
+
+| profile | roles | port | data directory | runs in this version |
+|---|---|---|---|---|"""
+NOT_YET = """**Not in this version:** these keys are accepted and checked, and have no effect yet; `enabled: true` of a part that
+collects or publishes is refused.
+"""
+
+
+def _whether_it_runs(profile: str) -> str:
+    missing = load(Flags(profile=profile), {}, Path(os.devnull)).missing
+    return f"**not yet**, needs: {', '.join(re.split(' (is|are) not in ', one)[0] for one in missing)}" if missing else "yes"
+
+
 _TABLE = "| key | type | default | meaning |\n|---|---|---|---|"
 
 
@@ -79,7 +102,8 @@ def _section(key: str, model: type[BaseModel]) -> list[str]:
     if not rows:
         return inner
     about = " ".join((model.__doc__ or "").split())
-    return [f"\n## `{key}`\n", *([f"{about}\n"] if about else []), _TABLE, *rows, *inner]
+    words = [f"{about}\n"] * bool(about) + [NOT_YET] * (key.partition(".")[0] in IDLE)
+    return [f"\n## `{key}`\n", *words, _TABLE, *rows, *inner]
 
 
 def _model(field: FieldInfo) -> type[BaseModel] | None:
