@@ -31,6 +31,15 @@ def test_large_files_are_read_from_their_end(tmp_path: Path) -> None:
     assert len(last_lines(path, 50_000)) == 50_000
 
 
+def test_a_file_of_that_name_elsewhere_is_pointed_at(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "marketd-data").mkdir()
+    (tmp_path / "marketd-data" / "events.jsonl").touch()
+    said = ask("tail", "events.jsonl")
+
+    assert said.code == 1
+    assert "there is one at marketd-data/events.jsonl" in said.err
+
+
 def test_ten_by_default(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("".join(f"{number}\n" for number in range(25)))
     said = ask("tail", "x.jsonl")

@@ -50,5 +50,46 @@ async def test_a_table_of_a_range_and_a_limit(ask: Ask, stored: None) -> None:
     assert [line.split()[3] for line in lines[1:]] == ["91234.05000", "91234.06000"]
 
 
-async def test_nothing_stored_is_an_empty_answer(ask: Ask, stored: None) -> None:
-    assert json.loads(ask("trades", "--symbol", "NOPE", "--format", "json").out) == []
+async def test_a_symbol_that_is_not_stored_is_said_with_those_that_are(ask: Ask, stored: None) -> None:
+    said = ask("trades", "--symbol", "BTCUSTD", "--format", "json")
+
+    assert (said.code, said.out) == (1, "")
+    assert "nothing is stored of BTCUSTD (did you mean BTCUSDT?)" in said.err
+    assert "stored: BTCUSDT from binance, BTCUSDT from bybit" in said.err
+
+
+async def test_a_venue_that_has_none_of_it_is_said(ask: Ask, stored: None) -> None:
+    said = ask("trades", "--symbol", "BTCUSDT", "--exchange", "kraken")
+
+    assert (said.code, said.out) == (1, "")
+    assert "nothing is stored of BTCUSDT from kraken" in said.err
+
+
+async def test_a_venue_that_does_not_exist_is_said_with_those_that_do(ask: Ask, stored: None) -> None:
+    said = ask("trades", "--symbol", "BTCUSDT", "--exchange", "nyse")
+
+    assert (said.code, said.out) == (2, "")
+    assert "--exchange nyse: unknown venue" in said.err
+    assert "allowed: alpaca, binance" in said.err
+
+
+async def test_no_trade_in_a_time_is_an_empty_answer(ask: Ask, stored: None) -> None:
+    said = ask("trades", "--symbol", "BTCUSDT", "--start", "2025-01-01", "--format", "json")
+
+    assert (said.code, json.loads(said.out)) == (0, [])
+    assert said.err == "marketd: no trade of BTCUSDT in that time\n"
+
+
+async def test_a_time_that_ends_before_it_starts_is_refused(ask: Ask, stored: None) -> None:
+    said = ask("trades", "--symbol", "BTCUSDT", "--start", "2025-01-01", "--end", "2024-01-01")
+
+    assert said.code == 2
+    assert "--end: found '2024-01-01', expected a time after --start" in said.err
+
+
+async def test_a_store_in_the_working_directory_is_pointed_at(ask: Ask, tmp_path: Path) -> None:
+    (tmp_path / "market_data.db").touch()
+    said = ask("trades", "--symbol", "BTCUSDT")
+
+    assert said.code == 1
+    assert "there is one here: add --data-dir ." in said.err

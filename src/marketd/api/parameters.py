@@ -9,6 +9,7 @@ from fastapi import Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from marketd.api.answers import refuse
+from marketd.model.instruments import neutral
 from marketd.model.times import ns_of_decimal_seconds, ns_of_iso
 
 NS_MAX = 2**63 - 1
@@ -56,13 +57,7 @@ def _time(value: object) -> int:
         raise ValueError(f"expected {TIMES}") from None
 
 
-def _symbol(value: str) -> str:
-    if not value.replace(".", "").isalnum():
-        raise ValueError("expected a symbol joined and without separators, as BTCUSDT")
-    return value.upper()
-
-
-SYMBOL = Annotated[str, Field(min_length=1, max_length=40, description="as BTCUSDT"), AfterValidator(_symbol)]
+SYMBOL = Annotated[str, Field(min_length=1, max_length=40, description="as BTCUSDT"), AfterValidator(neutral)]
 VENUE = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$", description="name of a venue")]
 TIME = Annotated[int, BeforeValidator(_time), WithJsonSchema({"type": "string", "examples": ["2024-11-14T17:30:00Z"]})]
 

@@ -37,7 +37,9 @@ def tail(
     if path.suffix != ".jsonl":
         raise ConfigError(f"tail {source}: found {path.suffix or 'no ending'}, expected a .jsonl file")
     if not path.exists():
-        raise StartError(f"{path}: there is no such file")
+        near = [one for one in (Path(path.name), Path("marketd-data", path.name)) if one.exists()]
+        found = f"; there is one at {near[0]}" if near else "; a daemon writes events.jsonl in its data directory"
+        raise StartError(f"{path}: there is no such file{found}")
     out = Whole(path, sys.stdout.buffer)
     if count:
         lines = last_lines(path, count)

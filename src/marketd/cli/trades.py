@@ -4,6 +4,7 @@ import csv
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal, TextIO
 
@@ -13,10 +14,13 @@ import typer
 from marketd.api.parameters import NS_MAX, TIMES, ns_of_text
 from marketd.cli.options import ConfigFile, DataDir, EnvFile, Profile
 from marketd.config import Config, Flags, load
+from marketd.config.complaints import did_you_mean
 from marketd.errors import ConfigError, StartError
 from marketd.model.events import Trade
+from marketd.model.instruments import neutral
 from marketd.model.times import iso_of_ns
 from marketd.stores.reading import Reader
+from marketd.venues import known_venues
 
 PAGE = 10_000
 COLUMNS = ("time", "provider", "symbol", "price", "size", "side", "trade_id", "repaired")
@@ -25,8 +29,8 @@ COLUMNS = ("time", "provider", "symbol", "price", "size", "side", "trade_id", "r
 def trades(
     symbol: Annotated[str, typer.Option(help="As BTCUSDT.")],
     exchange: Annotated[str | None, typer.Option(help="Of this venue only.")] = None,
-    start: Annotated[str, typer.Option(help="From here on, inclusive: an ISO time or an epoch.")] = "0",
-    end: Annotated[str, typer.Option(help="Up to here, exclusive.")] = str(NS_MAX),
+    start: Annotated[str | None, typer.Option(help="From here on, inclusive: an ISO time or an epoch.")] = None,
+    end: Annotated[str | None, typer.Option(help="Up to here, exclusive.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many; default all.")] = None,
     form: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="How they are written.")] = "table",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write to this file.")] = None,
@@ -37,6 +41,8 @@ def trades(
 ) -> None:
     """Stored trades, oldest first, with the venue's digits.
 
+    Nothing stored of the symbol is exit code 1 and what there is; no trade in that time is an empty answer.
+
     Examples:
 
     - `marketd trades --symbol BTCUSDT --start 2024-11-14 --limit 20`
@@ -44,11 +50,19 @@ def trades(
     - `marketd trades --symbol BTCUSDT --exchange binance --format csv -o trades.csv`
     """
     found = load(Flags(profile=profile, file=config, env_file=env_file, data_dir=data_dir))
-    span = _time("--start", start), _time("--end", end)
+    wanted, venue = _symbol(symbol), None if exchange is None else exchange.lower()
+    span = _time("--start", start, 0), _time("--end", end, NS_MAX)
+    if span[0] >= span[1]:
+        raise ConfigError(f"--end: found {end!r}, expected a time after --start")
     reader = Reader(_database(found))
     try:
+        rows = _rows(reader, wanted, venue, span, limit)
+        first = next(rows, None)
+        if first is None:
+            _explain_nothing(reader, wanted, venue)
+        else:
+            rows = chain((first,), rows)
         with _opened(output) as out:
-            rows = _rows(reader, symbol.upper(), exchange, span, limit)
             {"table": write_table, "csv": write_csv, "json": write_json}[form](rows, out)
     finally:
         reader.close()
@@ -57,15 +71,41 @@ def trades(
 def _database(config: Config) -> Path:
     path = config.path(config.sinks.sqlite.path)
     if not path.exists():
-        raise StartError(f"{path}: there is no store yet; name its directory with --data-dir or MARKETD_DATA_DIR")
+        here = config.sinks.sqlite.path
+        found = "; there is one here: add --data-dir ." if here.exists() else ""
+        raise StartError(f"{path}: there is no store yet; name its directory with --data-dir or MARKETD_DATA_DIR{found}")
     return path
 
 
-def _time(name: str, text: str) -> int:
+def _symbol(text: str) -> str:
     try:
-        return ns_of_text(text)
+        return neutral(text)
+    except ValueError as error:
+        raise ConfigError(f"--symbol: found {text!r}; {error}") from None
+
+
+def _time(name: str, text: str | None, default: int) -> int:
+    try:
+        return default if text is None else ns_of_text(text)
     except ValueError:
         raise ConfigError(f"{name}: found {text!r}, expected {TIMES}") from None
+
+
+def _explain_nothing(reader: Reader, symbol: str, venue: str | None) -> None:
+    """Why there is no row: a venue that does not exist, a symbol that is not stored, or just none in that time."""
+    stored = {(row.venue, row.symbol) for row in reader.ledger(channel="trade")}
+    venues = sorted({one for one, _ in stored})
+    known = sorted({*known_venues(), *venues})
+    if venue is not None and venue not in known:
+        raise ConfigError(f"--exchange {venue}: unknown venue{did_you_mean(venue, known)}; allowed: {', '.join(known)}")
+    if (venue, symbol) in stored or (venue is None and symbol in {one for _, one in stored}):
+        print(f"marketd: no trade of {symbol} in that time", file=sys.stderr)
+        return
+    of = "" if venue is None else f" from {venue}"
+    there = ", ".join(f"{one} from {its}" for its, one in sorted(stored)) or "nothing yet"
+    raise StartError(
+        f"trades: nothing is stored of {symbol}{of}{did_you_mean(symbol, {one for _, one in stored})}; stored: {there}"
+    )
 
 
 def _rows(reader: Reader, symbol: str, venue: str | None, span: tuple[int, int], limit: int | None) -> Iterator[Trade]:

@@ -13,8 +13,9 @@ Origins = Mapping[tuple[str, ...], str]  # which layer set a key
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean depth?)`, or nothing where no known word is near."""
-    near = get_close_matches(word.lower(), list(known), 1, 0.6)
-    return f" (did you mean {near[0]}?)" if near else ""
+    spelled = {one.lower(): one for one in known}
+    near = get_close_matches(word.lower(), list(spelled), 1, 0.6)
+    return f" (did you mean {spelled[near[0]]}?)" if near else ""
 
 
 def complaint(error: ValidationError, model: type[BaseModel], origins: Origins) -> ConfigError:

@@ -58,3 +58,11 @@ def decimals(step: str) -> int:
     """How many digits after the point a step has: `0.0100` moves in hundredths, so 2."""
     _, _, fraction = step.partition(".")
     return len(fraction.rstrip("0"))
+
+
+def neutral(text: str) -> str:
+    """The symbol as we write it. Raises ValueError that says how, for any other spelling."""
+    if text.replace(".", "").isalnum():
+        return text.upper()
+    joined = "".join(letter for letter in text if letter.isalnum() or letter == ".").upper()
+    raise ValueError(f"expected base and quote joined{f' (did you mean {joined}?)' if joined else ', as BTCUSDT'}")

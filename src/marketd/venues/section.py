@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, field_validator
 
 from marketd.model.events import Channel
+from marketd.model.instruments import neutral
 from marketd.model.timeframes import timeframe
 from marketd.secrets import Secret
 from marketd.section import Section
@@ -40,10 +41,7 @@ class VenueConfig(Section):
     @field_validator("symbols")
     @classmethod
     def _neutral(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
-        for symbol in symbols:
-            if not symbol.replace(".", "").isalnum():
-                raise ValueError(f"expected {symbol!r} joined and without separators, as BTCUSDT")
-        return tuple(dict.fromkeys(symbol.upper() for symbol in symbols))
+        return tuple(dict.fromkeys(neutral(symbol) for symbol in symbols))
 
     @field_validator("timeframes")
     @classmethod
