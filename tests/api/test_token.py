@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from marketd.api.section import ApiConfig
-from marketd.api.token import make_token, read_token
+from marketd.api.token import FILE, make_token, read_token
 from marketd.errors import StartError
 from marketd.secrets import Secret
 
@@ -36,3 +36,9 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(StartError, match="--data-dir"):
         make_token(ApiConfig(), tmp_path / "file")
+
+
+def test_git_does_not_take_a_token_that_was_made_in_the_working_directory() -> None:
+    ignored = (Path(__file__).resolve().parents[2] / ".gitignore").read_text().splitlines()
+
+    assert f"/{FILE}" in ignored

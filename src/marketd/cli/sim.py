@@ -58,8 +58,7 @@ def sim(
                 recording=source,
                 speed=speed,
             ) as running:
-                for name, text in running.env().items():
-                    print(f"export {name}={text}", flush=True)
+                print("\n".join(f"export {name}={text}" for name, text in running.env().items()), flush=True)  # all at once
                 await stop.wait()
         except ValueError as error:
             raise ConfigError(str(error)) from None
