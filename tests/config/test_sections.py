@@ -1,0 +1,54 @@
+"""Keys of rooms that are still to come: known, checked, with the promised defaults."""
+
+import pytest
+from pydantic import ValidationError
+
+from marketd.config import sections
+from marketd.section import Section
+
+ALL = [one for one in vars(sections).values() if isinstance(one, type) and issubclass(one, Section) and one is not Section]
+
+
+@pytest.mark.parametrize("section", ALL, ids=lambda one: one.__name__)
+def test_every_key_has_a_default_and_an_explanation_and_no_other_key_is_taken(section: type[Section]) -> None:
+    found = section()
+
+    assert [name for name, field in section.model_fields.items() if not field.description] == []
+    assert section.model_validate(found.model_dump()) is not None
+    with pytest.raises(ValidationError, match="nonesuch"):
+        section.model_validate({"nonesuch": 1})
+
+
+def test_the_defaults_are_those_that_were_promised() -> None:
+    nats, redis, discovery, features = (
+        sections.NatsConfig(), sections.RedisConfig(), sections.DiscoveryConfig(), sections.FeaturesConfig(),
+    )  # fmt: skip
+
+    assert (nats.url.get_secret_value(), nats.subject_prefix, nats.jetstream) == ("nats://localhost:4222", "md.events", False)
+    assert (redis.url.get_secret_value(), redis.stream_maxlen) == ("redis://localhost:6379/0", 10_000)
+    assert (discovery.plan, discovery.limit, discovery.refresh_s) == ("demo", 200, 3600)
+    assert discovery.fallback_pairs == ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+    assert (features.rate_hz_max, features.window_s, features.signal_return) == (10, 60, 0.003)
+    assert (features.signal_volume, features.signal_spread_bps) == (1, 20)
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        (sections.BusConfig, "capacity", 0),
+        (sections.BusConfig, "heartbeat_s", 0),
+        (sections.DiscoveryConfig, "plan", "free"),
+        (sections.DiscoveryConfig, "limit", 0),
+        (sections.RedisConfig, "stream_maxlen", 0),
+        (sections.ArchiveConfig, "backfill_days", 0),
+        (sections.FeaturesConfig, "rate_hz_max", -1),
+        (sections.PaperConfig, "cash", 0),
+    ],
+)
+def test_what_cannot_work_is_refused(section: type[Section], key: str, value: object) -> None:
+    with pytest.raises(ValidationError, match=key):
+        section.model_validate({key: value})
+
+
+def test_lists_may_be_one_text_with_commas() -> None:
+    assert sections.CacheConfig.model_validate({"timeframes": "5m, 1h"}).timeframes == ("5m", "1h")

@@ -1,0 +1,45 @@
+"""Health of a daemon on simulated venues: judged by data, with the reason and since when."""
+
+from marketd.sim.server import open_sim
+from tests.daemons import eventually
+
+
+async def test_each_part_is_there_with_its_weight_and_a_reason(run_daemon) -> None:
+    async with open_sim(["binance", "bybit"], rate=200, seed=12) as sim, run_daemon(sim) as running:
+        parts = running.views.health.components
+        await eventually(lambda: parts()["venue.binance"].status == "ok" and parts()["venue.bybit"].status == "ok")
+        found = parts()
+
+    assert [name for name, one in found.items() if one.required] == ["venues"]
+    assert {"venue.binance", "venue.bybit", "sink.sqlite", "sink.jsonl"} <= set(found)
+    assert found["venues"].reason == "fresh data from binance, bybit"
+    assert (found["venue.binance"].reason, found["venue.bybit"].reason) == ("data arrives", "standing by")
+    assert all(one.reason for one in found.values())
+
+
+async def test_it_is_unhealthy_when_no_venue_has_data_and_says_since_when(run_daemon) -> None:
+    async with open_sim(["binance", "bybit"], rate=200, seed=13) as sim, run_daemon(sim) as running:
+        parts = running.views.health.components
+        await eventually(lambda: parts()["venues"].status == "ok" and parts()["venue.bybit"].status == "ok")
+        was = parts()["venues"].since
+        for venue in ("binance", "bybit"):
+            sim.fault(venue, "disconnect", for_s=60.0)
+        await eventually(lambda: parts()["venues"].status == "unhealthy")
+        down = parts()["venues"]
+        health = await running.get("/health")
+
+    assert down.reason == "no venue has fresh data"
+    assert down.since > was
+    assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
+
+
+async def test_a_symbol_that_a_venue_refuses_degrades_it_and_is_named(run_daemon) -> None:
+    async with open_sim(["binance", "bybit"], rate=200, seed=14) as sim:
+        sim.fault("bybit", "error", symbol="ETHUSDT", for_s=1000.0)
+        async with run_daemon(sim) as running:
+            parts = running.views.health.components
+            await eventually(lambda: parts()["venue.bybit"].status == "degraded" and "refused" in parts()["venue.bybit"].reason)
+            reason = parts()["venue.bybit"].reason
+            await eventually(lambda: parts()["venues"].status == "ok")
+
+    assert reason.startswith("ETHUSDT ")
