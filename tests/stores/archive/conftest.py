@@ -49,9 +49,11 @@ def missing(start: int, stop: int, cause: str = "fetch failed", since: int = STA
     return Stretch(at(start), at(stop), "missing", cause, since)
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The address of an empty database of each kind."""
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
     return f"sqlite:///{tmp_path / 'archive.db'}"
 
 
