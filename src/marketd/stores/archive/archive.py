@@ -16,7 +16,9 @@ from marketd.stores.archive import accounting, jobs, reading, writing
 from marketd.stores.archive.columns import NS_MAX
 from marketd.stores.archive.database import Database, address_of
 from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Written
-from marketd.stores.archive.upgrade import check_schema, upgrade_schema
+from marketd.stores.archive.upgrade import Upgraded, check_schema, upgrade_schema
+
+UPGRADE_S = 6 * 3600.0  # a database taken over may hold a hundred million rows, and each is looked at
 
 
 class Archive:
@@ -129,21 +131,29 @@ async def open_archive(url: str, clock: Clock, *, upgrade: bool = True) -> Async
 
     Raises ConfigError for an address that is none, StartError where the database cannot be reached or is not ours.
     """
-    database = Database(address_of(url))
+    address = address_of(url)
+    if upgrade:
+        await upgrade_archive(url, clock)
+    database = Database(address)
     try:
-        await prepare(database, clock, upgrade=upgrade)
+        try:
+            await check_schema(database)
+        except DeliveryError as error:
+            raise StartError(f"the candle archive cannot be opened: {error}") from error
         yield Archive(database, clock)
     finally:
         await database.close()
 
 
-async def prepare(database: Database, clock: Clock, *, upgrade: bool) -> None:
-    """Upgrade or check the schema. Raises StartError."""
+async def upgrade_archive(url: str, clock: Clock) -> Upgraded:
+    """Bring the database to the current schema and say what was done. Raises as `open_archive`; then nothing was changed."""
+    address = address_of(url)
+    database = Database(address, command_s=UPGRADE_S)
     try:
-        if database.kind == "sqlite":
-            Path(database.address.url).parent.mkdir(parents=True, exist_ok=True)
-        if upgrade:
-            await upgrade_schema(database, clock.now_ns())
-        await check_schema(database)
+        if address.kind == "sqlite":
+            Path(address.url).parent.mkdir(parents=True, exist_ok=True)
+        return await upgrade_schema(database, clock.now_ns())
     except (DeliveryError, OSError) as error:
         raise StartError(f"the candle archive cannot be opened: {error}") from error
+    finally:
+        await database.close()

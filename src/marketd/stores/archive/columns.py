@@ -91,6 +91,7 @@ def whole_second_from(ts: int) -> int:
     return min(-(-max(ts, 0) // SECOND), NS_MAX // SECOND) * SECOND
 
 
+FRACTIONS = ("", ".000000")  # what stands behind the seconds of candle times in a SQLite file
 _FRACTION = "marketd_fraction"
 
 
@@ -100,7 +101,8 @@ def fraction_of(dialect: Dialect) -> str:
 
 
 def write_fraction(dialect: Dialect, fraction: str) -> None:
-    """From now on write times of candles with this behind the seconds: "" or ".000000"."""
+    """From now on write times of candles with this behind the seconds."""
+    assert fraction in FRACTIONS
     setattr(dialect, _FRACTION, fraction)
 
 

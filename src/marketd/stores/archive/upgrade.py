@@ -10,7 +10,7 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from marketd.errors import StartError
-from marketd.stores.archive.columns import write_fraction
+from marketd.stores.archive.columns import FRACTIONS, write_fraction
 from marketd.stores.archive.database import Database
 from marketd.stores.archive.tables import candles
 
@@ -37,12 +37,13 @@ def _upgrade(connection: sa.Connection, now: int) -> Upgraded:
     before = _current(connection)
     _check(connection, scripts, before)
     done: list[str] = []
-    connection.info["marketd"] = {"now": now, "done": done}
+    config = Config()
+    config.attributes.update(now=now, done=done)
 
     def steps(current: Any, _: MigrationContext) -> Any:
         return scripts._upgrade_revs("head", current)  # as Alembic's own upgrade command does
 
-    with EnvironmentContext(Config(), scripts, fn=steps, destination_rev="head") as environment:
+    with EnvironmentContext(config, scripts, fn=steps, destination_rev="head") as environment:
         environment.configure(connection=connection, version_table=VERSIONS)
         environment.run_migrations()
     return Upgraded(before, _head(scripts), done)
@@ -68,7 +69,8 @@ def _fraction(connection: sa.Connection) -> str:
     if connection.dialect.name != "sqlite":
         return ""
     text = connection.execute(sa.select(sa.cast(candles.c.open_time, sa.Text)).limit(1)).scalar()
-    return "" if text is None else str(text)[19:]
+    rest = "" if text is None else str(text)[19:]
+    return rest if rest in FRACTIONS else ""
 
 
 def _check(connection: sa.Connection, scripts: ScriptDirectory, current: str | None) -> None:

@@ -11,7 +11,9 @@ depends_on = None
 
 
 def upgrade() -> None:
-    create_or_take_over(op.get_bind())
+    told = op.get_context().config
+    assert told is not None
+    create_or_take_over(op.get_bind(), told.attributes["now"], told.attributes["done"])
 
 
 def downgrade() -> None:
