@@ -12,6 +12,7 @@ import typer
 
 from marketd.api.app import installed_version
 from marketd.cli.check import check
+from marketd.cli.db import app as db
 from marketd.cli.demo import demo
 from marketd.cli.replay import replay
 from marketd.cli.run import run
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (demo, run, check, replay, symbols, trades, tail, sim):
     app.command()(command)
+app.add_typer(db, name="db")
 
 
 def _version(wanted: bool) -> None:

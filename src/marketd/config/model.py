@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Annotated, Literal, Self, get_args
+from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
@@ -140,6 +141,13 @@ class Config(Section):
             "PAIRS_PER_CONNECTION": None if venue.pairs_per_connection is None else str(venue.pairs_per_connection),
         }
         return {key: value for key, value in found.items() if value is not None}
+
+    @property
+    def database_url(self) -> str:
+        """Where candles are kept, with its password if it has one: not for showing."""
+        if self.database.url is not None:
+            return self.database.url.get_secret_value()
+        return f"sqlite:///{quote(str(self.data_dir / 'archive.db'))}"
 
     def path(self, path: Path) -> Path:
         """A path of the config: relative ones start in the data directory."""

@@ -231,4 +231,3 @@ async def test_rows_that_fit_no_grid_and_timeframes_that_are_none_are_kept(
     assert [("have", MINUTE)] == [(row.state, row.stop - row.start) for row in minutes]
     assert ["have", "missing", "have"] == [row.state for row in by_month]
     assert [("have", 14 * 24 * HOUR)] == [(row.state, row.stop - row.start) for row in by_week]
-
