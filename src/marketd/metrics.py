@@ -44,6 +44,11 @@ class Metrics:
             "marketd_stored_latency_ms", "ts_recv to committed", ["consumer"], buckets=LATENCY_MS, registry=registry
         )
         self.api_refused = Counter("marketd_api_refused", "Requests and connections let go", ["reason"], registry=registry)
+        self.archive_requests = Counter("marketd_archive_pages", "Pages of candles asked for", ["venue"], registry=registry)
+        self.archive_open = Gauge(
+            "marketd_archive_open_minutes", "History not accounted for", ["venue", "symbol", "timeframe"], registry=registry
+        )
+        self.candles_revised = Counter("marketd_candles_revised", "Closed candles corrected", ["venue"], registry=registry)
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:

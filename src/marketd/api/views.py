@@ -7,9 +7,12 @@ from typing import Literal, Protocol, TypeVar
 import msgspec
 
 from marketd.bus import Bus
+from marketd.candles.live import LiveCandles
 from marketd.clock import Clock
+from marketd.history.keeping import Keeper
 from marketd.metrics import Metrics
 from marketd.model.events import Quote, Trade
+from marketd.stores.archive import Archive
 
 T = TypeVar("T")
 
@@ -155,6 +158,19 @@ class SinksView(Protocol):
     def states(self) -> Sequence[SinkRow]: ...
 
 
+class ArchivingView(Protocol):
+    """The candle archive and who keeps it."""
+
+    @property
+    def archive(self) -> Archive: ...
+
+    @property
+    def keeper(self) -> Keeper: ...
+
+    @property
+    def live(self) -> LiveCandles: ...
+
+
 @dataclass(frozen=True)
 class Views:
     """Everything the API shows."""
@@ -170,3 +186,4 @@ class Views:
     feeds: FeedsView | None = None  # role ingest
     latest: LatestView | None = None  # role ingest
     store: StoreView | None = None
+    archive: ArchivingView | None = None  # role archive

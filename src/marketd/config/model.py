@@ -9,7 +9,6 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from marketd.api.section import ApiConfig
 from marketd.config.sections import (
     AnalysisConfig,
-    ArchiveConfig,
     BusConfig,
     CacheConfig,
     DashboardConfig,
@@ -23,13 +22,14 @@ from marketd.config.sections import (
     RetentionConfig,
 )
 from marketd.config.sinks import SinksConfig
+from marketd.history.section import ArchiveConfig
 from marketd.log.section import LoggingConfig
 from marketd.section import Section
 from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, VenueConfig, split_words
 
 Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
 ROLES: tuple[Role, ...] = get_args(Role)
-BUILT_ROLES: frozenset[Role] = frozenset({"ingest"})
+BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive"})
 
 # Sections that only some roles read, by their outside names; one without a role belongs to a part of no role's own.
 ROLES_OF_SECTION: dict[str, frozenset[Role]] = {

@@ -3,6 +3,8 @@
 from marketd.api.views import Component
 from marketd.api.views import Health as Word
 from marketd.clock import Clock
+from marketd.daemon.archive import Archiving
+from marketd.errors import DeliveryError
 from marketd.sinks.delivery import Deliveries
 from marketd.venues.feed import Feed
 from marketd.venues.feeds import Feeds
@@ -11,13 +13,20 @@ from marketd.venues.feeds import Feeds
 class Health:
     """A HealthView. Required is that at least one venue has fresh data; a venue or a sink in trouble degrades."""
 
-    def __init__(self, sinks: Deliveries, feeds: Feeds | None, clock: Clock) -> None:
-        self._sinks, self._feeds, self._clock = sinks, feeds, clock
+    def __init__(self, sinks: Deliveries, feeds: Feeds | None, clock: Clock, archiving: Archiving | None = None) -> None:
+        self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
+        self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
     async def watch(self) -> None:
         """Look once a second, so that `since` is when something changed and not when somebody asked."""
         while True:
+            if self._archiving is not None:
+                try:
+                    await self._archiving.archive.ping()
+                    self._archive_down = ""
+                except DeliveryError as error:
+                    self._archive_down = str(error)
             self.components()
             await self._clock.sleep(1.0)
 
@@ -30,6 +39,9 @@ class Health:
             fresh = [name for name, (word, _) in states.items() if word != "unhealthy"]
             reason = f"fresh data from {', '.join(fresh)}" if fresh else "no venue has fresh data"
             found["venues"] = self._component("venues", "ok" if fresh else "unhealthy", True, reason)
+        if self._archiving is not None:
+            word, reason = self._of_archive(self._archiving)
+            found["archive"] = self._component("archive", word, True, reason)
         for state in self._sinks.states:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")
@@ -40,6 +52,19 @@ class Health:
         if known is None or known[0] != word:
             known = self._since[name] = (word, self._clock.now_ns())
         return Component(word, required, reason, known[1])
+
+    def _of_archive(self, archiving: Archiving) -> tuple[Word, str]:
+        if self._archive_down:
+            return "unhealthy", self._archive_down
+        failing = archiving.keeper.failing
+        if failing:
+            first = failing[0]
+            rest = f" and {len(failing) - 1} more" if len(failing) > 1 else ""
+            return "degraded", f"{' '.join(first.series)}: {first.failing}{rest}"
+        waiting = [one.progress for one in archiving.keeper.kept if one.progress is not None and one.progress.waiting]
+        if waiting:
+            return "degraded", f"{' '.join(waiting[0].series)}: {waiting[0].waiting}"
+        return "ok", "fetching history" if archiving.keeper.is_filling else "complete as far as the venues go"
 
     def _of_feed(self, name: str, feed: Feed) -> tuple[Word, str]:
         assert self._feeds is not None

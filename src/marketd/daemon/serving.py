@@ -19,6 +19,7 @@ from marketd.api.views import Views
 from marketd.bus import Bus
 from marketd.clock import Clock, SystemClock
 from marketd.config import Config
+from marketd.daemon.archive import fed, open_archiving
 from marketd.daemon.health import Health
 from marketd.daemon.seen import SeenFeeds
 from marketd.daemon.sinks import open_store, sinks_of
@@ -32,10 +33,12 @@ from marketd.sinks.delivery import run_sinks
 from marketd.stores.looking import open_looker
 from marketd.venues.feed import FeedConfig
 from marketd.venues.feeds import Feeds
+from marketd.venues.rest import Rest
 from marketd.venues.rests import open_rests
 
 LOOP_LAG_EVERY_S = 0.5
 LOCK = "marketd.lock"
+COLLECTING = {"ingest", "archive"}  # roles that listen to venues
 log = structlog.get_logger("daemon")
 
 
@@ -57,17 +60,26 @@ async def serve(
     bus = Bus(metrics)
     make_directory(config.data_dir)
     async with AsyncExitStack() as rooms:
-        if "ingest" in config.roles:
+        if COLLECTING & set(config.roles):
             rooms.enter_context(alone_in(config.data_dir))
         recorder = (
             await rooms.enter_async_context(open_capture(capture, clock, _secrets(config))) if capture is not None else None
         )
-        feeds = _feeds(config, bus, clock, metrics, recorder) if "ingest" in config.roles else None
-        store = await rooms.enter_async_context(open_store(config, feeds.venues, clock)) if feeds is not None else None
+        quarantine = Quarantine(config.data_dir / "quarantine.jsonl")
+        feeds = _feeds(config, bus, clock, metrics, recorder, quarantine) if COLLECTING & set(config.roles) else None
+        rests: dict[str, Rest] = {}
+        if feeds is not None:
+            rests = await rooms.enter_async_context(open_rests(feeds.venues, feeds.configs, clock, metrics, recorder))
+        store = archiving = None
+        if feeds is not None and "ingest" in config.roles:
+            store = await rooms.enter_async_context(open_store(config, feeds.venues, clock))
+        if feeds is not None and "archive" in config.roles:
+            opening = open_archiving(config, feeds.venues, rests, quarantine, clock, metrics)
+            archiving = await rooms.enter_async_context(opening)
         stores = [] if store is None else [store]
         sinks = await rooms.enter_async_context(
             run_sinks(
-                sinks_of(config, metrics, clock),
+                [*sinks_of(config, metrics, clock), *([] if archiving is None else [archiving.live])],
                 bus,
                 clock,
                 data_dir=config.data_dir,
@@ -76,7 +88,7 @@ async def serve(
             )
         )
         latest = await rooms.enter_async_context(run_latest(bus))
-        health = Health(sinks, feeds, clock)
+        health = Health(sinks, feeds, clock, archiving)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -87,6 +99,7 @@ async def serve(
             bus=bus,
             sinks=sinks,
             store=store or await rooms.enter_async_context(open_looker(config.data_dir / config.sinks.sqlite.path)),
+            archive=archiving,
         )
         if feeds is not None:
             views = replace(views, feeds=SeenFeeds(feeds, metrics, clock), latest=latest)
@@ -96,7 +109,8 @@ async def serve(
         here.start("health", health.watch())
         if feeds is not None:
             gaps = store.open_gaps() if store is not None else []
-            rests = await rooms.enter_async_context(open_rests(feeds.venues, feeds.configs, clock, metrics, recorder))
+            if archiving is not None:
+                await rooms.enter_async_context(archiving.running())
             await rooms.enter_async_context(feeds.running(rests, sinks.progress(), gaps))
         log.info(
             "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)
@@ -108,9 +122,9 @@ async def serve(
     log.info("daemon.stopped")
 
 
-def _feeds(config: Config, bus: Bus, clock: Clock, metrics: Metrics, recorder: Recorder | None) -> Feeds:
+def _feeds(config: Config, bus: Bus, clock: Clock, metrics: Metrics, recorder: Recorder | None, quarantine: Quarantine) -> Feeds:
     return Feeds(
-        config.feeds,
+        fed(config),
         config.venue_settings,
         feed_config(config),
         config.failover,
@@ -119,7 +133,7 @@ def _feeds(config: Config, bus: Bus, clock: Clock, metrics: Metrics, recorder: R
         metrics,
         capture=recorder,
         share=(config.shard.index, config.shard.count),
-        quarantine=Quarantine(config.data_dir / "quarantine.jsonl"),
+        quarantine=quarantine,
     )
 
 

@@ -1,0 +1,1 @@
+"""Candles of the past: what is missing, how it is fetched, and how it is proven."""

@@ -160,6 +160,16 @@ CODES: dict[str, Code] = {
         "the degraded venue stays in place",
         "look at both venues in /status",
     ),
+    "archive-waiting": Code(
+        "a venue or the archive's database does not answer now",
+        "history waits; what was fetched is kept until it is stored",
+        "nothing, unless it lasts: then see the reason",
+    ),
+    "archive-incomplete": Code(
+        "a series could not be filled: a venue refused or its answers cannot be read",
+        "the interval is `missing` in the ledger and in /gaps, with the cause",
+        "see the reason; it is tried again by itself, less and less often",
+    ),
     "replay-answer-failed": Code(
         "a recorded REST answer could not be used",
         "what it would have repaired stays a gap in the replay",
@@ -200,6 +210,8 @@ BY_EVENT = {
     "failover.refused": "failover-refused",
     "repair.failed": "repair-failed",
     "repair.given_up": "feed-gap-unrecoverable",
+    "archive.waiting": "archive-waiting",
+    "archive.incomplete": "archive-incomplete",
     "replay.answer_failed": "replay-answer-failed",
     "symbols.unlisted": "symbol-unlisted",
     "capture.dropped": "capture-failed",

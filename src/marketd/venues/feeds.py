@@ -167,7 +167,8 @@ class Feeds:
         here.start(f"failover.{name}", failover.run())
 
     def wanted_of(self, name: str, symbols: Iterable[str]) -> list[Wanted]:
-        """The subscriptions of these symbols at a venue, as far as they are this process's share."""
+        """The subscriptions of these symbols at a venue, as far as they are this process's share. Candles of a venue that
+        streams none are built from its trades."""
         config, venue = self.configs[name], self.venues[name]
         wanted = []
         for symbol in symbols:
@@ -175,10 +176,12 @@ class Feeds:
                 continue
             for channel in config.wanted:
                 if channel not in venue.channels:
+                    if channel == "candle" and "trade" in venue.channels:
+                        wanted.append(Wanted("trade", symbol))
                     continue
                 frames = (config.timeframes or TIMEFRAMES_BY_DEFAULT) if channel == "candle" else ("",)
                 wanted += [Wanted(channel, symbol, frame) for frame in frames if not frame or frame in venue.timeframes]
-        return wanted
+        return list(dict.fromkeys(wanted))
 
     def change(self, name: str | None, symbols: Sequence[str]) -> None:
         """Collect exactly these symbols from a venue, or from every one that is no backup; backups follow their primary."""

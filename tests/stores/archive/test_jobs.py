@@ -32,7 +32,7 @@ async def test_jobs_that_ran_when_the_program_was_killed_wait_to_be_taken_up(arc
     ended, job = [await archive.job_started(SERIES, SPAN, False) for _ in range(2)]
     await archive.job_ended(ended, None)
 
-    assert (1, 0) == (await archive.jobs_interrupted(), await archive.jobs_interrupted())
+    assert (1, 0) == (await archive.jobs_interrupted([SERIES]), await archive.jobs_interrupted([SERIES]))
     assert [(job, "interrupted")] == [(one.id, one.last_error) for one in await archive.jobs(statuses=["pending"])]
 
     await archive.job_resumed(job)

@@ -14,7 +14,7 @@ async def test_a_summary_counts_rows_had_and_rows_the_ledger_does_not_know(archi
     await archive.put(page([candle(9, closed=False)], (9, 10), source="live"))
     empty = Stretch(at(7), at(8), "known_empty", "no trades", 0)
     lost = Stretch(at(8), at(9), "unrecoverable", "the venue lost it", 0)
-    await archive.settle(SERIES, Interval(at(5), at(9)), [missing(5, 7), empty, lost])
+    await archive.settle(SERIES, [missing(5, 7), empty, lost])
     [summary] = await archive.summary()
 
     assert SeriesSummary(SERIES, at(0), at(9), 6, 2, 1, 1, None) == summary
@@ -27,7 +27,7 @@ async def test_a_series_without_a_ledger_is_counted_row_by_row(archive: Archive)
 
 
 async def test_a_series_that_is_only_missing_is_in_the_summary(archive: Archive) -> None:
-    await archive.settle(SERIES, Interval(at(0), at(5)), [missing(0, 5)])
+    await archive.settle(SERIES, [missing(0, 5)])
 
     assert [SeriesSummary(SERIES, None, None, 0, 5, 0, 0, None)] == await archive.summary()
 
@@ -38,7 +38,7 @@ async def test_months_are_counted_by_the_calendar(archive: Archive) -> None:
     for _ in range(4):
         opens.append(its.close_of(opens[-1]))
     span = Interval(opens[0], opens[4])
-    await archive.settle(series, span, [Stretch(*span, "missing", "never asked", 0)])
+    await archive.settle(series, [Stretch(*span, "missing", "never asked", 0)])
 
     assert [4] == [summary.missing for summary in await archive.summary()]
 

@@ -25,13 +25,28 @@ def named(series: CandleSeries) -> dict[str, str]:
     return {"exchange": series.venue, "symbol": series.symbol, "timeframe": series.timeframe}
 
 
-async def settle(connection: AsyncConnection, series: CandleSeries, span: Interval, parts: Sequence[Stretch], now: int) -> None:
-    """Let the ledger say `parts` of the span, and the gaps follow. The series is locked by the caller."""
-    if not parts:
-        return
+async def settle(connection: AsyncConnection, series: CandleSeries, parts: Sequence[Stretch], now: int) -> None:
+    """Let the ledger say `parts`, each of its own span and of nothing else, and the gaps follow. The series is locked by the
+    caller."""
     its = timeframe(series.timeframe)
-    for edge in (*span, *(edge for part in parts for edge in part[:2])):
+    for edge in (edge for part in parts for edge in part[:2]):
         assert its.open_of(edge) == edge, f"{series}: {edge} is not on the grid of {series.timeframe}"
+    for block in _blocks(parts):
+        await _settle(connection, series, Interval(block[0].start, block[-1].stop), block, now)
+
+
+def _blocks(parts: Sequence[Stretch]) -> list[list[Stretch]]:
+    """Parts that follow one another without a space in between."""
+    blocks: list[list[Stretch]] = []
+    for part in sorted(parts):
+        if blocks and blocks[-1][-1].stop == part.start:
+            blocks[-1].append(part)
+        else:
+            blocks.append([part])
+    return blocks
+
+
+async def _settle(connection: AsyncConnection, series: CandleSeries, span: Interval, parts: Sequence[Stretch], now: int) -> None:
     before = await ledger_rows(connection, series, span.start, span.stop)
     after = replaced(before, span, parts)
     await _exchange(connection, candle_ledger, series, "start", before, after, _ledger_values)

@@ -40,15 +40,15 @@ class Archive:
         async with self._database.writing() as connection:
             await writing.lock(connection, page.series)
             written = await writing.write_candles(connection, page, now)
-            await accounting.settle(connection, page.series, page.span, page.parts, now)
+            await accounting.settle(connection, page.series, page.parts, now)
             await jobs.advance(connection, page)
         return written
 
-    async def settle(self, series: CandleSeries, span: Interval, parts: Sequence[Stretch]) -> None:
-        """Let the ledger say this of the span, with no candles stored."""
+    async def settle(self, series: CandleSeries, parts: Sequence[Stretch]) -> None:
+        """Let the ledger say this, with no candles stored; of what lies outside of the parts it says what it said."""
         async with self._database.writing() as connection:
             await writing.lock(connection, series)
-            await accounting.settle(connection, series, span, parts, self._clock.now_ns())
+            await accounting.settle(connection, series, parts, self._clock.now_ns())
 
     async def candles(
         self, series: CandleSeries, start: int, end: int, *, limit: int | None = None, newest: bool = False
@@ -107,10 +107,16 @@ class Archive:
         async with self._database.writing() as connection:
             await jobs.end(connection, job, error, self._clock.now_ns())
 
-    async def jobs_interrupted(self) -> int:
-        """Asked once at start-up: rows that still say `running` are `pending` from now on. How many there were."""
+    async def job_paused(self, job: int) -> None:
+        """It was stopped on the way and waits to be resumed."""
         async with self._database.writing() as connection:
-            return await jobs.interrupt(connection)
+            await jobs.pause(connection, job)
+
+    async def jobs_interrupted(self, series: Sequence[CandleSeries]) -> int:
+        """Asked once at start-up by whoever keeps these series: rows that still say `running` are `pending` from now on. How
+        many there were."""
+        async with self._database.writing() as connection:
+            return await jobs.interrupt(connection, series)
 
     async def jobs(
         self, series: CandleSeries | None = None, *, statuses: Sequence[str] | None = None, limit: int | None = None

@@ -39,7 +39,9 @@ async def advance(connection: AsyncConnection, page: Page) -> None:
 
 
 async def resume(connection: AsyncConnection, job: int) -> None:
-    await connection.execute(sa.update(ingestion_jobs).where(ITS.id == job).values(status="running", completed_at=None))
+    await connection.execute(
+        sa.update(ingestion_jobs).where(ITS.id == job).values(status="running", completed_at=None, last_error=None)
+    )
 
 
 async def end(connection: AsyncConnection, job: int, error: str | None, now: int) -> None:
@@ -47,10 +49,19 @@ async def end(connection: AsyncConnection, job: int, error: str | None, now: int
     await connection.execute(sa.update(ingestion_jobs).where(ITS.id == job).values(**values))
 
 
-async def interrupt(connection: AsyncConnection) -> int:
+async def pause(connection: AsyncConnection, job: int) -> None:
+    values = {"status": "pending", "last_error": INTERRUPTED}
+    await connection.execute(sa.update(ingestion_jobs).where(ITS.id == job).values(**values))
+
+
+async def interrupt(connection: AsyncConnection, series: Sequence[CandleSeries]) -> int:
     """Whoever ran them is gone: they wait to be taken up again."""
-    update = sa.update(ingestion_jobs).where(ITS.status == "running").values(status="pending", last_error=INTERRUPTED)
-    return (await connection.execute(update)).rowcount
+    count = 0
+    for one in series:
+        mine = sa.and_(of_series(ingestion_jobs, one), ITS.status == "running")
+        update = sa.update(ingestion_jobs).where(mine).values(status="pending", last_error=INTERRUPTED)
+        count += (await connection.execute(update)).rowcount
+    return count
 
 
 async def find(

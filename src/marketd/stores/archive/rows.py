@@ -22,7 +22,7 @@ class Page:
     series: CandleSeries
     span: Interval  # ns, on the grid of the timeframe
     candles: Sequence[Candle]  # oldest first, one for each open time, inside the span
-    parts: Sequence[Stretch]  # what the ledger says of the span from now on; none: it says what it said before
+    parts: Sequence[Stretch]  # what the ledger says from now on; of what lies between them it says what it said before
     source: Source
     job: int | None = None  # the job that this page is a step of
     cursor: int | None = None  # ns; where that job goes on

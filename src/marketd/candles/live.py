@@ -1,0 +1,108 @@
+"""Live candles into the archive: as the venue streams them, or built from its trades where it streams none.
+
+A closed candle is accounted for the moment it is stored. What the stream skipped is `missing` at once, and whoever repairs
+is told.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Self
+
+from marketd.bus import Full
+from marketd.candles.build import Builder
+from marketd.clock import Clock
+from marketd.model.events import Candle, Event, Trade
+from marketd.model.intervals import Interval
+from marketd.model.ledger import Stretch
+from marketd.model.series import CandleSeries
+from marketd.model.timeframes import Timeframe, timeframe
+from marketd.stores.archive import Archive, Page
+
+SKIPPED = "the live stream skipped it"
+
+
+class LiveCandles:
+    """A sink: candles of the series it keeps, everything else passes by. Raises DeliveryError like any sink."""
+
+    name = "archive"
+    types: frozenset[type[Event]] | None = frozenset({Candle, Trade})
+    full = Full.SPILL
+    capacity = 65_536
+    gather_s = 0.2
+
+    def __init__(
+        self,
+        archive: Archive,
+        series: Iterable[CandleSeries],
+        streamed: Callable[[str], bool],
+        clock: Clock,
+        on_hole: Callable[[CandleSeries], None] = lambda series: None,
+    ) -> None:
+        """`streamed` says whether a venue streams candles; of the others they are built from trades."""
+        self._archive, self._clock, self._on_hole = archive, clock, on_hole
+        self._frames: dict[CandleSeries, Timeframe] = {one: timeframe(one.timeframe) for one in series}
+        self._builders: dict[tuple[str, str], list[Builder]] = {}
+        for one, frame in self._frames.items():
+            if not streamed(one.venue):
+                self._builders.setdefault((one.venue, one.symbol), []).append(Builder(frame))
+        self._reached: dict[CandleSeries, int] = {}  # where the newest closed candle stored in this run ends
+        self.last: dict[CandleSeries, Candle] = {}  # the newest, for those who look
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+    async def write(self, batch: Sequence[Event]) -> None:
+        """Store what the batch says of each series, one transaction a series."""
+        for series, candles in self._sorted(batch).items():
+            is_built = (series.venue, series.symbol) in self._builders
+            page = self._page(series, [candles[at] for at in sorted(candles)], is_built)
+            await self._archive.put(page)
+            closed = [one.close_time for one in page.candles if one.closed]
+            if closed:
+                self._reached[series] = max(self._reached.get(series, 0), *closed)
+            self.last[series] = page.candles[-1]
+            if any(part.state == "missing" for part in page.parts):
+                self._on_hole(series)
+
+    def _sorted(self, batch: Sequence[Event]) -> Mapping[CandleSeries, dict[int, Candle]]:
+        """The last word on each candle, by series."""
+        found: dict[CandleSeries, dict[int, Candle]] = {}
+        newest: dict[tuple[str, str], Trade] = {}
+        for event in batch:
+            if isinstance(event, Candle):
+                self._note(found, event)
+            elif isinstance(event, Trade) and (event.venue, event.symbol) in self._builders:
+                newest[event.venue, event.symbol] = event
+                for builder in self._builders[event.venue, event.symbol]:
+                    for candle in builder.add(event):
+                        self._note(found, candle)
+        for key, trade in newest.items():
+            for builder in self._builders[key]:
+                for candle in builder.forming(trade):
+                    self._note(found, candle)
+        return found
+
+    def _note(self, found: dict[CandleSeries, dict[int, Candle]], candle: Candle) -> None:
+        series = CandleSeries(candle.venue, candle.symbol, candle.timeframe)
+        if series not in self._frames:
+            return
+        candles = found.setdefault(series, {})
+        known = candles.get(candle.open_time)
+        if known is None or candle.closed or not known.closed:
+            candles[candle.open_time] = candle
+
+    def _page(self, series: CandleSeries, candles: list[Candle], is_built: bool) -> Page:
+        """Closed candles are had; between the newest one of before and the first of these something may be missing."""
+        now = self._clock.now_ns()
+        parts: list[Stretch] = []
+        at = self._reached.get(series)
+        for candle in candles:
+            if not candle.closed:  # forms: nothing is known of its interval yet
+                continue
+            if at is not None and at < candle.open_time:
+                parts.append(Stretch(at, candle.open_time, "missing", SKIPPED, now))
+            parts.append(Stretch(candle.open_time, candle.close_time, "have", "", now))
+            at = candle.close_time if at is None else max(at, candle.close_time)
+        start = parts[0].start if parts and parts[0].start < candles[0].open_time else candles[0].open_time
+        return Page(series, Interval(start, candles[-1].close_time), candles, parts, "built" if is_built else "live")

@@ -1,0 +1,83 @@
+"""The role archive: the store of candles, who keeps it complete, and the sink that feeds it live."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from marketd.candles.live import LiveCandles
+from marketd.candles.recheck import Recheck
+from marketd.clock import Clock
+from marketd.config import Config
+from marketd.history.keeping import Horizon, Keeper, run_history
+from marketd.metrics import Metrics
+from marketd.model.series import CandleSeries
+from marketd.net.quarantine import Quarantine
+from marketd.rooms import room
+from marketd.stores.archive import Archive, open_archive
+from marketd.venues.candles import CandleDesk
+from marketd.venues.feeds import TIMEFRAMES_BY_DEFAULT, is_ours
+from marketd.venues.rest import Rest
+from marketd.venues.section import VenueConfig
+from marketd.venues.venue import Venue
+
+
+@dataclass(frozen=True)
+class Archiving:
+    """What the role archive consists of."""
+
+    archive: Archive
+    keeper: Keeper
+    live: LiveCandles
+    recheck: Recheck
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Backfill, repair and recheck until left."""
+        async with run_history(self.keeper, self.archive), room("candles") as here:
+            here.start("recheck", self.recheck.run())
+            yield
+
+
+def archive_url(config: Config) -> str:
+    """Where the candles are."""
+    if config.database.url is not None:
+        return config.database.url.get_secret_value()
+    return f"sqlite:///{config.data_dir / 'archive.db'}"
+
+
+def fed(config: Config) -> dict[str, VenueConfig]:
+    """The venues to listen to: the archive wants their candles, beside what is collected anyway."""
+    if "archive" not in config.roles:
+        return config.feeds
+    is_more = "ingest" in config.roles
+    wanted = {name: tuple(dict.fromkeys((*(venue.wanted if is_more else ()), "candle"))) for name, venue in config.feeds.items()}
+    return {name: venue.model_copy(update={"channels": wanted[name]}) for name, venue in config.feeds.items()}
+
+
+def series_of(config: Config, venues: Mapping[str, Venue]) -> list[CandleSeries]:
+    """The series that the config asks for; a backup's are its own, and a dry venue has none."""
+    share = config.shard.index, config.shard.count
+    return [
+        CandleSeries(name, symbol, frame)
+        for name, venue in config.feeds.items()
+        if name in venues and not venues[name].dry and venue.backup_for is None
+        for symbol in venue.symbols
+        if is_ours(symbol, share)
+        for frame in venue.timeframes or TIMEFRAMES_BY_DEFAULT
+        if frame in venues[name].timeframes
+    ]
+
+
+@asynccontextmanager
+async def open_archiving(
+    config: Config, venues: Mapping[str, Venue], rests: Mapping[str, Rest], quarantine: Quarantine, clock: Clock, metrics: Metrics
+) -> AsyncIterator[Archiving]:
+    """The store, its keeper and its sink; nothing is asked of a venue before `running`. Raises StartError."""
+    async with open_archive(archive_url(config), clock) as archive:
+        series = series_of(config, venues)
+        desks = {name: CandleDesk(rests[name], clock, metrics, quarantine) for name in {one.venue for one in series}}
+        daemon = config.archive
+        horizon = Horizon(daemon.backfill_days, daemon.gap_repair_interval_minutes * 60, daemon.backfill_on_startup)
+        keeper = Keeper(desks, series, archive, horizon, clock, metrics)
+        live = LiveCandles(archive, series, lambda name: "candle" in venues[name].channels, clock, keeper.repair_soon)
+        yield Archiving(archive, keeper, live, Recheck(desks, series, archive, daemon.recheck_interval_seconds, clock, metrics))

@@ -1,0 +1,277 @@
+"""Filling a series: what its ledger does not account for is asked for, page by page, and each page is committed with its
+ledger and the job's cursor, so that a kill costs at most one page."""
+
+from asyncio import CancelledError
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from marketd.clock import Clock
+from marketd.errors import BadFrame, ConfigError, DeliveryError, Disconnected, Refused
+from marketd.history.planning import Piece, open_spans, pieces
+from marketd.history.settling import DELISTED, Known, settle
+from marketd.model.events import Candle
+from marketd.model.instruments import Instrument
+from marketd.model.intervals import Interval
+from marketd.model.ledger import Stretch
+from marketd.model.series import CandleSeries
+from marketd.model.timeframes import DAY, Timeframe
+from marketd.model.timeframes import timeframe as named
+from marketd.net.backoff import Backoff
+from marketd.stores.archive import Archive, Page, Source
+from marketd.venues.candles import CandleDesk
+
+UNREADABLE_TRIES = 3
+LOOK_BACK = 3  # candles in the first look for the newest one; each further look reaches ten times as far
+log = structlog.get_logger("backfill")
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a job is: intervals in ns of open time."""
+
+    series: CandleSeries
+    total: int
+    done: int = 0
+    candles: int = 0
+    requests: int = 0
+    waiting: str = ""  # why nothing moves, in words; empty while it does
+    failed: list[str] = field(default_factory=list)
+
+
+class Backfill:
+    """Fills series of one venue."""
+
+    def __init__(
+        self, desk: CandleDesk, archive: Archive, clock: Clock, tell: Callable[[Progress], None] = lambda progress: None
+    ) -> None:
+        self.desk, self._archive, self._clock, self._tell = desk, archive, clock, tell
+        self._first_days: dict[str, Known] = {}  # by symbol: its first day, as far as asked for
+
+    async def fill(
+        self, series: CandleSeries, span: Interval, *, newest_first: bool = False, source: Source = "backfill"
+    ) -> Progress:
+        """Account for every candle of `series` that opens in `span` (ns), up to the newest closed one. Waits for as long as
+        the venue or the database is away. Raises ConfigError for what the venue does not have."""
+        frame = self._timeframe(series)
+        span = Interval(_opening(span.start, frame), _opening(span.stop, frame))
+        rows = await self._archive.ledger(series)
+        progress = Progress(series, sum(part.length for part in open_spans(rows, span)))
+        if not progress.total:
+            return progress
+        instrument = await self._instrument(series)
+        job = await self._job(series, span, newest_first)
+        self._tell(progress)
+        try:
+            known = await self._known(series, instrument, frame, span, rows, progress)
+            if known is None:
+                progress.failed.append(f"{self.desk.venue.name} has no {series.timeframe} candle of {series.symbol} since then")
+            else:
+                await self._beyond_reach(series, frame, span, known)
+                for _ in range(2):  # what the first round leaves in doubt is asked for once more
+                    rows = await self._archive.ledger(series)
+                    closed = Interval(span.start, min(span.stop, known.edge))
+                    for piece in list(pieces(rows, closed, frame, self._page, newest_first=newest_first)):
+                        await self._take(series, instrument, frame, piece, known, source, job, progress)
+        except CancelledError:
+            await self._archive.job_paused(job)
+            raise
+        except Exception as error:
+            await self._archive.job_ended(job, str(error))
+            raise
+        await self._archive.job_ended(job, "; ".join(progress.failed)[:500] or None)
+        return progress
+
+    async def _job(self, series: CandleSeries, span: Interval, newest_first: bool) -> int:
+        """The row of this job: the one that an earlier run left, or a new one."""
+        left = await self._archive.jobs(series, statuses=["pending"], limit=1)
+        if left:
+            await self._archive.job_resumed(left[0].id)
+            return left[0].id
+        return await self._archive.job_started(series, span, newest_first)
+
+    @property
+    def _page(self) -> int:
+        return self.desk.venue.candle_page
+
+    def _timeframe(self, series: CandleSeries) -> Timeframe:
+        venue = self.desk.venue
+        if series.timeframe not in venue.timeframes:
+            raise ConfigError(f"{venue.name} has no {series.timeframe!r} candles; it has {', '.join(venue.timeframes)}")
+        return named(series.timeframe)
+
+    async def _instrument(self, series: CandleSeries) -> Instrument:
+        backoff = Backoff()
+        while True:
+            try:
+                instrument = await self.desk.instrument(series.symbol)
+            except (Refused, Disconnected, BadFrame) as error:
+                await self._wait(error, backoff)
+                continue
+            if instrument is None:
+                raise ConfigError(f"{self.desk.venue.name} does not list {series.symbol!r}")
+            return instrument
+
+    async def _take(
+        self,
+        series: CandleSeries,
+        instrument: Instrument,
+        frame: Timeframe,
+        piece: Piece,
+        known: Known,
+        source: Source,
+        job: int,
+        progress: Progress,
+    ) -> None:
+        """One page: asked, judged, committed."""
+        now = self._clock.now_ns()
+        try:
+            rows = await self._ask(instrument, frame, piece.span, progress)
+        except (Refused, BadFrame) as error:  # for good: said in the ledger, tried again by the next scan
+            failed = Stretch(*piece.span, "missing", f"fetch failed: {error}"[:200], now)
+            progress.failed.append(str(error))
+            await self._archive.settle(series, [failed])
+            return
+        ledger = await self._archive.ledger(series, piece.span.start - 2 * DAY, piece.span.stop + 2 * DAY)
+        settled = settle(piece.span, rows, frame, self.desk.venue.candle_empty, known, now, ledger=ledger, again=piece.again)
+        await self._put(Page(series, piece.span, settled.candles, settled.parts, source, job, piece.span.stop))
+        doubted = sum(part.length for part in settled.doubts)
+        progress.done += sum(part.stop - part.start for part in settled.parts) - doubted
+        progress.candles += len(settled.candles)
+        progress.waiting = ""
+        self._tell(progress)
+
+    async def _ask(self, instrument: Instrument, frame: Timeframe, span: Interval, progress: Progress) -> list[Candle]:
+        """Raises Refused where asking again is pointless, BadFrame where the answer stays unreadable."""
+        backoff, unreadable = Backoff(), 0
+        while True:
+            try:
+                progress.requests += 1
+                return await self.desk.ask(instrument, frame, span)
+            except Refused as error:
+                if error.permanent:
+                    raise
+                await self._wait(error, backoff, progress)
+            except BadFrame as error:
+                unreadable += 1
+                if unreadable == UNREADABLE_TRIES:
+                    raise
+                await self._wait(error, backoff, progress)
+            except Disconnected as error:
+                await self._wait(error, backoff, progress)
+
+    async def _known(
+        self,
+        series: CandleSeries,
+        instrument: Instrument,
+        frame: Timeframe,
+        span: Interval,
+        rows: list[Stretch],
+        progress: Progress,
+    ) -> Known | None:
+        """Where the series begins and ends at the venue; None if it has no candle at all since `span.start`."""
+        have = [row for row in rows if row.state == "have"]
+        edge = next((_last(row, frame) for row in reversed(have) if _last(row, frame) >= span.stop), None)
+        if edge is None:
+            edge = await self._newest(instrument, frame, span, progress)
+        if edge is None:
+            return None
+        if not instrument.is_trading:  # no successor will come: the venue's own word closes the last one
+            edge = frame.close_of(edge)
+        first = await self._first(series, instrument, frame, span, edge, have, progress)
+        return Known(edge, first, span.start, instrument.is_trading)
+
+    async def _newest(self, instrument: Instrument, frame: Timeframe, span: Interval, progress: Progress) -> int | None:
+        """The open time of the newest candle: looked for from now backwards, further each time."""
+        stop = frame.close_of(frame.open_of(self._clock.now_ns()))
+        count = min(LOOK_BACK, self._page)
+        while stop > span.start:
+            start = max(span.start, _opening(stop - count * _step(frame, stop), frame))
+            found = await self._ask(instrument, frame, Interval(start, stop), progress)
+            if found:
+                return found[-1].open_time
+            stop, count = start, min(count * 10, self._page)
+        return None
+
+    async def _first(
+        self,
+        series: CandleSeries,
+        instrument: Instrument,
+        frame: Timeframe,
+        span: Interval,
+        edge: int,
+        have: list[Stretch],
+        progress: Progress,
+    ) -> int | None:
+        """The day of the listing, from the daily candles, where that is cheaper than empty pages."""
+        if have and have[0].start <= span.start:
+            return 0
+        if "1d" not in self.desk.venue.timeframes or frame.step == 0 or frame.step >= DAY or edge - span.start < 2 * DAY:
+            return None
+        cached = self._first_days.get(series.symbol)
+        if cached is None or cached.horizon > span.start:
+            found = await self._first_day(instrument, span, edge, progress)
+            cached = self._first_days[series.symbol] = Known(edge, found, span.start)
+        if cached.first is None or cached.first > span.start:
+            return cached.first
+        return 0
+
+    async def _first_day(self, instrument: Instrument, span: Interval, edge: int, progress: Progress) -> int | None:
+        days = named("1d")
+        at, stop = days.open_of(span.start), days.close_of(days.open_of(edge))
+        while at < stop:
+            until = min(stop, at + self._page * DAY)
+            found = await self._ask(instrument, days, Interval(at, until), progress)
+            if found:
+                return found[0].open_time
+            at = until
+        return None
+
+    async def _beyond_reach(self, series: CandleSeries, frame: Timeframe, span: Interval, known: Known) -> None:
+        """What the venue does not serve is said so without asking; what lies after a delisting, too."""
+        now, venue = self._clock.now_ns(), self.desk.venue
+        if venue.candle_reach is not None:
+            served = _opening(known.edge - (venue.candle_reach - 1) * _step(frame, known.edge), frame)
+            cause = f"{venue.name} serves only the newest {venue.candle_reach} candles"
+            for part in open_spans(await self._archive.ledger(series), Interval(span.start, min(span.stop, served))):
+                await self._archive.settle(series, [Stretch(*part, "unrecoverable", cause, now)])
+        if not known.is_listed and known.edge < span.stop:
+            after = Interval(max(span.start, known.edge), span.stop)
+            await self._archive.settle(series, [Stretch(*after, "known_empty", DELISTED, now)])
+
+    async def _put(self, page: Page) -> None:
+        """The page stays in hand until the database has taken it."""
+        backoff = Backoff()
+        while True:
+            try:
+                await self._archive.put(page)
+            except DeliveryError as error:
+                await self._wait(error, backoff)
+            else:
+                return
+
+    async def _wait(self, error: Exception, backoff: Backoff, progress: Progress | None = None) -> None:
+        delay_s = backoff.next_s()
+        log.warning("archive.waiting", venue=self.desk.venue.name, reason=str(error), retry_in_s=round(delay_s, 1))
+        if progress is not None:
+            progress.waiting = str(error)
+            self._tell(progress)
+        await self._clock.sleep(delay_s)
+
+
+def _opening(at: int, frame: Timeframe) -> int:
+    """The first open time at or after `at`."""
+    opened = frame.open_of(at)
+    return opened if opened == at else frame.close_of(opened)
+
+
+def _step(frame: Timeframe, at: int) -> int:
+    """The length of the candle that holds `at`, ns."""
+    opened = frame.open_of(at)
+    return frame.close_of(opened) - opened
+
+
+def _last(row: Stretch, frame: Timeframe) -> int:
+    """The open time of a stretch's last candle."""
+    return frame.open_of(row.stop - 1)

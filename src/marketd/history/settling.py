@@ -1,0 +1,134 @@
+"""What a venue's answer settles: which candles are closed, which intervals are there, empty for good, or still in doubt.
+
+A candle is closed when the venue has one of a later time (`Known.edge`), never because our clock says so. A hole in the
+answer is believed at once only where the venue leaves out intervals without trades and the hole is short and lies between
+two rows; any other hole is asked for once more, since half an answer looks the same.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from msgspec.structs import replace
+
+from marketd.model.events import Candle
+from marketd.model.intervals import Interval, Intervals
+from marketd.model.ledger import Stretch
+from marketd.model.timeframes import DAY, HOUR, Timeframe
+
+Empty = Literal["no row", "zero volume", "either"]
+
+ASKED_ONCE = "the venue answered without it; it is asked for once more"
+NO_TRADES = "no trades"
+OUTAGE = "venue outage"
+NOT_LISTED_YET = "before listing"
+DELISTED = "delisted"
+CLOSED = "market closed"
+
+BELIEVED = 20  # candles: a hole shorter than this between two rows is believed at venues that have no row without trades
+OUTAGE_AFTER = HOUR  # a busy market that is silent for so long was shut
+AROUND = 100  # candles on each side of a hole that say whether the market is busy
+
+
+class Known(NamedTuple):
+    """What is known of a series at its venue."""
+
+    edge: int  # open time of the newest candle the venue has: whatever is older is closed
+    first: int | None = None  # no candle is older than this; 0: listed before anything that is asked for; None: unknown
+    horizon: int = 0  # where asking begins: what is empty from here on to the first candle was before the listing
+    is_listed: bool = True
+
+
+class Settled(NamedTuple):
+    candles: list[Candle]  # oldest first, each open time once
+    parts: list[Stretch]  # what the ledger says of the span that was asked for, up to the edge
+    doubts: list[Interval]  # to be asked for once more
+
+
+def settle(
+    asked: Interval,
+    rows: Sequence[Candle],
+    timeframe: Timeframe,
+    empty: Empty,
+    known: Known,
+    now: int,
+    *,
+    ledger: Sequence[Stretch] = (),
+    again: bool = False,
+) -> Settled:
+    """Judge an answer to `asked` (open times, ns). `ledger` is what is known of the series so far; `again`: the span had been
+    asked for before, so what is not there this time is a hole."""
+    stop = max(asked.start, min(asked.stop, known.edge))
+    found = {row.open_time: row for row in rows if asked.start <= row.open_time < asked.stop}
+    candles = [replace(found[at], closed=found[at].closed or at < known.edge) for at in sorted(found)]
+    runs = list(_runs([one for one in candles if one.open_time < stop], timeframe))
+    holes = Intervals(runs).missing(asked.start, stop)
+    accounted = [
+        *ledger,
+        *(Stretch(*run, "have", "", now) for run in runs),
+        *(Stretch(*hole, "known_empty", "", now) for hole in holes),
+    ]
+    parts: list[Stretch] = []
+    doubts: list[Interval] = []
+    at = asked.start
+    for run in [*runs, Interval(stop, stop)]:
+        if at < run.start:
+            hole = Interval(at, run.start)
+            for part in _cut(hole, known):
+                is_inner = hole.start > asked.start and run.start < stop
+                step = timeframe.close_of(part.start) - part.start
+                cause = _cause(part, known, empty, accounted, step)
+                is_short = is_inner and empty != "zero volume" and part.length < BELIEVED * step
+                if again or is_short or cause in (NOT_LISTED_YET, DELISTED):
+                    parts.append(Stretch(*part, "known_empty", cause, now))
+                else:
+                    parts.append(Stretch(*part, "missing", ASKED_ONCE, now))
+                    doubts.append(part)
+        if run.length:
+            parts.append(Stretch(*run, "have", "", now))
+        at = max(at, run.stop)
+    return Settled(candles, parts, doubts)
+
+
+def _runs(candles: Sequence[Candle], timeframe: Timeframe) -> Iterator[Interval]:
+    """Candles one after the other, as intervals of open times."""
+    start = stop = None
+    for one in candles:
+        if start is None or stop is None or one.open_time != stop:
+            if start is not None and stop is not None:
+                yield Interval(start, stop)
+            start = one.open_time
+        stop = timeframe.close_of(one.open_time)
+    if start is not None and stop is not None:
+        yield Interval(start, stop)
+
+
+def _cut(hole: Interval, known: Known) -> list[Interval]:
+    """A hole across the listing is two: nothing could be there before it."""
+    if known.first and hole.start < known.first < hole.stop - DAY:
+        return [Interval(hole.start, known.first), Interval(known.first, hole.stop)]
+    return [hole]
+
+
+def _cause(hole: Interval, known: Known, empty: Empty, accounted: Sequence[Stretch], step: int) -> str:
+    if known.first is None:
+        is_first = hole.start <= known.horizon or any(row.stop == hole.start and row.cause == NOT_LISTED_YET for row in accounted)
+        if is_first and not any(row.state == "have" and row.start < hole.start for row in accounted):
+            return NOT_LISTED_YET
+    elif hole.start <= known.first and hole.stop <= known.first + DAY:
+        return NOT_LISTED_YET  # the listing is known to the day
+    is_long = hole.length >= OUTAGE_AFTER and hole.length >= BELIEVED * step
+    if empty == "zero volume" or (is_long and _is_busy(hole, accounted, step)):
+        return OUTAGE
+    return NO_TRADES
+
+
+def _is_busy(hole: Interval, accounted: Sequence[Stretch], step: int) -> bool:
+    """Whether the market traded in most intervals on both sides of the hole, as far as they are known."""
+    there = known = 0
+    for side in (Interval(hole.start - AROUND * step, hole.start), Interval(hole.stop, hole.stop + AROUND * step)):
+        have = Intervals((row.start, row.stop) for row in accounted if row.state == "have")
+        empty = Intervals((row.start, row.stop) for row in accounted if row.state == "known_empty")
+        held = side.length - sum(part.length for part in have.missing(*side))
+        there += held
+        known += held + side.length - sum(part.length for part in empty.missing(*side))
+    return known > 0 and there * 2 >= known

@@ -1,0 +1,114 @@
+"""Series filled from simulated venues into a real store."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from marketd.clock import ManualClock
+from marketd.errors import ConfigError
+from marketd.history.backfill import Backfill, Progress
+from marketd.history.planning import open_spans
+from marketd.model.intervals import Interval
+from marketd.model.series import CandleSeries
+from marketd.model.timeframes import DAY, MINUTE, timeframe
+from marketd.sim import Sim
+from marketd.stores.archive import Archive
+from tests.history.desks import driven, rooms
+
+M1 = timeframe("1m")
+
+
+@asynccontextmanager
+async def filling(name: str, clock: ManualClock, tmp_path: Path) -> AsyncIterator[tuple[Backfill, Archive, Sim, list[Progress]]]:
+    told: list[Progress] = []
+    async with rooms(name, clock, tmp_path) as here:
+        yield Backfill(here.desk, here.archive, clock, told.append), here.archive, here.sim, told
+
+
+@pytest.mark.parametrize(
+    ("name", "symbol"), [("bitfinex", "BTCUSD"), ("binance", "BTCUSDT"), ("bybit", "BTCUSDT"), ("kraken", "BTCUSD")]
+)
+async def test_every_minute_asked_for_is_accounted_for(name: str, symbol: str, clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries(name, symbol, "1m")
+    async with filling(name, clock, tmp_path) as (backfill, archive, _, _):
+        now = clock.now_ns()
+        span = Interval(M1.open_of(now - DAY), now)
+        progress = await driven(clock, backfill.fill(series, span))
+        rows = await archive.candles(series, span.start, span.stop)
+        ledger = await archive.ledger(series)
+
+        assert [] == progress.failed
+        assert [] == [part for part in open_spans(ledger, Interval(span.start, M1.open_of(now))) if part.stop < M1.open_of(now)]
+        assert all(row.closed for row in rows if row.open_time < M1.open_of(now))
+        assert len(rows) > 600
+        assert ["completed"] == [job.status for job in await archive.jobs()]
+
+
+async def test_filling_again_asks_for_nothing_that_is_known(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("bitfinex", "BTCUSD", "5m")
+    async with filling("bitfinex", clock, tmp_path) as (backfill, _, _, _):
+        span = Interval(clock.now_ns() - 2 * DAY, clock.now_ns() - DAY)
+        first = await driven(clock, backfill.fill(series, span))
+        again = await driven(clock, backfill.fill(series, span))
+
+        assert first.requests > 0
+        assert 0 == again.requests == again.total
+
+
+async def test_newest_first_ends_with_the_same_content(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("coinbase", "BTCUSD", "1m")
+    span = Interval(M1.open_of(clock.now_ns() - DAY), M1.open_of(clock.now_ns()) - 60 * MINUTE)
+    contents = []
+    for newest_first in (False, True):
+        (directory := tmp_path / str(newest_first)).mkdir()
+        async with filling("coinbase", clock, directory) as (backfill, archive, _, _):
+            await driven(clock, backfill.fill(series, span, newest_first=newest_first))
+            rows = await archive.candles(series, *span)
+            contents.append((rows, [part[:4] for part in await archive.ledger(series)]))
+
+    assert contents[0] == contents[1]
+    assert len(contents[0][0]) > 600
+
+
+async def test_before_the_listing_nothing_is_asked_page_by_page(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("bitfinex", "BTCUSD", "1h")
+    async with filling("bitfinex", clock, tmp_path) as (backfill, archive, _, _):
+        span = Interval(1_500_000_000 * 10**9 // (3600 * 10**9) * 3600 * 10**9, clock.now_ns())
+        progress = await driven(clock, backfill.fill(series, span))
+        first = (await archive.ledger(series))[0]
+
+        assert ("known_empty", "before listing") == (first.state, first.cause)
+        assert progress.requests < 20
+
+
+async def test_what_a_venue_does_not_serve_is_unrecoverable_and_not_asked_for(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("kraken", "BTCUSD", "1m")
+    async with filling("kraken", clock, tmp_path) as (backfill, archive, _, _):
+        await driven(clock, backfill.fill(series, Interval(clock.now_ns() - 2 * DAY, clock.now_ns())))
+        first = (await archive.ledger(series))[0]
+
+        assert "unrecoverable" == first.state
+        assert "720" in first.cause
+
+
+async def test_a_symbol_or_timeframe_the_venue_lacks_is_said(clock: ManualClock, tmp_path: Path) -> None:
+    async with filling("binance", clock, tmp_path) as (backfill, archive, _, _):
+        span = Interval(clock.now_ns() - DAY, clock.now_ns())
+        with pytest.raises(ConfigError, match="binance has no '7m' candles"):
+            await driven(clock, backfill.fill(CandleSeries("binance", "BTCUSDT", "7m"), span))
+        with pytest.raises(ConfigError, match="binance does not list 'NOPE'"):
+            await driven(clock, backfill.fill(CandleSeries("binance", "NOPE", "1m"), span))
+
+        assert [] == await archive.jobs()
+
+
+async def test_progress_is_told_with_every_page(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("coinbase", "BTCUSD", "1m")
+    async with filling("coinbase", clock, tmp_path) as (backfill, _, _, told):
+        span = Interval(M1.open_of(clock.now_ns() - DAY), M1.open_of(clock.now_ns()) - 60 * MINUTE)
+        progress = await driven(clock, backfill.fill(series, span))
+
+        assert len(told) > 3
+        assert progress.total == progress.done

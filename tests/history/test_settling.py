@@ -1,0 +1,158 @@
+"""What an answer settles, and what it leaves in doubt."""
+
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from marketd.history.settling import (
+    ASKED_ONCE,
+    NO_TRADES,
+    NOT_LISTED_YET,
+    OUTAGE,
+    Empty,
+    Known,
+    Settled,
+    settle,
+)
+from marketd.model.events import Candle
+from marketd.model.intervals import Interval, Intervals
+from marketd.model.ledger import Stretch
+from marketd.model.timeframes import DAY, MINUTE, timeframe
+from tests.samples import T0, candle
+
+M1 = timeframe("1m")
+START = M1.open_of(T0)
+LATER = START + 400 * DAY
+
+
+def row(number: int) -> Candle:
+    at = START + number * MINUTE
+    return replace(candle(), open_time=at, close_time=at + MINUTE, closed=False)
+
+
+def rows(*numbers: int) -> list[Candle]:
+    return [row(number) for number in numbers]
+
+
+def minutes(start: int, stop: int) -> Interval:
+    return Interval(START + start * MINUTE, START + stop * MINUTE)
+
+
+def judged(
+    asked: Interval, found: Sequence[Candle], known: Known | None = None, *, empty: Empty = "no row", again: bool = False
+) -> Settled:
+    return settle(asked, found, M1, empty, known or Known(LATER, 0), 7, again=again)
+
+
+def said(settled: Settled) -> list[tuple[int, int, str, str]]:
+    return [((one.start - START) // MINUTE, (one.stop - START) // MINUTE, one.state, one.cause) for one in settled.parts]
+
+
+def test_a_whole_answer_is_had_and_closed_by_the_later_candle() -> None:
+    settled = judged(minutes(0, 3), rows(0, 1, 2))
+
+    assert [(0, 3, "have", "")] == said(settled)
+    assert [True, True, True] == [one.closed for one in settled.candles]
+    assert [] == settled.doubts
+
+
+def test_the_newest_candle_is_told_as_forming_and_settles_nothing() -> None:
+    settled = judged(minutes(0, 10), rows(0, 1, 2), Known(START + 2 * MINUTE, 0))
+
+    assert [(0, 2, "have", "")] == said(settled)
+    assert [True, True, False] == [one.closed for one in settled.candles]
+
+
+def test_a_short_hole_between_two_rows_is_no_trades_where_the_venue_leaves_such_rows_out() -> None:
+    assert [(0, 1, "have", ""), (1, 3, "known_empty", NO_TRADES), (3, 4, "have", "")] == said(judged(minutes(0, 4), rows(0, 3)))
+
+
+def test_half_an_answer_is_asked_for_again() -> None:
+    settled = judged(minutes(0, 6), rows(0, 1, 2))
+
+    assert [(0, 3, "have", ""), (3, 6, "missing", ASKED_ONCE)] == said(settled)
+    assert [minutes(3, 6)] == settled.doubts
+
+
+def test_any_hole_is_asked_for_again_where_intervals_without_trades_have_rows() -> None:
+    settled = judged(minutes(0, 4), rows(0, 3), empty="zero volume")
+
+    assert [minutes(1, 3)] == settled.doubts
+    assert (1, 3, "known_empty", OUTAGE) in said(judged(minutes(0, 4), rows(0, 3), empty="zero volume", again=True))
+
+
+def test_a_busy_market_silent_for_hours_was_shut() -> None:
+    found = rows(*range(200), *range(500, 700))
+    told = said(judged(minutes(0, 700), found, again=True))
+
+    assert [(0, 200, "have", ""), (200, 500, "known_empty", OUTAGE), (500, 700, "have", "")] == told
+
+
+def test_a_thin_market_silent_for_hours_had_no_trades() -> None:
+    found = rows(*range(0, 200, 4), *range(500, 700, 4))
+
+    assert {NO_TRADES} == {
+        cause for _, _, state, cause in said(judged(minutes(0, 697), found, again=True)) if state == "known_empty"
+    }
+
+
+def test_what_the_ledger_knows_around_a_hole_says_whether_the_market_is_busy() -> None:
+    around = [Stretch(*minutes(-200, 0), "have", "", 1), Stretch(*minutes(300, 500), "have", "", 1)]
+    settled = settle(minutes(0, 300), [], M1, "no row", Known(LATER, 0), 7, ledger=around, again=True)
+
+    assert [(0, 300, "known_empty", OUTAGE)] == said(settled)
+
+
+def test_nothing_before_the_first_candle_is_before_the_listing() -> None:
+    known = Known(LATER, first=START + 2880 * MINUTE)
+    settled = judged(minutes(0, 2990), rows(*range(2980, 2990)), known)
+
+    assert [(0, 2980, "known_empty", NOT_LISTED_YET), (2980, 2990, "have", "")] == said(settled)
+    assert [] == settled.doubts
+
+
+def test_where_the_listing_is_unknown_empty_from_the_horizon_on_is_before_it() -> None:
+    known = Known(LATER, None, horizon=START)
+    first = judged(minutes(0, 5), [], known, again=True)
+    second = settle(minutes(5, 9), rows(8), M1, "zero volume", known, 7, ledger=first.parts, again=True)
+
+    assert [(0, 5, "known_empty", NOT_LISTED_YET)] == said(first)
+    assert [(5, 8, "known_empty", NOT_LISTED_YET), (8, 9, "have", "")] == said(second)
+
+
+def test_rows_outside_of_what_was_asked_for_settle_nothing() -> None:
+    settled = judged(minutes(2, 4), rows(0, 1, 2, 3, 4, 5))
+
+    assert [2, 3] == [(one.open_time - START) // MINUTE for one in settled.candles]
+    assert [(2, 4, "have", "")] == said(settled)
+
+
+def test_a_row_twice_is_one_candle() -> None:
+    assert 2 == len(judged(minutes(0, 2), rows(0, 0, 1)).candles)
+
+
+@given(
+    st.sets(st.integers(0, 299)),
+    st.integers(0, 300),
+    st.sampled_from(["no row", "zero volume", "either"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_answer_accounts_for_exactly_what_was_asked_up_to_the_edge(
+    numbers: set[int], edge: int, empty: Empty, again: bool, shuffled: bool
+) -> None:
+    found = rows(*sorted(numbers, reverse=shuffled))
+    settled = judged(minutes(0, 300), found, Known(START + edge * MINUTE, 0), empty=empty, again=again)
+    covered = Intervals((one.start, one.stop) for one in settled.parts)
+    have = Intervals((one.start, one.stop) for one in settled.parts if one.state == "have")
+
+    assert edge * MINUTE == sum(part.length for part in covered)
+    assert edge * MINUTE == sum(one.stop - one.start for one in settled.parts)
+    assert {number for number in range(edge) if START + number * MINUTE in have} == {
+        number for number in numbers if number < edge
+    }
+    assert sorted(one.open_time for one in settled.candles) == [one.open_time for one in settled.candles]
+    assert not (again and settled.doubts)
+    assert all(one.closed == (one.open_time < START + edge * MINUTE) for one in settled.candles)
