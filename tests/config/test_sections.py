@@ -40,7 +40,6 @@ def test_the_defaults_are_those_that_were_promised() -> None:
         (sections.DiscoveryConfig, "plan", "free"),
         (sections.DiscoveryConfig, "limit", 0),
         (sections.RedisConfig, "stream_maxlen", 0),
-        (sections.ArchiveConfig, "backfill_days", 0),
         (sections.FeaturesConfig, "rate_hz_max", -1),
         (sections.PaperConfig, "cash", 0),
     ],
