@@ -16,6 +16,7 @@ async def test_the_backup_publishes_only_while_the_primary_is_silent(run_daemon,
         async with run_daemon(sim, environ=QUICK) as running:
             feeds = running.views.feeds
             await eventually(lambda: {row.state for row in feeds.subscriptions() if row.provider == "bybit"} == {"standby"})
+            await eventually(lambda: running.views.latest.trade("binance", "BTCUSDT") is not None)  # before that, it is starting
             assert feeds.order("BTCUSDT")[0] == "binance"
 
             sim.fault("binance", "mute", for_s=6.0)
