@@ -2,11 +2,13 @@
 
 import pytest
 
+from marketd.clock import SystemClock
 from marketd.model.events import Heartbeat
 from marketd.sim import open_sim
 from marketd.venues.feed import FeedConfig
 from marketd.venues.venue import Wanted
 from tests.daemons import eventually
+from tests.net.test_websocket import TEXT, frame, listening, speaking
 from tests.venues.live import live
 
 BTC, ETH = Wanted("trade", "BTCUSDT"), Wanted("trade", "ETHUSDT")
@@ -116,3 +118,25 @@ async def test_a_lost_connection_is_made_again_and_what_was_missed_is_fetched() 
 
         assert sorted(published, key=int) == truth[-len(published) :]
         assert len(set(published)) == len(published)
+
+
+def told(number: int) -> bytes:
+    """A trade of now as Binance sends it."""
+    now_ms = SystemClock().now_ns() // 1_000_000
+    body = f'"e":"trade","E":{now_ms},"s":"BTCUSDT","t":{number},"p":"100.10","q":"0.5","T":{now_ms},"m":true,"M":true'
+    return frame(TEXT, f'{{"stream":"btcusdt@trade","data":{{{body}}}}}'.encode())
+
+
+async def test_a_first_trade_with_a_wrong_id_hides_nothing_of_what_follows_on_the_wire() -> None:
+    first = [9_000_000_000_000, *range(1000, 1010)]
+    async with (
+        open_sim(["binance"]) as sim,
+        listening(speaking(*(told(number) for number in first))) as url,
+        live(sim, "binance", [Wanted("trade", "BTCUSDT")], stream=url) as here,
+    ):
+        await eventually(lambda: here.trades() and here.trades()[-1].trade_id == "1009")
+
+        assert [int(one.trade_id) for one in here.trades()] == first
+        assert [(one.state, one.cause) for one in here.gaps()] == [
+            ("unrecoverable", "the venue's numbering went back from 9000000000000 to 1000")
+        ]
