@@ -10,6 +10,7 @@ import apsw
 from marketd.errors import StartError
 
 VERSION = 1
+CACHE_KIB = 8192  # of pages, for each connection: rows come mostly at the ends of the trees
 BUSY_MS = 5000  # how long a statement waits for another connection
 
 TABLES = """
@@ -90,9 +91,12 @@ def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
 def _prepare(db: apsw.Connection) -> None:
     (version,) = next(db.execute("PRAGMA user_version"))
     if version == 0:
-        db.execute("PRAGMA page_size = 8192; PRAGMA auto_vacuum = INCREMENTAL")
+        db.pragma("page_size", 8192)
+        db.pragma("auto_vacuum", "INCREMENTAL")
     # In WAL mode a commit survives a kill. NORMAL syncs at checkpoints: a power cut loses the last moments, corrupts nothing.
-    db.execute("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536")
+    db.pragma("journal_mode", "WAL")
+    db.pragma("synchronous", "NORMAL")
+    db.pragma("cache_size", -CACHE_KIB)
     if version == 0:
         with db:
             db.execute(TABLES)
