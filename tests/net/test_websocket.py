@@ -98,6 +98,14 @@ async def test_messages_come_whole_and_in_order_text_or_binary() -> None:
     assert why == "the venue closed it: 1000 done"
 
 
+async def test_messages_of_every_length_around_the_longest_control_frame_are_told_from_it() -> None:
+    lengths = (124, 125, 126, 127)
+    sent = [part for size in lengths for part in (frame(PING, b"p" * min(size, 125)), frame(TEXT, b"x" * size))]
+    heard, _ = await heard_from(*sent)
+
+    assert heard == [b"x" * size for size in lengths]
+
+
 async def test_a_message_in_parts_is_joined_even_with_a_ping_between() -> None:
     parts = [frame(TEXT, b"a", final=False), frame(PING, b"?"), frame(CONTINUATION, b"b", final=False), frame(CONTINUATION, b"c")]
     heard, _ = await heard_from(*parts, frame(TEXT, b"next"), *parts)

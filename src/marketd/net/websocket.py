@@ -11,6 +11,7 @@ from marketd.errors import Disconnected, Refused
 from marketd.model.digits import is_plain
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # whole-book snapshots are over a megabyte
+CONTROL_BYTES_MAX = 125  # RFC 6455, 5.5: what is longer is data
 PARTS_MAX = 16_384  # of one message: empty ones cost memory too
 DATA = (WSMsgType.TEXT, WSMsgType.BINARY)  # an enum's members cost a look-up for each frame
 QUIET = logging.getLogger("picows.quiet")  # what the library says of a connection is told by its end, once
@@ -66,6 +67,9 @@ class Socket(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._closed.done():
+            return
+        if CONTROL_BYTES_MAX < frame.payload_size <= MESSAGE_BYTES_MAX and frame.fin and not self._parts:
+            self._on_message(frame.get_payload_as_bytes())  # without a look at its type, which costs 0.1 us
             return
         kind = frame.msg_type
         if frame.fin and kind in DATA and not self._parts:
