@@ -1,5 +1,9 @@
 """Health of a daemon on simulated venues: judged by data, with the reason and since when."""
 
+from pathlib import Path
+
+from structlog.testing import capture_logs
+
 from marketd.sim.server import open_sim
 from tests.daemons import eventually
 
@@ -43,3 +47,28 @@ async def test_a_symbol_that_a_venue_refuses_degrades_it_and_is_named(run_daemon
             await eventually(lambda: parts()["venues"].status == "ok")
 
     assert reason.startswith("ETHUSDT ")
+
+
+async def test_a_venue_without_keys_is_healthy_and_said_to_be_dry(run_daemon, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("exchanges: {alpaca: {symbols: [AAPL], channels: [trade]}}")
+    with capture_logs() as lines:
+        async with open_sim(["alpaca"], rate=50, seed=1) as sim, run_daemon(sim, profile=None) as running:
+            await eventually(lambda: running.views.feeds.subscriptions())
+            health = (await running.get("/health")).json()
+            status = (await running.get("/status")).json()["subscriptions"]
+
+    assert health["status"] == "ok"
+    assert health["components"]["venues"]["reason"] == "dry run: heartbeats only from alpaca"
+    assert [one["state"] for one in status] == ["dry"]
+    assert [(one["venue"], one["log_level"]) for one in lines if one["event"] == "venue.dry"] == [("alpaca", "warning")]
+
+
+async def test_a_dry_venue_does_not_stand_for_one_that_is_down(run_daemon, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("exchanges: {binance: {symbols: [BTCUSDT]}, alpaca: {symbols: [AAPL]}}")
+    async with open_sim(["binance", "alpaca"], rate=100, seed=2) as sim, run_daemon(sim, profile=None) as running:
+        components = running.views.health.components
+        await eventually(lambda: components()["venues"].reason == "fresh data from binance")
+        sim.fault("binance", "disconnect", for_s=30.0)
+        await eventually(lambda: components()["venues"].status == "unhealthy")
+
+    assert components()["venues"].reason == "no venue has fresh data"

@@ -9,13 +9,21 @@ from marketd.log import CODES
 from marketd.log.codes import BY_EVENT, code_of
 
 ROOT = Path(__file__).resolve().parents[2]
-USED = re.compile(r"""\bcode=["']([a-z0-9-]+)["']""")
+USED = re.compile(r"""(?:\bcode=|\["code"\] = )["']([a-z0-9-]+)["']""")
 
 
 def test_every_code_in_use_is_explained() -> None:
     used = {code for path in (ROOT / "src").rglob("*.py") for code in USED.findall(path.read_text())}
 
     assert used <= set(CODES), f"add to src/marketd/log/codes.py: {sorted(used - set(CODES))}"
+
+
+def test_every_code_explained_is_in_use() -> None:
+    files = [path.read_text() for path in (ROOT / "src").rglob("*.py") if path.name not in {"codes.py"}]
+    said = {event for event in BY_EVENT if any(f'{dot}{event}"' in text for text in files for dot in ('"', "."))}
+    used = {BY_EVENT[event] for event in said} | {code for text in files for code in USED.findall(text)}
+
+    assert (sorted(set(BY_EVENT) - said), sorted(set(CODES) - used)) == ([], [])
 
 
 def test_every_code_is_in_the_operations_page() -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from marketd.clock import ManualClock
 from marketd.errors import Disconnected, Refused
@@ -70,11 +71,12 @@ async def test_a_refusal_silences_us_for_as_long_as_the_venue_says(
 ) -> None:
     async with asking(clock) as (rest, sim):
         sim.fault("binance", "refuse", on="rest", status=status, retry_after_s=retry_after_s, for_s=1000.0)
-        with pytest.raises(Refused) as refused:
+        with capture_logs() as lines, pytest.raises(Refused) as refused:
             await rest.ask(TIME, Priority.LIVE)
 
         assert refused.value.status == status
         assert rest.governor.paused_s == pytest.approx(paused_s)
+        assert [line["wait_s"] for line in lines if line["event"] == "rest.refused"] == ([paused_s] if paused_s else [])
 
 
 async def test_nothing_is_asked_while_the_venue_wants_silence(clock: ManualClock) -> None:

@@ -35,7 +35,7 @@ class SubscriptionRow(msgspec.Struct, frozen=True):
     symbol: str
     channel: str
     timeframe: str | None
-    state: str  # live, quiet, dead, refused, standby, pending, unlisted
+    state: str  # live, quiet, dead, refused, standby, pending, unlisted, dry
     reason: str
     last_event: int | None  # ts_recv, ns
     lag_ms: float | None  # of the last event, ts_recv - ts_event

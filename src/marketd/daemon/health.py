@@ -1,5 +1,7 @@
 """Whether the daemon does what it is for: judged by data, not by open sockets."""
 
+from collections.abc import Mapping
+
 from marketd.api.views import Component
 from marketd.api.views import Health as Word
 from marketd.clock import Clock
@@ -8,6 +10,8 @@ from marketd.errors import DeliveryError
 from marketd.sinks.delivery import Deliveries
 from marketd.venues.feed import Feed
 from marketd.venues.feeds import Feeds
+
+DRY = "dry run: heartbeats only"
 
 
 class Health:
@@ -36,9 +40,7 @@ class Health:
             states = {name: self._of_feed(name, feed) for name, feed in self._feeds.feeds.items()}
             for name, (word, reason) in states.items():
                 found[f"venue.{name}"] = self._component(f"venue.{name}", word, False, reason)
-            fresh = [name for name, (word, _) in states.items() if word != "unhealthy"]
-            reason = f"fresh data from {', '.join(fresh)}" if fresh else "no venue has fresh data"
-            found["venues"] = self._component("venues", "ok" if fresh else "unhealthy", True, reason)
+            found["venues"] = self._component("venues", *self._of_venues(states))
         if self._archiving is not None:
             word, reason = self._of_archive(self._archiving)
             found["archive"] = self._component("archive", word, True, reason)
@@ -46,6 +48,17 @@ class Health:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")
         return found
+
+    def _of_venues(self, states: Mapping[str, tuple[Word, str]]) -> tuple[Word, bool, str]:
+        """Required: one venue with fresh data, or nothing but dry ones, which is what was asked for."""
+        assert self._feeds is not None
+        dry = [name for name in states if self._feeds.feeds[name].venue.dry]
+        fresh = [name for name, (word, _) in states.items() if word != "unhealthy" and name not in dry]
+        if fresh:
+            return "ok", True, f"fresh data from {', '.join(fresh)}"
+        if dry and len(dry) == len(states):
+            return "ok", True, f"{DRY} from {', '.join(dry)}"
+        return "unhealthy", True, "no venue has fresh data"
 
     def _component(self, name: str, word: Word, required: bool, reason: str) -> Component:
         known = self._since.get(name)
@@ -69,7 +82,7 @@ class Health:
     def _of_feed(self, name: str, feed: Feed) -> tuple[Word, str]:
         assert self._feeds is not None
         if feed.venue.dry:
-            return "ok", "dry run: heartbeats only"
+            return "ok", DRY
         if not feed.loaded.is_set():
             return "unhealthy", "waits for the venue's list of instruments"
         streams = list(feed.intake.streams.values())

@@ -40,7 +40,7 @@ class SeenFeeds:
             symbol=wanted.symbol,
             channel=wanted.channel,
             timeframe=wanted.timeframe or None,
-            state="standby" if standby else stream.state,
+            state="dry" if feed.venue.dry else "standby" if standby else stream.state,
             reason=stream.reason,
             last_event=stream.cadence.last_ns,
             lag_ms=None if stream.lag_ns is None else stream.lag_ns / 1e6,
@@ -78,7 +78,7 @@ class SeenFeeds:
             return "down", dead.reason if dead is not None else "no connection"
         if self._feeds.is_standby(name):
             return "standby", f"stands by for {self._feeds.configs[name].backup_for}"
-        return "connected", f"{feed.connections_open} connections"
+        return "connected", f"{feed.connections_open} connection{'' if feed.connections_open == 1 else 's'}"
 
     def counts(self) -> IngestCounts:
         feeds = self._feeds.feeds.values()

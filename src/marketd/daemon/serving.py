@@ -21,6 +21,7 @@ from marketd.clock import Clock, SystemClock
 from marketd.config import Config
 from marketd.daemon.archive import fed, open_archiving
 from marketd.daemon.health import Health
+from marketd.daemon.losses import run_losses
 from marketd.daemon.seen import SeenFeeds
 from marketd.daemon.sinks import open_store, sinks_of
 from marketd.errors import StartError
@@ -88,6 +89,7 @@ async def serve(
             )
         )
         latest = await rooms.enter_async_context(run_latest(bus))
+        await rooms.enter_async_context(run_losses(bus, clock))
         health = Health(sinks, feeds, clock, archiving)
         views = Views(
             profile=config.profile,

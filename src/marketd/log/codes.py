@@ -36,8 +36,8 @@ CODES: dict[str, Code] = {
         "look at the frame in that file of the data directory",
     ),
     "feed-gap": Code(
-        "the venue's numbering shows that something is missing",
-        "it is asked for over REST; until then the interval is `missing` in the ledger",
+        "trades are missing: the venue's numbering shows it, or a connection was down",
+        "they are asked for over REST; `feed.gap_filled` says when they are here, until then they are `missing` in the ledger",
         "nothing; see market_gaps_total and the ledger",
     ),
     "feed-gap-unrecoverable": Code(
@@ -82,7 +82,7 @@ CODES: dict[str, Code] = {
     ),
     "bus-dropped": Code(
         "a consumer is slower than what arrives",
-        "quotes, books or heartbeats were dropped for that consumer only; trades never are",
+        "what the line names was dropped, or conflated to its latest, for that consumer only; durable sinks lose no trade",
         "see events_dropped_total by consumer; give it more capacity or fewer channels",
     ),
     "stop-late": Code(
@@ -100,11 +100,6 @@ CODES: dict[str, Code] = {
         "it is accepted and has no effect",
         "nothing, or remove it",
     ),
-    "config-rest-share": Code(
-        "a venue's `rest_share` adds up to more than 1 over the processes of this machine",
-        "the venue may refuse requests",
-        "lower the shares",
-    ),
     "symbol-unlisted": Code(
         "no configured venue lists a symbol",
         "it is not collected",
@@ -114,11 +109,6 @@ CODES: dict[str, Code] = {
         "a venue runs dry: it has no keys, or dry_run is set",
         "heartbeats only",
         "set its key, secret and DRY_RUN=false",
-    ),
-    "nats-error": Code(
-        "NATS is not reachable or refused something",
-        "nothing is lost for durable sinks; the rest goes on",
-        "check NATS_URL and the server",
     ),
     "feed-stale": Code(
         "a symbol went silent for much longer than its own habit, though the connection lives",
@@ -209,16 +199,19 @@ BY_EVENT = {
     "failover.switched": "feed-switched",
     "failover.refused": "failover-refused",
     "repair.failed": "repair-failed",
-    "repair.given_up": "feed-gap-unrecoverable",
     "archive.waiting": "archive-waiting",
     "archive.incomplete": "archive-incomplete",
+    "feed.gap": "feed-gap",
+    "feed.gap_unrecoverable": "feed-gap-unrecoverable",
+    "rest.refused": "rest-refused",
+    "bus.dropped": "bus-dropped",
+    "venue.dry": "venue-dry",
     "replay.answer_failed": "replay-answer-failed",
     "symbols.unlisted": "symbol-unlisted",
     "capture.dropped": "capture-failed",
     "capture.failed": "capture-failed",
     "api.failed": "api-failed",
     "api.refused": "api-refused",
-    "nats.error": "nats-error",
 }
 
 

@@ -155,6 +155,7 @@ class Feed:
         async with room(f"feed.{self.venue.name}") as here:
             if self.venue.dry:
                 self.loaded.set()
+                log.warning("venue.dry", venue=self.venue.name, reason="dry run: nothing is connected, heartbeats only")
                 here.start("beat", self._beat("dry run"))
                 await self._stay_dry()
             await self._load()

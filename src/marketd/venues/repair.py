@@ -159,7 +159,6 @@ class Repairs:
             self._probing.discard(repair.symbol)
             return
         self._metrics.repairs.labels(name, "failed").inc()
-        log.error("repair.given_up", venue=name, symbol=repair.symbol, span=repair.span, reason=cause)
         events: Sequence[Event] = self._intake.continuity.repaired(repair.symbol, repair.span, cause, self._clock.now_ns())
         self._intake.publish(events)
 

@@ -1,5 +1,7 @@
 """A venue's REST side: every question passes the governor, every refusal is heard."""
 
+import structlog
+
 from marketd.clock import Clock
 from marketd.errors import Disconnected, Refused
 from marketd.metrics import Metrics
@@ -12,6 +14,7 @@ PAUSE_S_MIN = 1.0
 PAUSE_S_MAX = 3600.0  # a longer wish is asked again then
 PAUSE_S_UNSTATED = 60.0  # where a venue bans without saying for how long
 TOO_MANY = frozenset({403, 418, 429})
+log = structlog.get_logger("rest")
 
 
 class Rest:
@@ -62,6 +65,10 @@ class Rest:
         if not isinstance(refusal, Refused) or refusal.permanent:
             return
         if refusal.retry_after_s:
-            self.governor.pause(min(PAUSE_S_MAX, max(PAUSE_S_MIN, refusal.retry_after_s)))
+            wait_s = min(PAUSE_S_MAX, max(PAUSE_S_MIN, refusal.retry_after_s))
         elif refusal.status in TOO_MANY:
-            self.governor.pause(PAUSE_S_UNSTATED)
+            wait_s = PAUSE_S_UNSTATED
+        else:
+            return
+        self.governor.pause(wait_s)
+        log.warning("rest.refused", venue=self.venue.name, status=refusal.status, reason=str(refusal), wait_s=wait_s)
