@@ -11,6 +11,7 @@ import sys
 
 from marketd import open_venue
 from marketd.clock import SystemClock
+from marketd.errors import MarketdError
 from marketd.model.events import Candle
 from marketd.model.timeframes import HOUR, MINUTE
 from marketd.model.times import iso_of_ns
@@ -35,4 +36,12 @@ async def main(name: str, symbol: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*(sys.argv[1:3] or ["binance", "BTCUSDT"])))
+    words = sys.argv[1:] or ["binance", "BTCUSDT"]
+    if len(words) != 2:
+        sys.exit("usage: python examples/candles.py [VENUE SYMBOL], as binance BTCUSDT")
+    try:
+        asyncio.run(main(*words))
+    except* MarketdError as errors:
+        sys.exit(f"candles: {errors.exceptions[0]}")
+    except* KeyboardInterrupt:
+        pass

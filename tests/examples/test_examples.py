@@ -3,6 +3,8 @@
 import asyncio
 import importlib
 import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +36,54 @@ async def test_the_library_example_prints_history_and_live_candles() -> None:
         assert process.returncode == 0, complaints.decode()
         assert len([line for line in lines if line.startswith("live ")]) == 10
         assert len(lines) == 14
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["binance"], "usage: python examples/candles.py [VENUE SYMBOL]"),
+        (["binance", "NOPE"], "candles: binance does not list 'NOPE'"),
+        (["nowhere", "BTCUSDT"], "candles: "),
+    ],
+)
+async def test_the_library_example_says_what_is_wrong_in_a_line(words: list[str], says: str) -> None:
+    async with open_sim(["binance"], seed=8) as sim:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(EXAMPLES / "candles.py"),
+            *words,
+            env={**os.environ, **sim.env(), "PYTHONPATH": str(EXAMPLES.parent / "src")},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, complaints = await asyncio.wait_for(process.communicate(), 60)
+        lines = complaints.decode().splitlines()
+
+        assert (process.returncode, len(lines)) == (1, 1), lines
+        assert lines[0].startswith(says)
+
+
+def test_the_package_outside_installs_without_a_network(tmp_path: Path) -> None:
+    source, target = tmp_path / "outside", tmp_path / "installed"
+    shutil.copytree(EXAMPLES / "outside", source, ignore=shutil.ignore_patterns("__pycache__", "build", "dist"))
+    words = ["--no-index", "--no-build-isolation", "--no-deps", "--disable-pip-version-check", "--target", str(target)]
+    ran = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *words, str(source)], capture_output=True, text=True, timeout=100, check=False
+    )
+    entry_points = (target / "marketd_outside-1.0.0.dist-info" / "entry_points.txt").read_text() if not ran.returncode else ""
+
+    assert ran.returncode == 0, ran.stderr
+    assert (target / "outside.py").is_file()
+    assert "dice = outside:Dice" in entry_points
+    asked = subprocess.run(
+        [sys.executable, "-c", "from marketd.venues import known_venues; print(*known_venues())"],
+        env={**os.environ, "PYTHONPATH": f"{EXAMPLES.parent / 'src'}{os.pathsep}{target}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert {"dice", "binance_mirror"} <= set(asked.stdout.split())
 
 
 @pytest.fixture
