@@ -65,4 +65,4 @@ def neutral(text: str) -> str:
     if text.replace(".", "").isalnum():
         return text.upper()
     joined = "".join(letter for letter in text if letter.isalnum() or letter == ".").upper()
-    raise ValueError(f"expected base and quote joined{f' (did you mean {joined}?)' if joined else ', as BTCUSDT'}")
+    raise ValueError(f"expected base and quote joined, as BTCUSDT{f' (did you mean {joined}?)' if joined else ''}")
