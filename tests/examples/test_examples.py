@@ -117,3 +117,4 @@ async def test_both_run_in_a_daemon_beside_the_shipped_venues(outside: None, run
         async with run_daemon(sim, profile=None) as running:
             await eventually(lambda: running.views.latest.trade("binance_mirror", "BTCUSDT") is not None)
             await eventually(lambda: running.views.latest.trade("dice", "SIXUSD") is not None)
+            await eventually(lambda: running.views.health.components()["venue.dice"].status == "ok")

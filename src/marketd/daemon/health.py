@@ -9,7 +9,7 @@ from marketd.daemon.archive import Archiving
 from marketd.errors import DeliveryError
 from marketd.sinks.delivery import Deliveries
 from marketd.venues.feed import Feed
-from marketd.venues.feeds import Feeds
+from marketd.venues.feeds import Feeds, ProviderState
 
 DRY = "dry run: heartbeats only"
 
@@ -38,6 +38,7 @@ class Health:
         found: dict[str, Component] = {}
         if self._feeds is not None:
             states = {name: self._of_feed(name, feed) for name, feed in self._feeds.feeds.items()}
+            states |= {name: self._of_provider(state) for name, state in self._feeds.providers.items()}
             for name, (word, reason) in states.items():
                 found[f"venue.{name}"] = self._component(f"venue.{name}", word, False, reason)
             found["venues"] = self._component("venues", *self._of_venues(states))
@@ -52,7 +53,7 @@ class Health:
     def _of_venues(self, states: Mapping[str, tuple[Word, str]]) -> tuple[Word, bool, str]:
         """Required: one venue with fresh data, or nothing but dry ones, which is what was asked for."""
         assert self._feeds is not None
-        dry = [name for name in states if self._feeds.feeds[name].venue.dry]
+        dry = [name for name, feed in self._feeds.feeds.items() if feed.venue.dry]
         fresh = [name for name, (word, _) in states.items() if word != "unhealthy" and name not in dry]
         if fresh:
             return "ok", True, f"fresh data from {', '.join(fresh)}"
@@ -78,6 +79,11 @@ class Health:
         if waiting:
             return "degraded", f"{' '.join(waiting[0].series)}: {waiting[0].waiting}"
         return "ok", "fetching history" if archiving.keeper.is_filling else "complete as far as the venues go"
+
+    def _of_provider(self, state: ProviderState) -> tuple[Word, str]:
+        if state.state != "connected":
+            return "unhealthy", state.reason
+        return ("ok", "data arrives") if state.events else ("unhealthy", "connected, no data yet")
 
     def _of_feed(self, name: str, feed: Feed) -> tuple[Word, str]:
         assert self._feeds is not None
