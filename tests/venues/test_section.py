@@ -5,6 +5,11 @@ import pytest
 from marketd.venues.section import VenueConfig
 
 
+def test_no_channel_at_all_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one of trade, quote, book, candle"):
+        VenueConfig(channels=())
+
+
 def test_trades_quotes_and_books_are_collected_unless_said_otherwise() -> None:
     assert VenueConfig().wanted == ("trade", "quote", "book")
 

@@ -7,7 +7,10 @@ from rich.table import Table
 
 from marketd.cli.options import ConfigFile, EnvFile, Exchange
 from marketd.config import Flags, load
+from marketd.config.complaints import did_you_mean
+from marketd.errors import ConfigError
 from marketd.model.instruments import Instruments
+from marketd.venues import known_venues
 from marketd.venues.library import open_venue
 
 
@@ -16,6 +19,9 @@ def symbols(exchange: Exchange, config: ConfigFile = None, env_file: EnvFile = N
 
     Example: `marketd symbols --exchange binance`
     """
+    if exchange.lower() not in (known := sorted(known_venues())):
+        what = "expected one venue" if "," in exchange else f"unknown venue{did_you_mean(exchange, known)}"
+        raise ConfigError(f"--exchange {exchange}: {what}; allowed: {', '.join(known)}")
     found = load(Flags(file=config, env_file=env_file, venues=exchange))
     name = next(iter(found.feeds))
     listed = asyncio.run(_listed(name, found.venue_settings(name), found.feeds[name].rest_url))

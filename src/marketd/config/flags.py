@@ -47,6 +47,9 @@ def add_flags(layers: Layers, flags: Flags, known: Sequence[str]) -> None:
     for key, value in single.items():
         if value is not None:
             layers.set(key, value, f"--{key[-1].replace('_', '-')}" if key[0] != "logging" else "--log-level")
+    for word, wanted in (("roles", flags.roles), ("symbols", flags.symbols), ("channels", flags.channels)):
+        if wanted is not None and not wanted.strip(" ,"):
+            raise ConfigError(f"--{word}: found nothing, expected names with commas")
     if flags.venues is not None:
         _select(layers, flags, known)
     for name, settings in layers.venues.items():

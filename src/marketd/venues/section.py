@@ -43,6 +43,13 @@ class VenueConfig(Section):
     def _neutral(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(dict.fromkeys(neutral(symbol) for symbol in symbols))
 
+    @field_validator("channels")
+    @classmethod
+    def _some(cls, channels: tuple[Channel, ...] | None) -> tuple[Channel, ...] | None:
+        if channels == ():
+            raise ValueError("expected at least one of trade, quote, book, candle; enabled: false collects nothing")
+        return channels
+
     @field_validator("timeframes")
     @classmethod
     def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
