@@ -10,6 +10,16 @@ from marketd.api.server import run_api
 from marketd.api.views import Views
 
 
+async def test_what_is_allowed_is_said_in_plain_words(client: httpx.AsyncClient) -> None:
+    missing = (await client.get("/latest")).json()
+    no_number = (await client.get("/trades?symbol=BTCUSDT&limit=many")).json()
+    spelled = (await client.get("/latest?symbol=BTC/USDT")).json()
+
+    assert missing == {"error": "symbol is required", "parameter": "symbol", "allowed": "as BTCUSDT"}
+    assert no_number == {"error": "limit: many is not allowed", "parameter": "limit", "allowed": "a whole number"}
+    assert "did you mean BTCUSDT?" in spelled["allowed"]
+
+
 @pytest.mark.parametrize(
     ("path", "parameter"),
     [

@@ -8,3 +8,11 @@ async def test_each_parameter_is_explained(client: httpx.AsyncClient) -> None:
 
     for word in ("GET /trades", "cursor", "X-Next-Cursor", "PUT /subscriptions", "symbols", "required"):
         assert word in page
+
+
+async def test_how_to_ask_is_shown_and_no_default_is_a_riddle(client: httpx.AsyncClient) -> None:
+    page = (await client.get("/docs")).text
+
+    assert "9223372036854775807" not in page
+    for word in ("curl -X PUT", "api-token", "Content-Type: application/json"):
+        assert word in page

@@ -1,9 +1,17 @@
 """A complaint names the nearest known key."""
 
+import pytest
 from pydantic import ValidationError
 
 from marketd.config.complaints import complaint, did_you_mean, keys_of
 from marketd.config.model import Config
+from marketd.errors import ConfigError
+from tests.config.conftest import Load
+
+
+def test_a_number_that_is_none_is_said_in_plain_words(loaded: Load) -> None:
+    with pytest.raises(ConfigError, match=r"api.port \(HTTP_PORT\): found 'eighty', expected a whole number$"):
+        loaded(None, {"HTTP_PORT": "eighty"})
 
 
 def test_only_a_near_key_is_suggested() -> None:

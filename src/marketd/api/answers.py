@@ -10,6 +10,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 
+from marketd.section import expected_of
+
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
@@ -90,8 +92,13 @@ async def on_invalid(request: Request, error: Exception) -> Response:
         known = _known(request, place[0])
         return error_answer(400, f"unknown parameter {parameter}", parameter, known or "none: this path takes no parameters")
     if first["type"] == "missing":
-        return error_answer(400, f"{parameter} is required", parameter, "a value")
-    message = str(first["msg"]).removeprefix("Value error, ").removeprefix("Input should be ").removeprefix("expected ")
+        return error_answer(400, f"{parameter} is required", parameter, _meaning(request, place[-1]) or "a value")
+    if place == ["body"] and isinstance(first.get("input"), bytes):
+        said = request.headers.get("content-type", "none")
+        return error_answer(
+            400, f"the body is not said to be JSON: Content-Type is {said}", "body", "Content-Type: application/json"
+        )
+    message = expected_of(first["type"], str(first["msg"])).removeprefix("expected ")
     if first["type"] == "json_invalid":
         return error_answer(400, "the body is not JSON", "body", "a JSON object")
     return error_answer(400, f"{parameter}: {_shown(first.get('input'))} is not allowed", parameter, message)
@@ -107,6 +114,16 @@ def _known(request: Request, place: str) -> list[str]:
         in_model = getattr(field.field_info.annotation, "model_fields", None)
         names += [field.alias] if in_model is None else list(in_model)
     return names
+
+
+def _meaning(request: Request, name: str) -> str | None:
+    """What a route says of a parameter."""
+    dependant = getattr(request.scope.get("route"), "dependant", None)
+    for field in [*getattr(dependant, "query_params", []), *getattr(dependant, "body_params", [])]:
+        in_model = getattr(field.field_info.annotation, "model_fields", {}).get(name)
+        if in_model is not None:
+            return str(in_model.description) if in_model.description else None
+    return None
 
 
 def _shown(value: object) -> str:

@@ -9,6 +9,14 @@ from fastapi.responses import HTMLResponse
 from marketd.api.answers import ERRORS, answer
 from marketd.api.page import html
 from marketd.api.parameters import NoQuery
+from marketd.api.token import FILE
+
+HOW = f"""<p>Reading needs a token only if one is configured (<code>MARKETD_API_TOKEN</code>). What changes something always needs
+one; where none is configured it is in the file <code>{FILE}</code> of the data directory, which <code>marketd check</code> names.
+Errors are <code>{{"error", "parameter", "allowed"}}</code>.</p>
+<pre>curl "127.0.0.1:8100/trades?symbol=BTCUSDT&amp;limit=5"
+curl -X PUT 127.0.0.1:8100/subscriptions -H "Authorization: Bearer $(cat marketd-data/{FILE})" \\
+     -H "Content-Type: application/json" -d '{{"symbols": ["BTCUSDT", "ETHUSDT"]}}'</pre>"""
 
 
 def docs_routes(app: FastAPI) -> APIRouter:
@@ -27,6 +35,7 @@ def docs_routes(app: FastAPI) -> APIRouter:
 
 def _body(schema: dict[str, Any]) -> str:
     parts = ['<h1>marketd API</h1><p><a href="/">status</a> · <a href="/openapi.json">openapi.json</a></p>']
+    parts.append(HOW)
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             parts.append(f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{escape(operation.get('summary', ''))}</p>")
@@ -44,5 +53,7 @@ def _body(schema: dict[str, Any]) -> str:
 def _row(one: dict[str, Any]) -> str:
     schema = one.get("schema", {})
     default = "required" if one.get("required") else schema.get("default", "")
+    if schema.get("type") == "string" and isinstance(default, int):
+        default = ""  # a time's bound in ns says nothing to a person
     meaning = one.get("description") or schema.get("description") or ""
     return f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(str(default))}</td><td>{escape(meaning)}</td></tr>"

@@ -40,7 +40,7 @@ def html(title: str, body: str, refresh_s: int = 0) -> str:
 def page_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["status"])
 
-    @routes.get("/", responses=ERRORS, summary="This page", response_class=HTMLResponse)
+    @routes.get("/", responses=ERRORS, summary="The status page, for a person", response_class=HTMLResponse)
     async def page(_: Annotated[NoQuery, Query()]) -> Response:
         return HTMLResponse(html("marketd", _body(views), REFRESH_S), headers={"Cache-Control": "no-store"})
 

@@ -18,7 +18,7 @@ class TradesQuery(BaseModel):
 
     symbol: SYMBOL
     start: TIME = Field(0, description=f"from here on, inclusive: {TIMES}")
-    end: TIME = Field(NS_MAX, description="up to here, exclusive")
+    end: TIME = Field(NS_MAX, description="up to here, exclusive; default the newest")
     limit: int = Field(LIMIT, ge=1, le=LIMIT_MAX, description="trades in one answer")
     cursor: str | None = Field(None, max_length=200, description="X-Next-Cursor of the answer before")
     provider: VENUE | None = None

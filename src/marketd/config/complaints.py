@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from marketd.errors import ConfigError
+from marketd.section import expected_of
 
 Origins = Mapping[tuple[str, ...], str]  # which layer set a key
 
@@ -29,7 +30,7 @@ def complaint(error: ValidationError, model: type[BaseModel], origins: Origins) 
 
 
 def _sentence(fault: Any, where: tuple[str, ...], model: type[BaseModel], origins: Origins) -> str:
-    message: str = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input should be ")
+    message = expected_of(fault["type"], fault["msg"])
     if not where:
         return message
     said = f"{'.'.join(where)}{_from(where, origins)}"
