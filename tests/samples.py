@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marketd.model.events import BookDelta, BookL2, Candle, Event, Gap, Heartbeat, Quote, Status, Trade
+from marketd.model.events import BookDelta, BookL2, Candle, Event, Gap, Heartbeat, LineState, Quote, Status, Trade
 
 T0 = 1_700_000_000_000_000_000
 MS = 1_000_000
@@ -67,8 +67,8 @@ def heartbeat(number: int = 1) -> Heartbeat:
     return Heartbeat("binance", "__system__", None, T0 + number * MS, "silent for 10 s")
 
 
-def status(number: int = 1) -> Status:
-    return Status("binance", "__system__", None, T0 + number * MS, "connected", "")
+def status(number: int = 1, state: LineState = "connected") -> Status:
+    return Status("binance", "__system__", None, T0 + number * MS, state, "")
 
 
 def one_of_each(number: int = 1) -> list[Event]:

@@ -63,6 +63,18 @@ def test_a_code_brings_what_it_means() -> None:
     assert line["next"] == CODES["feed-reconnecting"].next
 
 
+def test_of_equal_lines_the_first_explains_the_code() -> None:
+    out = io.StringIO()
+    configure(LoggingConfig(format="json"), stream=out)
+    for _ in range(2):
+        structlog.get_logger().warning("kraken.reconnecting", venue="kraken")
+    first, second = lines_of(out)
+
+    assert {"code", "cause", "effect", "next"} <= set(first)
+    assert second["code"] == "feed-reconnecting"
+    assert {"cause", "effect", "next", "is_repeated"}.isdisjoint(second)
+
+
 def test_secrets_are_masked_wherever_they_stand() -> None:
     out = io.StringIO()
     configure(LoggingConfig(format="json"), stream=out)

@@ -18,7 +18,16 @@ async def test_one_event_in_so_many_is_printed_and_what_happens_to_a_line_always
     assert 3 + 2 == len(lines)
     assert "22:13:20.001 binance    BTCUSDT    trade buy  0.00150000 @ 37123.45000000" == lines[0]
     assert lines[3].endswith("gap   trade found 1..2: ids jumped")
-    assert lines[4].endswith("__system__ line  connected")
+    assert lines[4].endswith("binance               venue connected")
+
+
+async def test_a_state_is_printed_when_it_changes(capfd: pytest.CaptureFixture[str]) -> None:
+    async with Console(ConsoleConfig(every=10)) as sink:
+        await sink.write([status(1, state="disconnected"), status(2, state="disconnected"), status(3)])
+        await sink.write([status(4), status(5, state="disconnected")])
+    lines = capfd.readouterr().out.splitlines()
+
+    assert [line.split()[-1] for line in lines] == ["disconnected", "connected", "disconnected"]
 
 
 def test_every_type_has_a_line_of_its_own() -> None:

@@ -31,6 +31,7 @@ class Repeats:
             self._seen[key] = [now, 1]
             return line
         seen[1] += 1
+        line["is_repeated"] = True  # its code was explained in the first one
         if seen[1] <= self._first:
             if seen[1] == self._first:
                 line["more"] = f"equal lines are counted for {self._interval_s:g} s"

@@ -99,11 +99,11 @@ def _handler(handler: logging.Handler, chain: list[structlog.typing.Processor], 
 
 
 def add_code(_: object, method: str, line: Line) -> Line:
-    """A warning or error carries its code, and what that means for the data and what to do."""
+    """A warning or error carries its code; the first of equal ones also what it means for the data and what to do."""
     if method in ("warning", "error") and "code" not in line and (known := code_of(str(line.get("event")))) is not None:
         line["code"] = known
     code = CODES.get(str(line.get("code")))
-    if code is not None:
+    if not line.pop("is_repeated", False) and code is not None:
         line.setdefault("cause", code.cause)
         line.setdefault("effect", code.effect)
         line.setdefault("next", code.next)

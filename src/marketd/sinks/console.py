@@ -9,7 +9,7 @@ from pydantic import Field
 
 from marketd.bus import Full
 from marketd.errors import DeliveryError
-from marketd.model.events import EVENT_TYPES, BookDelta, BookL2, Candle, Event, Gap, Heartbeat, Quote, Status, Trade
+from marketd.model.events import EVENT_TYPES, SYSTEM, BookDelta, BookL2, Candle, Event, Gap, Heartbeat, Quote, Status, Trade
 from marketd.section import Section
 from marketd.worker import Worker
 
@@ -33,6 +33,7 @@ class Console:
     def __init__(self, config: ConsoleConfig) -> None:
         self._every = config.every
         self._seen: Counter[type[Event]] = Counter()
+        self._states: dict[tuple[str, str], str] = {}  # last printed, by venue and symbol
         self._worker: Worker | None = None
 
     async def __aenter__(self) -> Self:
@@ -52,14 +53,20 @@ class Console:
 
     def _is_due(self, event: Event) -> bool:
         kind = event.__class__
+        if isinstance(event, Status):  # tried again and failed again is no news; the log has each try
+            key = (event.venue, event.symbol)
+            is_news = self._states.get(key) != event.state
+            self._states[key] = event.state
+            return is_news
         self._seen[kind] += 1
-        return kind is Gap or kind is Status or self._seen[kind] % self._every == 1 % self._every
+        return kind is Gap or self._seen[kind] % self._every == 1 % self._every
 
 
 def line_of(event: Any) -> str:
     """`12:30:00.123 binance BTCUSDT trade buy 0.5 @ 37000.1`."""
     time = datetime.fromtimestamp(event.ts_recv / 1e9, UTC).strftime("%H:%M:%S.%f")[:-3]
-    return f"{time} {event.venue:<10} {event.symbol:<10} {_said(event)}"
+    symbol = "" if event.symbol == SYSTEM else event.symbol
+    return f"{time} {event.venue:<10} {symbol:<10} {_said(event)}"
 
 
 def _said(event: Any) -> str:
@@ -80,7 +87,7 @@ def _said(event: Any) -> str:
             first, last = event.from_id or event.from_ts, event.to_id or event.to_ts
             return f"gap   {event.channel} {event.state} {first}..{last}: {event.cause}"
         case Status():
-            return f"line  {event.state}{': ' if event.reason else ''}{event.reason}"
+            return f"venue {event.state}{': ' if event.reason else ''}{event.reason}"
         case Heartbeat():
             return f"alive {event.reason}"
     return str(event)

@@ -313,7 +313,7 @@ class Feed:
     def _look_once(self, here: Room, now: int) -> None:
         for connection in list(self.connections.values()):
             if connection.first_data():
-                self.intake.status(SYSTEM, "connected", f"connection {connection.number} brings data", now)
+                self.intake.status(SYSTEM, "connected", f"data arrives on connection {connection.number}", now)
         self._metrics.connections.labels(self.venue.name).set(self.connections_open)
         for symbol, cause in self.intake.books.wants(now).items():
             self._resync(symbol, cause, here)
