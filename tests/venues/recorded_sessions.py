@@ -150,6 +150,6 @@ def _listed(counts: Counter[str]) -> str:
 
 if __name__ == "__main__":
     if not recordings():
-        sys.exit(f"no recorded sessions at {SHARED_DATA}")
+        sys.exit(f"no recordings at {SHARED_DATA}: they are not part of the project (docs/recorded-sessions.md)")
     for row in table():
         print(row, flush=True)  # noqa: T201
