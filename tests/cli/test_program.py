@@ -20,7 +20,7 @@ COMMANDS = ["demo", "run", "check", "replay", "symbols", "trades", "tail", "sim"
         (["run", "--port", "many"], 2, ["--port", "integer"]),
         (["run", "--profile", "scaner"], 2, ["did you mean scanner?", "allowed:"]),
         (["run", "--profile", "scanner"], 2, ["role scanner is not in this version"]),
-        (["run", "--profile", "candle-archive"], 2, ["role archive is not in this version"]),
+        (["run", "--profile", "features"], 2, ["role features is not in this version"]),
         (["run", "--profile", "trade-streams"], 2, ["Redis Streams are not in this version"]),
         (["run", "--provider", "binanse"], 2, ["did you mean binance?"]),
         (["run", "--symbols", "BTC/USDT"], 2, ["--symbols", "found 'BTC/USDT'", "did you mean BTCUSDT?"]),

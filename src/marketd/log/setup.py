@@ -80,7 +80,7 @@ def configure(config: LoggingConfig, data_dir: Path = Path(), stream: TextIO | i
         handler.of_marketd = True  # type: ignore[attr-defined]
         root.addHandler(handler)
     root.setLevel(level)
-    for chatty in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "picows", "asyncio"):
+    for chatty in ("httpx", "httpcore", "uvicorn.error", "uvicorn.access", "picows", "asyncio", "alembic"):
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))
 
 
