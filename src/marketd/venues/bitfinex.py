@@ -30,6 +30,7 @@ RATE_WAIT_S, MAINTENANCE_WAIT_S = 60.0, 120.0  # no Retry-After is sent; blocks 
 PERMANENT = {10001, 10020}  # of REST: unknown pair, wrong parameter
 RATE_LIMITED, MAINTENANCE, ALREADY_SUBSCRIBED = 11010, 20060, 10301
 NEVER = -9
+ARRAY = ord("[")
 Said = Sequence[Event | Notice]
 
 
@@ -206,7 +207,7 @@ class BitfinexLine:
     def read(self, frame: bytes, ts_recv: int) -> Said:
         """Data is `[id, rows or word, ..., sequence, sent ms]`, the last two where the venue confirmed the flags."""
         try:
-            if frame[:1] != b"[":
+            if frame[0] != ARRAY:
                 return self._control(_decode_control(frame), ts_recv)
             message = _decode(frame)
             kind = message[1]
@@ -396,7 +397,7 @@ def _stranger(message: list[Any]) -> Said:
 
 def _trade(row: list[Any], symbol: str, ts_recv: int, repaired: bool = False) -> Trade:
     """[id, ms, amount, price]; the amount is negative where the aggressor sold."""
-    number, time_ms, amount, price = row[:4]
+    number, time_ms, amount, price = row if len(row) == 4 else row[:4]
     if number.__class__ is not int or time_ms.__class__ is not int:
         raise ValueError(f"expected a trade's id and time, found {number!r} and {time_ms!r}")
     size, is_sell = signed_number(amount)
