@@ -9,6 +9,7 @@ import typer
 
 from marketd.cli.stopping import run_until_stopped
 from marketd.errors import ConfigError, StartError
+from marketd.model.times import ns_of_iso
 from marketd.sim import PORT, SIM_VENUES, open_sim
 
 ALL = "all"
@@ -19,10 +20,26 @@ def _names(incomplete: str) -> list[str]:
     return [f"{before}{comma}{name}" for name in (*SIM_VENUES, ALL) if name.startswith(last)]
 
 
+def _time(text: str) -> int:
+    try:
+        return ns_of_iso(text if len(text) > 10 else f"{text}T00:00:00") if len(text) != 16 else ns_of_iso(f"{text}:00")
+    except ValueError:
+        raise ConfigError(f"sim --now: {text!r} is not a time such as 2016-09-01 or 2016-09-01T00:00:00Z") from None
+
+
+def _shares(text: str) -> dict[str, float]:
+    try:
+        pairs = [one.split("=", 1) for one in text.split(",") if one.strip()]
+        return {symbol.strip().upper(): float(share) for symbol, share in pairs}
+    except ValueError:
+        raise ConfigError(f"sim --thin: {text!r} should be symbols and shares such as SOLUSD=0.9,ETHUSD=0.5") from None
+
+
 def sim(
     venue: Annotated[str, typer.Option(help="Venues by name with commas, or all.", autocompletion=_names)] = ALL,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Play this recording instead of a made-up market (one venue).")
+        list[Path] | None,
+        typer.Option("--from", help="Play this recording, or serve these candles (files, directories), of one venue."),
     ] = None,
     faults: Annotated[str, typer.Option(help="Faults to inject, as `disconnect:every=30s;garble:p=0.01`.")] = "",
     seed: Annotated[int, typer.Option(help="Of the market: the same seed, the same market.")] = 1,
@@ -33,6 +50,8 @@ def sim(
         float | None, typer.Option(min=0.001, help="Of a recording: 1 as recorded; default as fast as taken.")
     ] = None,
     symbols: Annotated[str, typer.Option(help="Symbols instead of each venue's own list.")] = "",
+    now: Annotated[str, typer.Option(help="What the venues' clocks say at the start, as 2016-09-01T00:00.")] = "",
+    thin: Annotated[str, typer.Option(help="Share of a symbol's minutes without a trade, as SOLUSD=0.9.")] = "",
 ) -> None:
     """Simulated venues that speak the real ones' protocols. Prints the variables that point marketd at them.
 
@@ -41,6 +60,8 @@ def sim(
     - `marketd sim`
 
     - `marketd sim --venue binance --faults "gap:every=20s"`
+
+    - `marketd sim --venue binance --from BTCUSDT-1h.csv.gz --now 2022-10-01`
     """
     wanted = [name.strip() for name in venue.split(",") if name.strip()]
     chosen = list(SIM_VENUES) if wanted == [ALL] else wanted
@@ -57,6 +78,8 @@ def sim(
                 symbols=[one.strip().upper() for one in symbols.split(",") if one.strip()],
                 recording=source,
                 speed=speed,
+                now=_time(now) if now else None,
+                thin=_shares(thin),
             ) as running:
                 print("\n".join(f"export {name}={text}" for name, text in running.env().items()), flush=True)  # all at once
                 await stop.wait()
@@ -65,6 +88,8 @@ def sim(
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise StartError(f"sim: {host}:{port} is in use; change the port with --port") from None
+            if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+                raise StartError(f"sim: {error.filename}: {error.strerror}") from None
             raise
 
     run_until_stopped(work)

@@ -13,12 +13,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
+from marketd.sim.candles import CandleRow, timeframes
 from marketd.sim.history import LISTED_MS, Bar, Trade
 from marketd.sim.limits import Window
 from marketd.sim.market import SymbolMarket
+from marketd.sim.session import Session
 from marketd.sim.symbols import STOCKS, Listing, trimmed_text
-from marketd.sim.venue import SECOND_NS, Session, SimVenue, Timeframe, TrueTrade, iso_text, timeframes, to_json
-from marketd.sim.wire import Request, Response
+from marketd.sim.venue import SECOND_NS, SimVenue, TrueTrade, iso_text
+from marketd.sim.wire import Request, Response, to_json
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -115,6 +117,9 @@ class Alpaca(SimVenue):
     session_class: ClassVar[type[Session]] = AlpacaSession
     default_symbols: ClassVar[Sequence[str]] = STOCKS
     stock: ClassVar[bool] = True
+    timeframes = TIMEFRAMES
+    empty = "no row"
+    candle_mark = "/bars"
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -191,26 +196,35 @@ class Alpaca(SimVenue):
         running, since = now_ms // MINUTE_MS * MINUTE_MS, self._pushed_minute
         self._pushed_minute = running
         for topic in [topic for topic in self.watching if topic[0] == "candle"]:
-            for open_ms, bar in self.bars(topic[1], TIMEFRAMES["1Min"], since, running - 1):
+            for open_ms, bar in self.rows.bars(topic[1], TIMEFRAMES["1Min"], since, running - 1):
                 if bar is not None:
                     body = f'[{{"T":"b","S":"{topic[1]}",{self._bar_fields(self.listings[topic[1]], open_ms, bar)}}}]'
                     self.tell(topic, body.encode())
 
     # -- REST -----------------------------------------------------------------------------------------------------
 
-    def answer(self, request: Request) -> Response:
-        keys = request.headers.get("apca-api-key-id"), request.headers.get("apca-api-secret-key")
-        if not self.knows(*keys):
-            return Response(b'{"message":"forbidden."}', 401)
-        allowed = self._requests.take(1, self.clock_ns()) or not self.limits
-        reset = (self.clock_ns() // self._requests.per_ns + 1) * 60
-        limits = {
+    def limited(self, request: Request) -> Response | None:
+        if not self._is_known(request) or self._requests.take(1, self.clock_ns()):
+            return None
+        return self.limit_answer()
+
+    def _is_known(self, request: Request) -> bool:
+        return self.knows(request.headers.get("apca-api-key-id"), request.headers.get("apca-api-secret-key"))
+
+    def limit_answer(self, retry_after_s: int | None = None) -> Response:
+        return Response(b'{"message":"too many requests."}', 429, self._allowance())
+
+    def _allowance(self) -> dict[str, str]:
+        return {
             "X-RateLimit-Limit": str(self._requests.limit),
             "X-RateLimit-Remaining": str(max(self._requests.limit - self._requests.used, 0)),
-            "X-RateLimit-Reset": str(reset),
+            "X-RateLimit-Reset": str((self.clock_ns() // self._requests.per_ns + 1) * 60),
         }
-        if not allowed:
-            return Response(b'{"message":"too many requests."}', 429, limits)
+
+    def answer(self, request: Request) -> Response:
+        if not self._is_known(request):
+            return Response(b'{"message":"forbidden."}', 401)
+        limits = self._allowance()
         parts = request.path.removeprefix("/v2").strip("/").split("/")
         try:
             body = self._route(parts, request.query)
@@ -332,26 +346,37 @@ class Alpaca(SimVenue):
 
     def _bar_page(self, state: SymbolMarket, first: int, last: int, count: int, where: str) -> list[tuple[int, str]]:
         name, _, after = where.partition("|")
-        rows: list[tuple[int, str]] = []
-        for open_ms, bar in self._bars_from(state, name, max(first, int(after) + 1), last):
-            if bar is not None:
-                rows.append((open_ms, f"{{{self._bar_fields(state.listing, open_ms, bar)}}}"))
-                if len(rows) == count:
-                    break
-        return rows
-
-    def _bars_from(self, state: SymbolMarket, name: str, first: int, last: int) -> Iterable[tuple[int, Bar | None]]:
-        first = max(first, LISTED_MS)
+        first = max(first, int(after) + 1)
         if name in {DAY, "1D"}:
-            for start, end in days_between(first, last):
-                yield start, state.bar(start, end)
-            return
+            days = ((start, state.bar(start, end)) for start, end in days_between(max(first, LISTED_MS), last))
+            found = [(start, bar) for start, bar in days if bar is not None][:count]
+            return [(open_ms, f"{{{self._bar_fields(state.listing, open_ms, bar)}}}") for open_ms, bar in found]
         timeframe = TIMEFRAMES.get(name.replace("T", "Min") if name[:-1].isdigit() and name.endswith("T") else name)
         if timeframe is None:
             raise ValueError(f"invalid timeframe: {name}")
-        span = 1000 * timeframe.length_ms
-        for start in range(first, last + 1, span):
-            yield from self.bars(state.symbol, Timeframe(name, timeframe.length_ms), start, min(start + span - 1, last))
+        rows = self.rows.page(state.symbol, timeframe, first, last, count)
+        return [
+            (row.open_ms, f"{{{self._row_fields(state.listing, row)}}}")
+            for row in self.rows.served(state.symbol, timeframe, rows)
+        ]
+
+    def _row_fields(self, listing: Listing, row: CandleRow) -> str:
+        if row.bar is not None:
+            return self._bar_fields(listing, row.open_ms, row.bar)
+        prices = f'"o":{row.open},"h":{row.high},"l":{row.low},"c":{row.close}'
+        return f'"t":"{iso_text(row.open_ms * 1000, 0)}",{prices},"v":{row.volume},"n":1,"vw":{row.close}'
+
+    @classmethod
+    def candle_series(cls, request: Request) -> tuple[str, str]:
+        symbol, timeframe = request.query["symbols"], request.query["timeframe"]
+        if "," in symbol or timeframe not in TIMEFRAMES:
+            raise ValueError(request.target)
+        return symbol, timeframe
+
+    @classmethod
+    def candle_numbers(cls, body: Any) -> Iterable[tuple[Any, ...]]:
+        [rows] = body["bars"].values()
+        return ((read_time(row["t"], 0, "t"), *(row[name] for name in "ohlcv")) for row in rows)
 
 
 def days_between(first_ms: int, last_ms: int) -> Iterable[tuple[int, int]]:

@@ -8,25 +8,29 @@ state of 2026-07; Binance.US: https://docs.binance.us (2024-06).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from marketd.sim.candles import CandleRow, Timeframe, timeframes
 from marketd.sim.history import Bar, Trade
 from marketd.sim.limits import Sliding, Window
 from marketd.sim.market import SymbolMarket
+from marketd.sim.session import Session
 from marketd.sim.symbols import Listing, decimal_text
-from marketd.sim.venue import SECOND_NS, Session, SimVenue, Timeframe, timeframes, to_json
-from marketd.sim.wire import Request, Response
+from marketd.sim.venue import SECOND_NS, SimVenue
+from marketd.sim.wire import Request, Response, to_json
 
 DAY_S = 86_400
 MINUTE = 60
 TIMEFRAMES = timeframes(
-    {f"{n}m": n * MINUTE for n in (1, 3, 5, 15, 30)}
+    {"1s": 1}
+    | {f"{n}m": n * MINUTE for n in (1, 3, 5, 15, 30)}
     | {f"{n}h": n * 3600 for n in (1, 2, 4, 6, 8, 12)}
-    | {"1d": DAY_S, "3d": 3 * DAY_S, "1w": 7 * DAY_S},
-    {"1w": 4 * DAY_S},  # weeks open on Monday
+    | {"1d": DAY_S, "3d": 3 * DAY_S, "1w": 7 * DAY_S, "1M": 0},
+    {"3d": DAY_S, "1w": 4 * DAY_S},  # three days as recorded in 2017, weeks open on Monday
 )
 LIFE_S = 24 * 3600
+BAN_S, BAN_S_MAX = 120, 3 * DAY_S  # doubled each time
 CUT_NOTICE_S = 10
 
 
@@ -114,6 +118,9 @@ class BinanceSession(Session):
 class Binance(SimVenue):
     name: ClassVar[str] = "binance"
     session_class: ClassVar[type[Session]] = BinanceSession
+    timeframes: ClassVar[Mapping[str, Timeframe]] = TIMEFRAMES
+    empty = "zero volume"
+    candle_mark = "/klines"
     weight_limit = 6000
     weights: ClassVar[dict[str, int]] = {"exchangeInfo": 20, "klines": 2, "trades": 25, "historicalTrades": 25, "aggTrades": 4}
     depth_weights: ClassVar[tuple[int, ...]] = (5, 25, 50, 250)
@@ -211,7 +218,7 @@ class Binance(SimVenue):
             timeframe = TIMEFRAMES[topic[2]]
             running = timeframe.open_of(now_ms)
             since = self._pushed_bars.get(topic, running)
-            for open_ms, bar in self.filled_bars(topic[1], timeframe, since, running):
+            for open_ms, bar in self.rows.filled(topic[1], timeframe, since, running):
                 self._push_bar(topic, now_ms, open_ms, bar, open_ms < running)
             self._pushed_bars[topic] = running
 
@@ -224,7 +231,7 @@ class Binance(SimVenue):
             "s": symbol,
             "k": {
                 "t": open_ms,
-                "T": open_ms + TIMEFRAMES[name].length_ms - 1,
+                "T": TIMEFRAMES[name].after(open_ms) - 1,
                 "s": symbol,
                 "i": name,
                 "f": bar.first if bar.count else -1,
@@ -256,12 +263,7 @@ class Binance(SimVenue):
     # -- REST -----------------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Response:
-        name = request.path.removeprefix("/api/v3/")
-        weight = self._weigh(name, request)
-        allowed = self._weight.take(weight, self.clock_ns()) or not self.limits
-        used = {"X-MBX-USED-WEIGHT-1M": str(self._weight.used), "X-MBX-USED-WEIGHT": str(self._weight.used)}
-        if not allowed:
-            return self._too_many(used)
+        name, used = request.path.removeprefix("/api/v3/"), self._used()
         handler = getattr(self, f"_get_{name}", None) if name.isalnum() else None
         if handler is None or request.method != "GET":
             return Response(b"<html><body>404 Not found</body></html>", 404, used, content_type="text/html")
@@ -271,16 +273,29 @@ class Binance(SimVenue):
             status, body = 400, {"code": wrong.args[0], "msg": wrong.args[1]}
         return Response(to_json(body), status, used)
 
-    def _too_many(self, headers: dict[str, str]) -> Response:
-        left_s = self._weight.left_s(self.clock_ns())
-        headers["Retry-After"] = str(left_s)
+    def limited(self, request: Request) -> Response | None:
+        now_ns = self.clock_ns()
+        if left_s := self.banned.left_s(now_ns):
+            return self.ban_answer(left_s)
+        if self._weight.take(self._weigh(request.path.removeprefix("/api/v3/"), request), now_ns):
+            return None
         if self._weight.used > self._weight.limit * 2:
-            until = self.now_ms() + 120_000
-            headers["Retry-After"] = "120"
-            body = {"code": -1003, "msg": f"Way too much request weight used; IP banned until {until}."}
-            return Response(to_json(body), 418, headers)
+            self.banned.begin(now_ns, min(BAN_S * 2**self.banned.count, BAN_S_MAX))
+            return self.ban_answer(self.banned.left_s(now_ns))
+        return self.limit_answer()
+
+    def _used(self) -> dict[str, str]:
+        return {"X-MBX-USED-WEIGHT-1M": str(self._weight.used), "X-MBX-USED-WEIGHT": str(self._weight.used)}
+
+    def limit_answer(self, retry_after_s: int | None = None) -> Response:
+        left_s = self._weight.left_s(self.clock_ns()) if retry_after_s is None else retry_after_s
         message = f"Too much request weight used; current limit is {self._weight.limit} request weight per 1 MINUTE."
-        return Response(to_json({"code": -1003, "msg": message}), 429, headers)
+        return Response(to_json({"code": -1003, "msg": message}), 429, self._used() | {"Retry-After": str(left_s)})
+
+    def ban_answer(self, left_s: int) -> Response:
+        until = self.now_ms() + left_s * 1000
+        body = {"code": -1003, "msg": f"Way too much request weight used; IP banned until {until}."}
+        return Response(to_json(body), 418, self._used() | {"Retry-After": str(left_s)})
 
     def _weigh(self, name: str, request: Request) -> int:
         if name == "depth":
@@ -347,32 +362,41 @@ class Binance(SimVenue):
 
     def _get_klines(self, query: Any) -> Any:
         state = self._symbol(query)
-        timeframe = TIMEFRAMES.get(query.get("interval", ""))
+        timeframe = self.timeframes.get(query.get("interval", ""))
         if timeframe is None:
             raise Wrong(-1120, "Invalid interval.")
         limit = min(number(query, "limit", 500), 1000)
-        first, last = number(query, "startTime", -1), number(query, "endTime", self.now_ms())
-        span = limit * timeframe.length_ms
-        first = timeframe.open_of(min(last, self.now_ms())) - span + timeframe.length_ms if first < 0 else first
-        rows = self.filled_bars(state.symbol, timeframe, first, min(last, first + span - 1))
-        return [self._kline_row(state.listing, timeframe, open_ms, bar) for open_ms, bar in rows]
+        first, last = number(query, "startTime", 0), number(query, "endTime", self.now_ms())
+        rows = self.rows.page(state.symbol, timeframe, first, last, limit, newest="startTime" not in query)
+        return [self._kline_row(state.listing, timeframe, row) for row in self.rows.served(state.symbol, timeframe, rows)]
 
-    def _kline_row(self, listing: Listing, timeframe: Timeframe, open_ms: int, bar: Bar) -> list[Any]:
-        open_, close, high, low = self._prices(listing, bar)
+    def _kline_row(self, listing: Listing, timeframe: Timeframe, row: CandleRow) -> list[Any]:
+        bar = row.bar or Bar(-1, 0)
         return [
-            open_ms,
-            open_,
-            high,
-            low,
-            close,
-            eight(bar.lots, listing.size_decimals),
-            open_ms + timeframe.length_ms - 1,
-            self._notional(listing, bar.notional),
+            row.open_ms,
+            row.open,
+            row.high,
+            row.low,
+            row.close,
+            row.volume,
+            timeframe.after(row.open_ms) - 1,
+            row.turnover or self._notional(listing, bar.notional),
             bar.count,
             eight(bar.buy_lots, listing.size_decimals),
             self._notional(listing, bar.buy_notional),
             "0",
         ]
+
+    @classmethod
+    def candle_series(cls, request: Request) -> tuple[str, str]:
+        symbol, interval = request.query["symbol"], request.query["interval"]
+        if interval not in TIMEFRAMES:
+            raise ValueError(interval)
+        return symbol, interval
+
+    @classmethod
+    def candle_numbers(cls, body: Any) -> Iterable[tuple[Any, ...]]:
+        return ((*row[:6], row[7]) for row in body)
 
     def _trade_rows(self, state: SymbolMarket, trades: Iterable[Trade]) -> list[dict[str, Any]]:
         listing = state.listing
@@ -429,6 +453,7 @@ class BinanceUs(Binance):
 
     name: ClassVar[str] = "binance_us"
     weight_limit = 1200
+    timeframes: ClassVar[Mapping[str, Timeframe]] = {name: each for name, each in TIMEFRAMES.items() if name != "1s"}
     weights: ClassVar[dict[str, int]] = {"exchangeInfo": 10, "historicalTrades": 5}
     depth_weights: ClassVar[tuple[int, ...]] = (1, 5, 10, 50)
     ping_every_s, pong_within_s, messages_per_s = 180, 600, 5

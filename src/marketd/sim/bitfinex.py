@@ -10,18 +10,20 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
+from marketd.sim.candles import timeframes
 from marketd.sim.history import Bar, Trade
 from marketd.sim.limits import Sliding
 from marketd.sim.market import SymbolMarket
+from marketd.sim.session import Session
 from marketd.sim.symbols import CRYPTO_USD, Listing, trimmed_text
-from marketd.sim.venue import SECOND_NS, Levels, Session, SimVenue, timeframes, to_json
-from marketd.sim.wire import Request, Response, Socket
+from marketd.sim.venue import SECOND_NS, Levels, SimVenue
+from marketd.sim.wire import Request, Response, Socket, to_json
 
 DAY_S = 86_400
 TIMEFRAMES = timeframes(
     {f"{n}m": n * 60 for n in (1, 5, 15, 30)}
     | {f"{n}h": n * 3600 for n in (1, 3, 6, 12)}
-    | {"1D": DAY_S, "1W": 7 * DAY_S, "14D": 14 * DAY_S},
+    | {"1D": DAY_S, "1W": 7 * DAY_S, "14D": 14 * DAY_S, "1M": 0},
     {"1W": 4 * DAY_S, "14D": 4 * DAY_S},
 )
 TIMESTAMP, SEQ_ALL, OB_CHECKSUM = 32_768, 65_536, 131_072
@@ -29,6 +31,7 @@ CHANNELS_MAX = 30
 HEARTBEAT_S = 15
 ECHOED = ("channel", "symbol", "key", "prec", "freq", "len", "subId")
 ALIASES = {"USDT": "UST", "USDC": "UDC"}
+BLOCK_S = 60  # nothing is answered for so long after one request too many
 PER_MINUTE = {"candles": 30, "trades": 15, "book": 30, "ticker": 30, "tickers": 30, "platform": 15, "conf": 90}
 
 
@@ -131,6 +134,9 @@ class Bitfinex(SimVenue):
     session_class: ClassVar[type[Session]] = BitfinexSession
     default_symbols: ClassVar[Sequence[str]] = CRYPTO_USD
     shared_ids: ClassVar[bool] = True
+    timeframes = TIMEFRAMES
+    empty = "no row"
+    candle_mark = "/candles/"
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -147,11 +153,7 @@ class Bitfinex(SimVenue):
     def recorded_symbols(self, message: Any) -> Iterable[str]:
         if not isinstance(message, dict) or message.get("event") != "subscribed":
             return []
-        name = str(message.get("symbol") or str(message.get("key", "")).rpartition(":t")[2]).removeprefix("t")
-        base, colon, quote = name.partition(":")
-        base, quote = (base, quote) if colon else (name[:3], name[3:])
-        ours = {theirs: asset for asset, theirs in ALIASES.items()}
-        return [ours.get(base, base) + ours.get(quote, quote)]
+        return [our_name(str(message.get("symbol") or str(message.get("key", "")).rpartition(":t")[2]))]
 
     def venue_symbol(self, symbol: str) -> str:
         listing = self.listings[symbol]
@@ -207,6 +209,21 @@ class Bitfinex(SimVenue):
         prices = ",".join(self.price_text(listing, ticks) for ticks in (bar.open, bar.close, bar.high, bar.low))
         return f"[{open_ms},{prices},{self.size_text(listing, bar.lots)}]"
 
+    @classmethod
+    def symbol_of(cls, venue_symbol: str) -> str | None:
+        return super().symbol_of(our_name(venue_symbol))
+
+    @classmethod
+    def candle_series(cls, request: Request) -> tuple[str, str]:
+        _, timeframe, theirs = request.path.partition("/candles/")[2].removesuffix("/hist").split(":", 2)
+        if timeframe not in TIMEFRAMES:
+            raise ValueError(timeframe)
+        return our_name(theirs), timeframe
+
+    @classmethod
+    def candle_numbers(cls, body: Any) -> Iterable[tuple[Any, ...]]:
+        return ((open_ms, open_, high, low, close, volume) for open_ms, open_, close, high, low, volume in body)
+
     def book_rows(self, listing: Listing, bids: Levels, asks: Levels) -> list[str]:
         rows = []
         for levels, sign in ((bids, ""), (asks, "-")):
@@ -242,7 +259,7 @@ class Bitfinex(SimVenue):
             rows = [self.trade_row(listing, trade) for trade in reversed(state.slice(state.number - 29, 30))]
         elif channel == "candle":
             timeframe, now_ms = TIMEFRAMES[topic[2]], self.now_ms()
-            found = self.bars(symbol, timeframe, timeframe.open_of(now_ms) - 239 * timeframe.length_ms, now_ms)
+            found = self.rows.bars(symbol, timeframe, timeframe.open_of(now_ms) - 239 * timeframe.length_ms, now_ms)
             rows = [self.candle_row(listing, open_ms, bar) for open_ms, bar in reversed(found) if bar is not None]
         elif channel == "book":
             view = self.view(topic, symbol, int(topic[2]))
@@ -299,19 +316,29 @@ class Bitfinex(SimVenue):
     def _push_bars(self, topic: tuple[str, ...], now_ms: int) -> None:
         timeframe = TIMEFRAMES[topic[2]]
         last_open, last_count = self._pushed.get(topic, (timeframe.open_of(now_ms), 0))
-        for open_ms, bar in self.bars(topic[1], timeframe, last_open, now_ms):
+        for open_ms, bar in self.rows.bars(topic[1], timeframe, last_open, now_ms):
             if bar is not None and (open_ms, bar.count) != (last_open, last_count):
                 self._tell_each(topic, self.candle_row(self.listings[topic[1]], open_ms, bar))
                 self._pushed[topic] = (open_ms, bar.count)
 
     # -- REST -----------------------------------------------------------------------------------------------------
 
+    def limited(self, request: Request) -> Response | None:
+        now_ns, limit = self.clock_ns(), self._requests.get(request.path.removeprefix("/v2").strip("/").split("/")[0])
+        if self.banned.left_s(now_ns):
+            return self.limit_answer()
+        if limit is None or limit.take(now_ns):
+            return None
+        self.banned.begin(now_ns, BLOCK_S)
+        return self.limit_answer()
+
+    def limit_answer(self, retry_after_s: int | None = None) -> Response:
+        return Response(b'{"error":"ERR_RATE_LIMIT"}', 429)
+
     def answer(self, request: Request) -> Response:
         parts = request.path.removeprefix("/v2").strip("/").split("/")
-        limit = self._requests.get(parts[0])
-        if limit is not None and self.limits and not limit.take(self.clock_ns()):
-            return Response(b'{"error":"ERR_RATE_LIMIT"}', 429)
-        handler: Callable[..., str] | None = getattr(self, f"_get_{parts[0]}", None) if limit else None
+        is_known = parts[0] in self._requests
+        handler: Callable[..., str] | None = getattr(self, f"_get_{parts[0]}", None) if is_known else None
         if handler is None:
             return Response(b'{"error":"ERR_ENDPOINT_NOT_FOUND"}', 404)
         try:
@@ -346,20 +373,14 @@ class Bitfinex(SimVenue):
         timeframe, state = TIMEFRAMES.get(name), self._state(theirs)
         if timeframe is None or kind != "trade":
             raise Wrong("time_interval: invalid")
+        if parts[1] not in {"hist", "last"}:
+            raise Wrong("section: invalid")
         now_ms, limit = self.now_ms(), 1 if parts[1] == "last" else page_limit(query, 100)
-        first, last = number(query, "start", -1), min(number(query, "end", now_ms), now_ms)
-        # A window of `limit` intervals may hold fewer candles: go on until the page is full or the range ends.
-        rising = query.get("sort") == "1" and first >= 0
-        rows: list[tuple[int, Bar]] = []
-        span, low = limit * timeframe.length_ms, max(first, state.listed_ms)
-        while low <= last and len(rows) < limit:
-            if rising:
-                found, low = self.bars(state.symbol, timeframe, low, min(low + span - 1, last)), low + span
-            else:
-                found, last = self.bars(state.symbol, timeframe, max(low, last - span + 1), last)[::-1], last - span
-            rows += [(open_ms, bar) for open_ms, bar in found if bar is not None]
-        rows = rows[:limit] if rising or query.get("sort") != "1" else rows[:limit][::-1]
-        texts = [self.candle_row(state.listing, open_ms, bar) for open_ms, bar in rows]
+        first, last = number(query, "start", 0), number(query, "end", now_ms)
+        is_rising = query.get("sort") == "1"
+        rows = self.rows.page(state.symbol, timeframe, first, last, limit, newest=not is_rising)
+        rows = self.rows.served(state.symbol, timeframe, rows, newest_first=not is_rising)
+        texts = [f"[{at},{open_},{close},{high},{low},{volume}]" for at, open_, high, low, close, volume, _, _ in rows]
         return (texts[0] if texts else "[]") if parts[1] == "last" else f"[{','.join(texts)}]"
 
     def _get_trades(self, parts: list[str], query: Any) -> str:
@@ -394,6 +415,15 @@ class Bitfinex(SimVenue):
 
 class Wrong(Exception):
     """A bad parameter, in the venue's words."""
+
+
+def our_name(venue_symbol: str) -> str:
+    """tBTCUST is BTCUSDT, tDOGE:USD is DOGEUSD."""
+    name = venue_symbol.removeprefix("t")
+    base, colon, quote = name.partition(":")
+    base, quote = (base, quote) if colon else (name[:3], name[3:])
+    ours = {theirs: asset for asset, theirs in ALIASES.items()}
+    return ours.get(base, base) + ours.get(quote, quote)
 
 
 def number(query: Any, name: str, default: int) -> int:

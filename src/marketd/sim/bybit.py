@@ -9,20 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from marketd.sim.candles import timeframes
 from marketd.sim.history import Bar, Trade
 from marketd.sim.limits import Sliding
 from marketd.sim.market import SymbolMarket
+from marketd.sim.session import Session
 from marketd.sim.symbols import Listing, decimal_text, trimmed_text
-from marketd.sim.venue import SECOND_NS, BookView, Session, SimVenue, timeframes, to_json
-from marketd.sim.wire import Request, Response
+from marketd.sim.venue import SECOND_NS, BookView, SimVenue
+from marketd.sim.wire import Request, Response, to_json
 
 DAY_S = 86_400
 TIMEFRAMES = timeframes(
-    {str(n): n * 60 for n in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)} | {"D": DAY_S, "W": 7 * DAY_S},
+    {str(n): n * 60 for n in (1, 3, 5, 15, 30, 60, 120, 240, 360, 720)} | {"D": DAY_S, "W": 7 * DAY_S, "M": 0},
     {"W": 4 * DAY_S},
 )
 DEPTHS = (1, 50, 200, 1000)
 FIRST_UPDATE = 1_000  # u == 1 would mean that the service restarted
+BAN_S = 600  # nothing is answered for so long after one request too many
 ARGS_MAX, ARGS_TEXT_MAX = 10, 21_000
 IDLE_S = 600
 ID_BASE = 2_290_000_000_000_000_000
@@ -101,6 +104,9 @@ class Bybit(SimVenue):
     name: ClassVar[str] = "bybit"
     session_class: ClassVar[type[Session]] = BybitSession
     shared_ids: ClassVar[bool] = True
+    timeframes = TIMEFRAMES
+    empty = "zero volume"
+    candle_mark = "/market/kline"
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -204,13 +210,13 @@ class Bybit(SimVenue):
         rows = [
             {
                 "start": open_ms,
-                "end": open_ms + timeframe.length_ms - 1,
+                "end": timeframe.after(open_ms) - 1,
                 "interval": name,
                 **self._bar_texts(listing, bar),
                 "confirm": open_ms < running,
-                "timestamp": min(now_ms, open_ms + timeframe.length_ms - 1),
+                "timestamp": min(now_ms, timeframe.after(open_ms) - 1),
             }
-            for open_ms, bar in self.filled_bars(symbol, timeframe, self._pushed_bars.get(topic, running), running)
+            for open_ms, bar in self.rows.filled(symbol, timeframe, self._pushed_bars.get(topic, running), running)
         ]
         self._pushed_bars[topic] = running
         self.tell(topic, to_json({"topic": f"kline.{name}.{symbol}", "ts": now_ms, "type": "snapshot", "data": rows}))
@@ -222,9 +228,23 @@ class Bybit(SimVenue):
 
     # -- REST -----------------------------------------------------------------------------------------------------
 
+    def limited(self, request: Request) -> Response | None:
+        now_ns = self.clock_ns()
+        if not self.banned.left_s(now_ns):
+            if self._requests.take(now_ns):
+                return None
+            self.banned.begin(now_ns, BAN_S)
+        return self.ban_answer(0)
+
+    def limit_answer(self, retry_after_s: int | None = None) -> Response:
+        body = {"retCode": 10006, "retMsg": "Too many visits!", "result": {}, "retExtInfo": {}, "time": self.now_ms()}
+        reset_ms = self.now_ms() + (5 if retry_after_s is None else retry_after_s) * 1000
+        return Response(to_json(body), headers={"X-Bapi-Limit-Reset-Timestamp": str(reset_ms)})
+
+    def ban_answer(self, left_s: int) -> Response:
+        return Response(b"access too frequent", 403, content_type="text/plain")
+
     def answer(self, request: Request) -> Response:
-        if self.limits and not self._requests.take(self.clock_ns()):
-            return Response(b"access too frequent", 403, content_type="text/plain")
         name = request.path.removeprefix("/v5/market/").replace("-", "_")
         handler = getattr(self, f"_get_{name}", None) if name.replace("_", "").isalnum() else None
         if handler is None or request.query.get("category", "spot") != "spot":
@@ -275,16 +295,27 @@ class Bybit(SimVenue):
         if timeframe is None:
             raise Wrong("Invalid period!")
         limit = min(number(query, "limit", 200), 1000)
-        last = min(number(query, "end", self.now_ms()), self.now_ms())
-        first = max(number(query, "start", 0), timeframe.open_of(last) - (limit - 1) * timeframe.length_ms)
-        if "start" in query and "end" not in query:  # only a start: the rows from there on
-            first = number(query, "start", 0)
-            last = min(last, first + limit * timeframe.length_ms - 1)
-        rows = []
-        for open_ms, bar in reversed(self.filled_bars(state.symbol, timeframe, first, last)):
-            texts = self._bar_texts(state.listing, bar)
-            rows.append([str(open_ms), *(texts[key] for key in ("open", "high", "low", "close", "volume", "turnover"))])
-        return {"category": "spot", "symbol": state.symbol, "list": rows}
+        first, last = number(query, "start", 0), number(query, "end", self.now_ms())
+        from_start = "start" in query and "end" not in query  # only a start: the rows from there on; else the newest
+        rows = self.rows.page(state.symbol, timeframe, first, last, limit, newest=not from_start)
+        rows = self.rows.served(state.symbol, timeframe, rows, newest_first=True)
+        decimals = state.listing.price_decimals + state.listing.size_decimals
+        told = [
+            [str(row.open_ms), *row[1:6], row.turnover or trimmed_text(row.bar.notional if row.bar else 0, decimals)]
+            for row in rows
+        ]
+        return {"category": "spot", "symbol": state.symbol, "list": told}
+
+    @classmethod
+    def candle_series(cls, request: Request) -> tuple[str, str]:
+        symbol, interval = request.query["symbol"], request.query["interval"]
+        if interval not in TIMEFRAMES:
+            raise ValueError(interval)
+        return symbol, interval
+
+    @classmethod
+    def candle_numbers(cls, body: Any) -> Iterable[tuple[Any, ...]]:
+        return map(tuple, body["result"]["list"])
 
     def _get_recent_trade(self, query: Any) -> Any:
         state, limit = self._state(query), min(max(number(query, "limit", 60), 1), 60)

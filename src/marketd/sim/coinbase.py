@@ -10,12 +10,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
+from marketd.sim.candles import timeframes
 from marketd.sim.history import Trade
 from marketd.sim.limits import Bucket, Sliding
 from marketd.sim.market import LEVELS, SymbolMarket
+from marketd.sim.session import Session
 from marketd.sim.symbols import CRYPTO_USD, Listing, decimal_text, trimmed_text
-from marketd.sim.venue import SECOND_NS, Session, SimVenue, iso_text, timeframes, to_json
-from marketd.sim.wire import Request, Response
+from marketd.sim.venue import SECOND_NS, SimVenue, iso_text
+from marketd.sim.wire import Request, Response, to_json
 
 TIMEFRAMES = timeframes({str(seconds): seconds for seconds in (60, 300, 900, 3600, 21600, 86400)})
 CHANNELS = {"matches": "trade", "ticker": "quote", "level2_batch": "book", "heartbeat": "heartbeat"}
@@ -128,6 +130,9 @@ class Coinbase(SimVenue):
     name: ClassVar[str] = "coinbase"
     session_class: ClassVar[type[Session]] = CoinbaseSession
     default_symbols: ClassVar[Sequence[str]] = CRYPTO_USD
+    timeframes = TIMEFRAMES
+    empty = "no row"
+    candle_mark = "/candles"
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
@@ -220,11 +225,15 @@ class Coinbase(SimVenue):
 
     # -- REST -----------------------------------------------------------------------------------------------------
 
+    def limited(self, request: Request) -> Response | None:
+        return None if self._requests.take(self.clock_ns()) else self.limit_answer()
+
+    def limit_answer(self, retry_after_s: int | None = None) -> Response:
+        return says("Public rate limit exceeded", 429)
+
     def answer(self, request: Request) -> Response:
         if "user-agent" not in request.headers:
             return says("User-Agent header is required.", 400)
-        if self.limits and not self._requests.take(self.clock_ns()):
-            return says("Public rate limit exceeded", 429)
         parts = request.path.strip("/").split("/")
         if parts == ["time"]:
             now_ms = self.now_ms()
@@ -277,12 +286,29 @@ class Coinbase(SimVenue):
                 raise ValueError(
                     "granularity too small for the requested time range. Count of aggregations requested exceeds 300"
                 )
-        listing, rows = state.listing, []
-        for open_ms, bar in reversed(self.bars(state.symbol, timeframe, first, last)):
-            if bar is not None:
-                prices = ",".join(trimmed_text(t, listing.price_decimals) for t in (bar.low, bar.high, bar.open, bar.close))
-                rows.append(f"[{open_ms // 1000},{prices},{trimmed_text(bar.lots, listing.size_decimals)}]")
-        return raw_json(f"[{','.join(rows)}]")
+            if (last - first) // timeframe.length_ms + 1 < ROWS_MAX and first // timeframe.length_ms % 2:
+                first -= timeframe.length_ms  # rows older than the start may come: here before every other start
+        rows = self.rows.page(state.symbol, timeframe, first, last, ROWS_MAX, newest=True)
+        rows = self.rows.served(state.symbol, timeframe, rows, newest_first=True)
+        texts = [f"[{at // 1000},{low},{high},{open_},{close},{volume}]" for at, open_, high, low, close, volume, _, _ in rows]
+        return raw_json(f"[{','.join(texts)}]")
+
+    def candle_price(self, listing: Listing, ticks: int) -> str:
+        return trimmed_text(ticks, listing.price_decimals)  # numbers, where trades and books are text
+
+    def candle_size(self, listing: Listing, lots: int) -> str:
+        return trimmed_text(lots, listing.size_decimals)
+
+    @classmethod
+    def candle_series(cls, request: Request) -> tuple[str, str]:
+        granularity = request.query["granularity"]
+        if granularity not in TIMEFRAMES:
+            raise ValueError(granularity)
+        return request.path.split("/")[-2].replace("-", ""), granularity
+
+    @classmethod
+    def candle_numbers(cls, body: Any) -> Iterable[tuple[Any, ...]]:
+        return ((int(at) * 1000, open_, high, low, close, volume) for at, low, high, open_, close, volume in body)
 
     def _get_trades(self, state: SymbolMarket, query: Any) -> Response:
         limit = min(max(read_number(query, "limit", 1000), 1), 1000)

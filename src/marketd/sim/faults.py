@@ -11,7 +11,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from typing import TypeVar
 
+T = TypeVar("T")
 FRAME_FAULTS = frozenset({"mute", "gap", "duplicate", "reorder", "garble"})
 
 # name: (meaning, frames hit each time when neither count nor for is given)
@@ -28,7 +30,17 @@ FAULTS: Mapping[str, tuple[str, int | None]] = {
     "slow": ("REST answers (on=rest) or frames (on=ws) come `by` seconds late", None),
     "skew": ("the venue's clock is `by` seconds ahead of ours (negative: behind)", None),
     "error": ("subscriptions to the symbol are answered with the venue's error message", None),
+    "candle_429": ("of the REST candle requests each nth gets the venue's answer to too many requests", None),
+    "ban": ("REST answers as the venue does while it bans, for retry_after seconds by its own words", None),
+    "error500": ("REST candle requests get a page of HTML with status 500", None),
+    "half_page": ("a page of candles holds only the first half of its rows", None),
+    "wrong_order": ("the rows of a page of candles come shuffled", None),
+    "duplicate_rows": ("every third row of a page of candles comes twice", None),
+    "forming_last": ("the running candle comes as the newest row of a page that should end before it", None),
+    "corrected": ("candles that were served before come with more volume and another close, from then on", 3),
 }
+NTH = {"candle_429": 3}
+CANDLE_REFUSALS = frozenset({"candle_429", "error500"})  # of candle requests, where no path is given
 
 
 @dataclass
@@ -46,6 +58,7 @@ class Fault:
     for_s: float | None = None
     count: int | None = None  # frames or answers hit each time
     p: float = 1.0  # chance that a matching frame or answer is hit
+    nth: int | None = None  # of what matches, only each nth is hit
     by_s: float = 2.0
     status: int = 429
     retry_after_s: float | None = None
@@ -58,6 +71,10 @@ class Fault:
             raise ValueError(f"fault {self.name}: on={self.on} is not one of rest, ws, all")
         if not 0 < self.p <= 1:
             raise ValueError(f"fault {self.name}: p={self.p} is not within 0 and 1")
+        if self.nth is None:
+            self.nth = NTH.get(self.name, 1)
+        if self.nth < 1:
+            raise ValueError(f"fault {self.name}: nth={self.nth} is not 1 or more")
         if self.every_s is not None and self.every_s <= 0:
             raise ValueError(f"fault {self.name}: every={self.every_s} is not more than 0")
         if self.count is None and self.for_s is None:
@@ -140,6 +157,7 @@ class Armed:
     round: int = -1
     hits: int = 0
     total: int = 0
+    seen: int = 0  # what matched while it was in force
     fired_ns: int | None = None
     held: dict[object, bytes] = field(default_factory=dict)  # reorder: the frame that waits, by connection
 
@@ -210,7 +228,14 @@ class Deck:
         )
 
     def _chance(self, armed: Armed) -> bool:
-        return armed.fault.p >= 1 or self._draw.random() < armed.fault.p
+        armed.seen += 1
+        return armed.seen % (armed.fault.nth or 1) == 0 and (armed.fault.p >= 1 or self._draw.random() < armed.fault.p)
+
+    def shuffled(self, rows: list[T]) -> list[T]:
+        """The same rows in another order, where there is one."""
+        mixed = rows[:]
+        self._draw.shuffle(mixed)
+        return mixed if mixed != rows else rows[1:] + rows[:1]
 
     def on_frame(self, connection: object, symbol: str | None, channel: str | None, payload: bytes, now_ns: int) -> list[bytes]:
         """What is sent instead of this data frame."""

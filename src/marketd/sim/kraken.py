@@ -12,22 +12,26 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from marketd.sim.candles import timeframes
 from marketd.sim.history import LISTED_MS, Bar, Trade
 from marketd.sim.limits import Bucket, Sliding
 from marketd.sim.market import SymbolMarket
 from marketd.sim.recorded import Recording
+from marketd.sim.session import Session
 from marketd.sim.symbols import CRYPTO_USD, Listing, decimal_text, trimmed_text
-from marketd.sim.venue import SECOND_NS, BookView, Levels, Session, SimVenue, iso_text, timeframes, to_json
-from marketd.sim.wire import Request, Response
+from marketd.sim.venue import SECOND_NS, BookView, Levels, SimVenue, iso_text
+from marketd.sim.wire import Request, Response, to_json
 
 TIMEFRAMES = timeframes({str(m): m * 60 for m in (1, 5, 15, 30, 60, 240, 1440, 10080, 21600)})  # weeks open on Thursday
 DEPTHS = (10, 25, 100, 500, 1000)
 CHANNELS = {"trade": "trade", "ohlc": "candle", "ticker": "quote", "book": "book"}
 OLD_NAMES = {"BTC": "XBT", "DOGE": "XDG"}
 PREFIXED = {"XBT": "XXBT", "ETH": "XETH", "USD": "ZUSD", "EUR": "ZEUR"}
+CODES = {"XXBT": "BTC", "XETH": "ETH", "XXDG": "DOGE", "ZUSD": "USD", "ZEUR": "EUR"}
 PRICES = re.compile(rb'"price":"?([0-9.]+)')
 ROWS_MAX = 720
 IDLE_S = 60
+REFUSALS_MAX, BAN_S = 15, 900  # who goes on asking is banned
 
 
 class KrakenSession(Session):
@@ -129,10 +133,14 @@ class Kraken(SimVenue):
     name: ClassVar[str] = "kraken"
     session_class: ClassVar[type[Session]] = KrakenSession
     default_symbols: ClassVar[Sequence[str]] = CRYPTO_USD
+    timeframes = TIMEFRAMES
+    empty = "either"
+    candle_mark = "/OHLC"
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._requests = Bucket(1, 5)
+        self._refusals = Sliding(REFUSALS_MAX, 60)
         if self.recording is not None:  # the checksum of a recorded book needs the recorded number of decimals
             self.listings = {
                 symbol: replace(listing, price_decimals=price_decimals(self.recording, self.venue_symbol(symbol)))
@@ -258,7 +266,7 @@ class Kraken(SimVenue):
             return envelope("trade", "snapshot", [self.trade_object(state, t) for t in state.slice(state.number - 49, 50)])
         if channel == "candle":
             timeframe, now_ms = TIMEFRAMES[topic[2]], self.now_ms()
-            found = self.bars(symbol, timeframe, timeframe.open_of(now_ms) - (ROWS_MAX - 1) * timeframe.length_ms, now_ms)
+            found = self.rows.bars(symbol, timeframe, timeframe.open_of(now_ms) - (ROWS_MAX - 1) * timeframe.length_ms, now_ms)
             rows = [self.candle_object(symbol, topic[2], open_ms, bar) for open_ms, bar in found if bar is not None]
             return envelope("ohlc", "snapshot", rows)
         if channel == "book":
@@ -316,10 +324,27 @@ class Kraken(SimVenue):
 
     # -- REST -----------------------------------------------------------------------------------------------------
 
+    def limited(self, request: Request) -> Response | None:
+        now_ns = self.clock_ns()
+        if left_s := self.banned.left_s(now_ns):
+            return self.ban_answer(left_s)
+        if self._requests.take(now_ns):
+            return None
+        if not self._refusals.take(now_ns):
+            self.banned.begin(now_ns, BAN_S)
+        return self.limit_answer()
+
+    def limit_answer(self, retry_after_s: int | None = None) -> Response:
+        return Response(b'{"error":["EGeneral:Too many requests"]}')
+
+    def ban_answer(self, left_s: int) -> Response:
+        return Response(b'{"error":["EAPI:Rate limit exceeded"]}')
+
+    def spellings(self, symbol: str) -> Sequence[str]:
+        return [name for name, ours in self._alphabets.items() if ours == symbol]
+
     def answer(self, request: Request) -> Response:
         name = request.path.removeprefix("/0/public").strip("/")
-        if self.limits and not self._requests.take(self.clock_ns()):
-            return Response(b'{"error":["EGeneral:Too many requests"]}')
         handler = getattr(self, f"_get_{name}", None) if name.isalpha() else None
         if handler is None:
             return Response(b'{"error":["EGeneral:Unknown method"]}', 404)
@@ -368,16 +393,44 @@ class Kraken(SimVenue):
             raise Wrong("EGeneral:Invalid arguments")
         running = timeframe.open_of(self.now_ms())
         listing, since_ms = state.listing, number(query, "since", 0) * 1000
-        rows = []
-        for open_ms, bar in self.filled_bars(state.symbol, timeframe, running - (ROWS_MAX - 1) * timeframe.length_ms, running):
-            if open_ms > since_ms:
-                prices = ",".join(
-                    f'"{decimal_text(ticks, listing.price_decimals)}"'
-                    for ticks in (bar.open, bar.high, bar.low, bar.close, bar.notional // bar.lots if bar.lots else 0)
-                )
-                rows.append(f'[{open_ms // 1000},{prices},"{self._eight(listing, bar.lots)}",{bar.count}]')
-        last = (running - timeframe.length_ms) // 1000
-        return f'{{"{self.internal(listing)}":[{",".join(rows)}],"last":{last}}}'
+        oldest = timeframe.after(running, 1 - ROWS_MAX)
+        rows = self.rows.page(state.symbol, timeframe, max(oldest, since_ms + 1), running, ROWS_MAX, newest=True)
+        texts = []
+        for row in self.rows.served(state.symbol, timeframe, rows):
+            bar = row.bar or Bar(-1, 0)
+            vwap = decimal_text(bar.notional // bar.lots if bar.lots else 0, listing.price_decimals)
+            prices = ",".join(f'"{text}"' for text in (*row[1:5], vwap, row.volume))
+            texts.append(f"[{row.open_ms // 1000},{prices},{bar.count}]")
+        last = (rows[-2].open_ms if len(rows) > 1 else timeframe.after(running, -1)) // 1000
+        return f'{{"{self.internal(listing)}":[{",".join(texts)}],"last":{last}}}'
+
+    def candle_price(self, listing: Listing, ticks: int) -> str:
+        return decimal_text(ticks, listing.price_decimals)
+
+    def candle_size(self, listing: Listing, lots: int) -> str:
+        return self._eight(listing, lots)
+
+    @classmethod
+    def symbol_of(cls, venue_symbol: str) -> str | None:
+        name = venue_symbol.replace("/", "").replace("-", "")
+        for prefixed, plain in ((f"{a}{b}", plain_a + plain_b) for a, plain_a in CODES.items() for b, plain_b in CODES.items()):
+            if name == prefixed:
+                return plain
+        for ours, old in OLD_NAMES.items():
+            name = ours + name.removeprefix(old) if name.startswith(old) else name
+        return super().symbol_of(name)
+
+    @classmethod
+    def candle_series(cls, request: Request) -> tuple[str, str]:
+        symbol, interval = cls.symbol_of(request.query["pair"]), request.query.get("interval", "1")
+        if symbol is None or interval not in TIMEFRAMES:
+            raise ValueError(request.target)
+        return symbol, interval
+
+    @classmethod
+    def candle_numbers(cls, body: Any) -> Iterable[tuple[Any, ...]]:
+        [rows] = [rows for name, rows in body["result"].items() if name != "last"]
+        return ((int(at) * 1000, open_, high, low, close, volume) for at, open_, high, low, close, _, volume, _ in rows)
 
     def _get_Trades(self, query: Any) -> str:
         state, count = self._state(query), min(max(number(query, "count", 1000), 1), 1000)

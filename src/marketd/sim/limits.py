@@ -62,3 +62,19 @@ class Bucket:
             return False
         self._tokens -= 1
         return True
+
+
+class Ban:
+    """While it lasts nothing is answered, whatever the allowance says."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._until_ns = 0
+
+    def begin(self, now_ns: int, for_s: float) -> None:
+        self.count += 1
+        self._until_ns = now_ns + int(for_s * 1e9)
+
+    def left_s(self, now_ns: int) -> int:
+        """Whole seconds that are left, rounded up; 0 when there is none."""
+        return max(0, -(-(self._until_ns - now_ns) // 1_000_000_000))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import takewhile
 
+from marketd.sim.candles import Timeframe
 from marketd.sim.history import HOUR_MS, LISTED_MS, MINUTE_MS, TRADES_PER_HOUR, Bar, Columns, History, Path, Trade, seed_number
 from marketd.sim.symbols import Listing
 
 LEVELS = 100  # a side
 TOUCHED_MAX = 8192  # prices a side whose last change is remembered
+FIVE_MS = 5 * MINUTE_MS
 KEEP = 2_000_000  # live trades remembered per symbol; the oldest half goes when there are more
 
 
@@ -228,23 +230,44 @@ class SymbolMarket:
     def _minute_bars(self, hour: int) -> dict[int, Bar]:
         return self.minutes if hour >= self.live_hour else self.history.minute_bars(hour)
 
+    def bars(self, timeframe: Timeframe, first_ms: int, last_ms: int) -> list[tuple[int, Bar | None]]:
+        """Open time and content of each interval that opens within first..last, both inclusive. Not to be changed."""
+        opens, length = timeframe.opens(first_ms, last_ms), timeframe.length_ms
+        if length == MINUTE_MS:
+            return [(at, self._minute_bars(at // HOUR_MS).get(at // MINUTE_MS)) for at in opens]
+        if 0 < length < MINUTE_MS:
+            return [(at, self._short_bar(at, at + length)) for at in opens]
+        return [(at, self.bar(at, timeframe.after(at))) for at in opens]
+
     def bar(self, start_ms: int, end_ms: int) -> Bar | None:
-        """All trades with start <= time < end (both on whole minutes) added up; None without a trade."""
+        """All trades with start <= time < end (both on whole minutes) added up; None without a trade. Not to be changed."""
         found: Bar | None = None
+        is_ours = False  # what history made stays as it is
         at = max(start_ms, LISTED_MS)
         end_ms = min(end_ms, (self.live.times[-1] if self.live else self.live_hour * HOUR_MS) + MINUTE_MS)
         while at < end_ms:
             hour, into = divmod(at, HOUR_MS)
-            if into == 0 and at + HOUR_MS <= end_ms and hour < self.live_hour:
+            if hour < self.live_hour and into == 0 and at + HOUR_MS <= end_ms:
                 part, at = self.history.hour_bar(hour), at + HOUR_MS
+            elif hour < self.live_hour and into % FIVE_MS == 0 and at + FIVE_MS <= end_ms:
+                part, at = self.history.five_bars(hour).get(into // FIVE_MS), at + FIVE_MS
             else:
                 part, at = self._minute_bars(hour).get(at // MINUTE_MS), at + MINUTE_MS
             if part is None:
                 continue
             if found is None:
-                found = part.copy()
+                found = part
             else:
+                found, is_ours = (found, True) if is_ours else (found.copy(), True)
                 found.join(part)
+        return found
+
+    def _short_bar(self, start_ms: int, end_ms: int) -> Bar | None:
+        found: Bar | None = None
+        first = self.number_at(start_ms)
+        for trade in self.slice(first, self.number_at(end_ms) - first):
+            found = found or Bar(trade.number, trade.ticks)
+            found.add(trade.ticks, trade.lots, trade.buy)
         return found
 
     def close_before(self, ts_ms: int) -> int:
@@ -263,6 +286,7 @@ class Market:
         start_ms: int,
         *,
         shared_ids: bool = False,
+        thin: Mapping[str, float] | None = None,
     ) -> None:
         self._draw = random.Random(seed_number(seed, venue, "live"))
         self._shared_ids = shared_ids
@@ -270,7 +294,7 @@ class Market:
         self.symbols: dict[str, SymbolMarket] = {}
         for index, listing in enumerate(listings):
             path = Path(seed, listing.base, listing.start_ticks)
-            history = History(seed, venue, listing, path, index, stride)
+            history = History(seed, venue, listing, path, index, stride, (thin or {}).get(listing.symbol, 0.0))
             own = random.Random(seed_number(seed, venue, listing.symbol, "live"))
             self.symbols[listing.symbol] = SymbolMarket(listing, history, path, start_ms, own)
         self._turn = list(self.symbols.values())
@@ -287,7 +311,7 @@ class Market:
         """One thing happens to one symbol: a trade, or a change of a level. The third is true if the quote changed."""
         bits = self._draw.getrandbits(32)
         state = self._turn[bits % len(self._turn)]
-        if (bits >> 16) % 8 < 5:
+        if (bits >> 16) % 8 < 5 and not state.history.is_quiet(ts_ms):
             return state, state.trade(ts_ms, self._next_id), True
         return state, None, state.book.change(bits >> 20)
 

@@ -22,7 +22,7 @@ from marketd.clock import Clock
 from marketd.sim.wire import Request, Response
 
 if TYPE_CHECKING:
-    from marketd.sim.venue import Session
+    from marketd.sim.session import Session
 
 SETTLE_S = 0.25  # after the last subscription, so that one made in several messages is whole before the first frame
 POLL_S = 0.02

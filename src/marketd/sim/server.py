@@ -14,11 +14,13 @@ from marketd.sim.alpaca import Alpaca
 from marketd.sim.binance import Binance, BinanceUs
 from marketd.sim.bitfinex import Bitfinex
 from marketd.sim.bybit import Bybit
+from marketd.sim.candle_files import is_candle_file, read_candle_files
 from marketd.sim.coinbase import Coinbase
 from marketd.sim.faults import Armed, Fault, build_fault, parse_faults
 from marketd.sim.kraken import Kraken
 from marketd.sim.recorded import play, read_recording
-from marketd.sim.venue import Session, SimVenue
+from marketd.sim.session import Session
+from marketd.sim.venue import SimVenue
 from marketd.sim.wire import Listening, Request, Response, listen
 
 PORT = 8190
@@ -50,6 +52,17 @@ class Jumps:
 
     every_s: float = 60.0
     bps: int = 35
+
+
+class Ahead:
+    """A clock that shows another time of day than `clock`, and runs as that does."""
+
+    def __init__(self, clock: Clock, now_ns: int) -> None:
+        self._clock, self._ahead_ns = clock, now_ns - clock.now_ns()
+        self.monotonic, self.sleep = clock.monotonic, clock.sleep
+
+    def now_ns(self) -> int:
+        return self._clock.now_ns() + self._ahead_ns
 
 
 class Sim:
@@ -215,6 +228,8 @@ async def open_sim(
     jumps: Jumps | None = None,
     recording: Path | Iterable[Path] | None = None,
     speed: float | None = None,
+    now: int | None = None,
+    thin: Mapping[str, float] | None = None,
 ) -> AsyncIterator[Sim]:
     """
     Simulated venues on one port (0: a free one) until the block is left.
@@ -222,9 +237,12 @@ async def open_sim(
     `rate` is market events a second per venue; at 0 nothing moves but by `step` and `tick`. `symbols` (ours, as BTCUSDT)
     replace each venue's own list. `limits=False` lifts the venues' request limits. With a `recording` (and one venue) its
     frames take the place of the market: once, to the first clients, at `speed` times the recorded pace or as fast as they
-    are taken. ValueError for an unknown venue, symbol or fault; OSError when the port is taken.
+    are taken. Files of candles (`candle_files.py`; also directories) take the place of the market's candles over REST instead,
+    and nothing else. `now` (ns) is what the venues' clocks say at the start, and go on from; `thin` is the share of its
+    minutes in which a symbol (ours) has no trade. ValueError for an unknown venue, symbol, fault or a file that cannot be
+    read; OSError when the port is taken.
     """
-    clock = clock or SystemClock()
+    clock = Ahead(clock or SystemClock(), now) if now is not None else clock or SystemClock()
     chosen = list(SIM_VENUES if venues is None else venues)
     for name in chosen:
         if name not in SIM_VENUES:
@@ -234,9 +252,27 @@ async def open_sim(
     symbols = list(symbols)
     if recording is not None and len(chosen) != 1:
         raise ValueError(f"a recording is of one venue: name it, one of {', '.join(SIM_VENUES)}")
-    played = None if recording is None else read_recording(recording, chosen[0])
+    paths = [] if recording is None else [recording] if isinstance(recording, Path) else list(recording)
+    of_candles = [path for path in paths if is_candle_file(path, SIM_VENUES[chosen[0]])]
+    candle_files = read_candle_files(of_candles, SIM_VENUES[chosen[0]]) if of_candles else None
+    frames = [path for path in paths if path not in of_candles]
+    if frames and candle_files is not None:
+        raise ValueError(f"{frames[0]}: a recording of frames and files of candles do not go together")
+    played = read_recording(frames, chosen[0]) if frames else None
+    for symbol, share in (thin or {}).items():
+        if not 0 < share < 1:
+            raise ValueError(f"sim thin {symbol}={share} is not a share between 0 and 1")
     built = {
-        name: SIM_VENUES[name](clock.now_ns, later, seed=seed, symbols=symbols, limits=limits, recording=played)
+        name: SIM_VENUES[name](
+            clock.now_ns,
+            later,
+            seed=seed,
+            symbols=symbols,
+            limits=limits,
+            recording=played,
+            candle_files=candle_files,
+            thin=thin,
+        )
         for name in chosen
     }
     sim = Sim(built, clock)

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from marketd.sim.faults import Deck, Fault
+from marketd.sim.candle_files import CandleFiles
+from marketd.sim.candles import Candles, Empty, Timeframe
+from marketd.sim.faults import CANDLE_REFUSALS, Deck, Fault
 from marketd.sim.history import Bar, Trade, seed_number
+from marketd.sim.limits import Ban
 from marketd.sim.market import Market, SimBook, SymbolMarket
 from marketd.sim.recorded import Recording
+from marketd.sim.session import Session
 from marketd.sim.symbols import CRYPTO_USDT, Listing, decimal_text, list_symbols, split_symbol
-from marketd.sim.wire import Request, Response, Socket, encode_frame
+from marketd.sim.wire import Request, Response
 
 SECOND_NS = 1_000_000_000
 BOOKS_EVERY_NS = 100_000_000
+BAN_S = 120  # of a `ban` that does not say how long
 SLOW_CLIENT_BYTES = 64 << 20  # a client that leaves this much unread is cut
 
 Levels = dict[int, int]  # ticks: lots, best first
@@ -32,23 +35,6 @@ class TrueTrade(NamedTuple):
     size: str
     side: str  # of the aggressor, buy or sell
     ts_event: int  # ns
-
-
-@dataclass
-class Timeframe:
-    """One candle length of a venue: its spelling and its grid."""
-
-    name: str
-    length_ms: int
-    offset_ms: int = 0  # of the grid against the epoch
-
-    def open_of(self, ts_ms: int) -> int:
-        return ts_ms - (ts_ms - self.offset_ms) % self.length_ms
-
-
-def timeframes(lengths: Mapping[str, int], offsets: Mapping[str, int] | None = None) -> dict[str, Timeframe]:
-    """By the venue's name, from seconds."""
-    return {name: Timeframe(name, s * 1000, (offsets or {}).get(name, 0) * 1000) for name, s in lengths.items()}
 
 
 class BookView:
@@ -97,128 +83,6 @@ def iso_text(ts_us: int, digits: int = 6) -> str:
     return f"{_second_text(second)}{'.' if part else ''}{part}Z"
 
 
-def to_json(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
-
-
-class Session:
-    """One WebSocket client of a venue. Subclasses speak the venue's protocol."""
-
-    def __init__(self, venue: SimVenue, request: Request) -> None:
-        self.venue, self.request = venue, request
-        self.topics: set[tuple[str, ...]] = set()
-        self.since_ns = self.last_ping_ns = self.heard_ns = 0
-        self.unanswered_ns: int | None = None  # time of the oldest ping without an answer
-        self.cut_at_ns: int | None = None
-        self.captured: list[bytes] | None = None  # flood: frames are kept here instead of being sent
-
-    # -- the line -------------------------------------------------------------------------------------------------
-
-    def opened(self, socket: Socket) -> None:
-        self.socket = socket
-        self.since_ns = self.last_ping_ns = self.heard_ns = self.venue.clock_ns()
-        self.venue.sessions[self] = None
-        self.on_open()
-
-    def heard(self, text: bytes) -> None:
-        self.heard_ns = self.venue.clock_ns()
-        self.venue.heard_frames += 1
-        try:
-            message = json.loads(text)
-        except ValueError:
-            message = None
-        self.on_message(message)
-
-    def ping(self, payload: bytes = b"") -> None:
-        self.last_ping_ns = self.venue.clock_ns()
-        if self.unanswered_ns is None:
-            self.unanswered_ns = self.last_ping_ns
-        self.socket.ping(payload)
-
-    def ponged(self) -> None:
-        self.unanswered_ns = None
-
-    def closed(self) -> None:
-        self.venue.sessions.pop(self, None)
-        for topic in list(self.topics):
-            self.leave(topic)
-        self.on_closed()
-
-    def say(self, message: object) -> None:
-        """A control message; only a mute or stalled venue withholds it."""
-        payload = message if isinstance(message, bytes) else to_json(message)
-        if not self.venue.muted:
-            self.socket.send(payload)
-
-    def push(self, symbol: str | None, channel: str | None, payload: bytes) -> None:
-        """A data frame of the synthetic market; it passes the faults. A recording takes its place."""
-        if self.venue.recording is None:
-            self._pass(symbol, channel, payload)
-
-    def replay(self, payload: bytes, message: Any) -> None:
-        """A recorded frame; it passes the faults too."""
-        self._pass(next(iter(self.venue.recorded_symbols(message)), None), None, payload)
-
-    def wants(self, message: Any) -> bool:
-        """Whether this client subscribed to what a recorded frame belongs to; true where that cannot be told."""
-        return True
-
-    def _pass(self, symbol: str | None, channel: str | None, payload: bytes) -> None:
-        venue = self.venue
-        if not venue.deck.has_frame_faults:
-            self._send(payload)
-            return
-        now_ns = venue.clock_ns()
-        frames = venue.deck.on_frame(self, symbol, channel, payload, now_ns)
-        slow = venue.deck.first("slow", now_ns, lambda fault: fault.on != "rest" and fault.symbol in {None, symbol})
-        for frame in frames:
-            if slow is not None:
-                venue.later(slow.by_s, self._send, frame)
-            else:
-                self._send(frame)
-
-    def _send(self, payload: bytes) -> None:
-        if self.captured is not None:
-            self.captured.append(encode_frame(payload))
-        else:
-            self.socket.send(payload)
-
-    # -- topics ---------------------------------------------------------------------------------------------------
-
-    def join(self, *topic: str) -> None:
-        """Listen to (channel, symbol, ...)."""
-        self.topics.add(topic)
-        self.venue.watching.setdefault(topic, {})[self] = None
-
-    def leave(self, topic: tuple[str, ...]) -> None:
-        self.topics.discard(topic)
-        watchers = self.venue.watching.get(topic)
-        if watchers is not None:
-            watchers.pop(self, None)
-            if not watchers:
-                del self.venue.watching[topic]
-                self.venue.views.pop(topic, None)
-
-    def refused(self, symbol: str | None) -> Fault | None:
-        """The `error` fault that this subscription meets."""
-        return self.venue.deck.first("error", self.venue.clock_ns(), lambda fault: fault.symbol in {None, symbol})
-
-    def covers(self, symbol: str | None) -> bool:
-        return symbol is None or any(symbol in topic for topic in self.topics)
-
-    # -- what a venue fills in ------------------------------------------------------------------------------------
-
-    def on_open(self) -> None: ...
-
-    def on_message(self, message: Any) -> None: ...
-
-    def on_closed(self) -> None: ...
-
-    def on_second(self, now_ns: int) -> None: ...
-
-    def announce_cut(self) -> None: ...
-
-
 class SimVenue:
     """One venue: a market, its clients, its REST."""
 
@@ -228,6 +92,9 @@ class SimVenue:
     stock: ClassVar[bool] = False
     shared_ids: ClassVar[bool] = False
     general_paths: ClassVar[frozenset[str]] = frozenset()  # last parts of paths that a recording need not hold
+    timeframes: ClassVar[Mapping[str, Timeframe]]  # by the venue's name
+    empty: ClassVar[Empty]  # what REST shows of an interval without a trade
+    candle_mark: ClassVar[str]  # a part of the path of every question for candles
     root: ClassVar[str] = ""  # path of the venue's own base that may be repeated after our prefix
 
     def __init__(
@@ -239,12 +106,18 @@ class SimVenue:
         symbols: Iterable[str] = (),
         limits: bool = True,
         recording: Recording | None = None,
+        candle_files: CandleFiles | None = None,
+        thin: Mapping[str, float] | None = None,
     ) -> None:
         self._now_ns, self.later, self.limits, self.recording = now_ns, later, limits, recording
         if recording is not None:
             symbols = self._recorded_listings(recording)
+        elif candle_files is not None:
+            symbols = candle_files.symbols
         self.listings: dict[str, Listing] = list_symbols(symbols or self.default_symbols, stock=self.stock)
-        self.market = Market(self.name, list(self.listings.values()), seed, now_ns() // 1_000_000, shared_ids=self.shared_ids)
+        start_ms = now_ns() // 1_000_000
+        self.market = Market(self.name, list(self.listings.values()), seed, start_ms, shared_ids=self.shared_ids, thin=thin)
+        self.rows = Candles(self, candle_files)
         self.deck = Deck(seed_number(seed, self.name, "faults"))
         self.sessions: dict[Session, None] = {}
         self.watching: dict[tuple[str, ...], dict[Session, None]] = {}
@@ -253,6 +126,8 @@ class SimVenue:
         self.muted = False
         self.heard_frames = 0
         self.requests: list[str] = []  # targets of the latest REST requests, newest last
+        self.refused = 0  # REST requests beyond the venue's own limits, or while it bans for that; faults do not count
+        self.banned = Ban()
         self.accepted = 0
         self._books_ns = self._second_ns = now_ns()
         self._start_ms = now_ns() // 1_000_000
@@ -296,13 +171,56 @@ class SimVenue:
         def fits(fault: Fault) -> bool:
             return fault.on != "ws" and (fault.path or "") in request.target
 
-        refused = self.deck.first("refuse", now_ns, fits)
-        response = refusal(refused) if refused is not None else self._recorded_answer(request) or self.answer(request)
+        limited = self.limited(request) if self.limits else None
+        if limited is not None:
+            self.refused += 1
+            response = limited
+        else:
+            response = self._faulty_answer(request, now_ns) or self._recorded_answer(request) or self.answer(request)
         slow = self.deck.first("slow", now_ns, fits)
         if slow is not None:
             response.delay_s += slow.by_s
         response.headers.setdefault("Date", formatdate(self.now_ms() // 1000, usegmt=True))
         return response
+
+    def _faulty_answer(self, request: Request, now_ns: int) -> Response | None:
+        """What a fault that refuses says in the place of an answer."""
+        if not self.deck.armed:
+            return None
+        is_candles = self.candle_mark in request.path
+
+        def fits(fault: Fault) -> bool:
+            if fault.name in CANDLE_REFUSALS and fault.path is None and not is_candles:
+                return False
+            symbol = fault.symbol if fault.name in CANDLE_REFUSALS else None
+            is_of = symbol is None or any(name in request.target for name in self.spellings(symbol))
+            return fault.on != "ws" and (fault.path or "") in request.target and is_of
+
+        if (fault := self.deck.first("refuse", now_ns, fits)) is not None:
+            return refusal(fault)
+        if (fault := self.deck.first("ban", now_ns, fits)) is not None:
+            return self.ban_answer(int(fault.retry_after_s or fault.for_s or BAN_S))
+        if (fault := self.deck.first("candle_429", now_ns, fits)) is not None:
+            return self.limit_answer(None if fault.retry_after_s is None else int(fault.retry_after_s))
+        if self.deck.first("error500", now_ns, fits) is not None:
+            return Response(b"<html><body>500 Internal Server Error</body></html>", 500, content_type="text/html")
+        return None
+
+    def spellings(self, symbol: str) -> Iterable[str]:
+        """How a symbol may stand in a path or query."""
+        return (symbol, self.venue_symbol(symbol)) if symbol in self.listings else (symbol,)
+
+    def limited(self, request: Request) -> Response | None:
+        """Counts a request by the venue's own rule: its answer when that is one too many, or while it bans."""
+        return None
+
+    def limit_answer(self, retry_after_s: int | None = None) -> Response:
+        """How the venue says that there were too many requests."""
+        raise NotImplementedError
+
+    def ban_answer(self, left_s: int) -> Response:
+        """How it says that nothing will be answered for a while; most have no other words for it."""
+        return self.limit_answer(left_s)
 
     def answer(self, request: Request) -> Response:
         raise NotImplementedError
@@ -404,25 +322,28 @@ class SimVenue:
 
     # -- candles --------------------------------------------------------------------------------------------------
 
-    def bars(self, symbol: str, timeframe: Timeframe, first_ms: int, last_ms: int) -> list[tuple[int, Bar | None]]:
-        """Open time and content of each interval that opens within first..last, both inclusive; nothing of the future."""
-        state = self.market.symbols[symbol]
-        length = timeframe.length_ms
-        at = timeframe.open_of(first_ms + length - 1)
-        last_ms = min(last_ms, self.now_ms())
-        return [(open_ms, state.bar(open_ms, open_ms + length)) for open_ms in range(at, last_ms + 1, length)]
+    def candle_price(self, listing: Listing, ticks: int) -> str:
+        """As REST writes the prices of candles."""
+        return self.price_text(listing, ticks)
 
-    def filled_bars(self, symbol: str, timeframe: Timeframe, first_ms: int, last_ms: int) -> list[tuple[int, Bar]]:
-        """The same with an empty bar at the previous close where there was no trade."""
-        rows, close = [], None
-        for open_ms, bar in self.bars(symbol, timeframe, first_ms, last_ms):
-            if bar is None:
-                if close is None:
-                    close = self.market.symbols[symbol].close_before(open_ms)
-                bar = Bar(-1, close)
-            close = bar.close
-            rows.append((open_ms, bar))
-        return rows
+    def candle_size(self, listing: Listing, lots: int) -> str:
+        return self.size_text(listing, lots)
+
+    @classmethod
+    def symbol_of(cls, venue_symbol: str) -> str | None:
+        """Our name of a symbol as the venue or a file spells it; None where its quote is not known."""
+        symbol = venue_symbol.replace("-", "").replace("/", "")
+        return symbol if cls.stock or split_symbol(symbol) is not None else None
+
+    @classmethod
+    def candle_series(cls, request: Request) -> tuple[str, str]:
+        """Our symbol and the venue's timeframe of a recorded question for candles. LookupError, ValueError: it is none."""
+        raise NotImplementedError
+
+    @classmethod
+    def candle_numbers(cls, body: Any) -> Iterable[tuple[Any, ...]]:
+        """Open time (ms), open, high, low, close, volume, perhaps turnover of each row of a recorded answer."""
+        raise NotImplementedError
 
     def day_bar(self, state: SymbolMarket, now_ms: int) -> Bar:
         """The last 24 hours, to the minute; added up at most once a second."""
@@ -480,7 +401,7 @@ class SimVenue:
 
     def candles(self, symbol: str, start_ms: int, end_ms: int, length_ms: int = 60_000) -> list[tuple[int, Bar]]:
         """Open time (ms) and bar of each interval with a trade, start <= open < end."""
-        found = self.bars(symbol, Timeframe("", length_ms), start_ms, end_ms - 1)
+        found = self.rows.bars(symbol, Timeframe("", length_ms), start_ms, end_ms - 1)
         return [(open_ms, bar) for open_ms, bar in found if bar is not None]
 
 
