@@ -161,6 +161,20 @@ async def test_refused_handshakes_are_tried_less_and_less_often(name: str) -> No
         assert pauses[-1] > 2 * pauses[0]
 
 
+async def test_a_book_is_not_asked_for_and_not_shown_while_its_line_is_down() -> None:
+    async with scenario("binance", seed=1) as here:
+        await here.eventually(lambda: here.feed.intake.books.is_in_sync("BTCUSDT"), "in sync")
+        here.fault("disconnect", count=1, for_s=3600.0)
+        await here.eventually(lambda: here.feed.reconnects >= 1, "the line is down")
+        asked, shown = here.truth.requests.copy(), len(here.of(BookL2))
+        await here.eventually(lambda: here.feed.reconnects >= 5, "five tries")
+
+        assert asked == here.truth.requests
+        assert shown == len(here.of(BookL2))
+        await here.complete("BTCUSDT")
+        await here.eventually(lambda: here.feed.intake.books.is_in_sync("BTCUSDT"), "in sync again")
+
+
 async def test_a_handshake_refusal_with_a_waiting_time_is_obeyed() -> None:
     async with scenario("binance", seed=1) as here:
         here.fault("refuse", on="ws", status=429, retry_after_s=30.0, count=1)

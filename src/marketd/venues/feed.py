@@ -327,11 +327,16 @@ class Feed:
             for shard in self.shards:
                 if wanted in shard.wanted and shard.connection is not None:
                     shard.connection.again([wanted])
-        elif symbol not in self._fetching:
+        elif symbol not in self._fetching and not self._is_down(Wanted("book", symbol)):
             self._fetching.add(symbol)
             self.intake.books.asked(symbol, self.clock.now_ns())
             log.info("feed.book_snapshot", venue=self.venue.name, symbol=symbol, reason=cause)
             here.start(f"snapshot.{symbol}", self._snapshot(symbol))
+
+    def _is_down(self, wanted: Wanted) -> bool:
+        """Whether no line brings this: a book from REST would stand still and look alive."""
+        stream = self.intake.streams.get(wanted)
+        return stream is None or stream.state == "dead"
 
     async def _snapshot(self, symbol: str) -> None:
         try:
@@ -339,6 +344,8 @@ class Feed:
             request = self.venue.snapshot_request(instrument)
             assert request is not None
             answer = await self.rest.ask(request, Priority.LIVE)
+            if self._is_down(Wanted("book", symbol)):  # meanwhile
+                return self.intake.books.ask_failed(symbol, self.clock.now_ns())
             self.intake.fetched_book(self.venue.read_snapshot(answer, instrument, answer.ts_recv))
         except MarketdError as error:
             self.intake.books.ask_failed(symbol, self.clock.now_ns())
