@@ -399,6 +399,12 @@ def test_refusals_are_known_by_their_body_whatever_the_status(status: int, body:
     assert (wait_s, permanent) == (refusal.retry_after_s, refusal.permanent)
 
 
+def test_a_waiting_time_that_is_asked_for_is_kept_where_it_is_longer_than_ours() -> None:
+    asked = [Bitfinex().read_refusal(Answer(429, {"retry-after": wait}, b"")) for wait in ("10", "300")]
+
+    assert [60.0, 300.0] == [one.retry_after_s for one in asked if isinstance(one, Refused)]
+
+
 def test_data_is_no_refusal() -> None:
     assert Bitfinex().read_refusal(answer("[]")) is None
     assert Bitfinex().read_refusal(answer("[[1,2,3,4]]")) is None

@@ -154,6 +154,7 @@ class Bitfinex:
             pass  # a gateway's page, in its own words
         limited = answer.status == 429 or code == RATE_LIMITED or words == "ERR_RATE_LIMIT"
         wait_s = RATE_WAIT_S if limited else MAINTENANCE_WAIT_S if code == MAINTENANCE else 0.0
+        wait_s = max(wait_s, answer.retry_after_s)
         permanent = wait_s == 0.0 and (code in PERMANENT or 400 <= answer.status < 500)
         return Refused(self.name, words, status=answer.status, retry_after_s=wait_s, permanent=permanent)
 
