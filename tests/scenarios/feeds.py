@@ -1,10 +1,10 @@
-"""One venue's real feed against its simulated twin, in fast-forward, with a ledger that knows only what was published."""
+"""Venues' real feeds against their simulated twins, in fast-forward, and what is true of each."""
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from decimal import Decimal
 
 from marketd.metrics import Metrics
@@ -13,6 +13,7 @@ from marketd.net.governor import Governor
 from marketd.net.http import Http
 from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
+from marketd.sim.faults import Armed
 from marketd.sim.server import Sim, open_sim
 from marketd.venues import venue_named
 from marketd.venues.feed import Feed, FeedConfig
@@ -20,30 +21,53 @@ from marketd.venues.rest import Rest
 from marketd.venues.venue import Venue, Wanted
 
 WITHIN_S = 30.0
+STEP_S_MAX = 0.015  # of the machine's time between two readings of a fast clock
 
 
 class FastClock:
-    """The machine's clock, `speed` times as fast: what waits ten seconds waits one."""
+    """The machine's clock, `speed` times as fast: what waits ten seconds waits one.
+
+    It is read every few milliseconds. When the machine is too busy for that, it stands still until it is read again, so that
+    nobody takes our own slowness for the venue's silence.
+    """
 
     def __init__(self, speed: float) -> None:
         self.speed = speed
-        self._wall, self._started = time.time_ns(), time.monotonic()
+        self._wall, self._read = time.time_ns(), time.monotonic()
+        self._started = self._now = self._read
 
     def now_ns(self) -> int:
-        return self._wall + int((time.monotonic() - self._started) * self.speed * 1e9)
+        return self._wall + int((self.monotonic() - self._started) * 1e9)
 
     def monotonic(self) -> float:
-        return self._started + (time.monotonic() - self._started) * self.speed
+        real = time.monotonic()
+        self._now += min(real - self._read, STEP_S_MAX) * self.speed
+        self._read = real
+        return self._now
 
     async def sleep(self, delay_s: float) -> None:
-        await asyncio.sleep(delay_s / self.speed)
+        until, left_s = self.monotonic() + delay_s, delay_s
+        while True:
+            await asyncio.sleep(left_s / self.speed)
+            left_s = until - self.monotonic()
+            if left_s <= 0:
+                return
 
 
 class Scenario:
     """A feed that runs, the market it watches, and what it published."""
 
-    def __init__(self, sim: Sim, venue: Venue, clock: FastClock, seed: int) -> None:
-        self.sim, self.venue, self.clock, self.seed = sim, venue, clock, seed
+    def __init__(
+        self,
+        sim: Sim,
+        venue: Venue,
+        symbols: Sequence[str],
+        clock: FastClock,
+        seed: int,
+        pass_on: Callable[[Sequence[Event]], None],
+    ) -> None:
+        self.sim, self.venue, self.symbols, self.clock, self.seed = sim, venue, tuple(symbols), clock, seed
+        self._pass_on = pass_on
         self.events: list[Event] = []
         self.metrics = Metrics()
         self.feed: Feed
@@ -53,14 +77,15 @@ class Scenario:
     def truth(self):  # type: ignore[no-untyped-def]
         return self.sim.venue(self.venue.name)
 
-    def fault(self, name: str, **settings: object) -> None:
-        self.sim.fault(self.venue.name, name, **settings)
+    def fault(self, name: str, **settings: object) -> Armed:
+        return self.sim.fault(self.venue.name, name, **settings)[0]
 
     def heal(self) -> None:
-        self.sim.heal()
+        self.sim.heal(self.venue.name)
 
     def publish(self, events: Sequence[Event]) -> None:
         self.events.extend(events)
+        self._pass_on(events)
 
     def of(self, kind: type, symbol: str | None = None) -> list:  # type: ignore[type-arg]
         return [one for one in self.events if one.__class__ is kind and symbol in (None, one.symbol)]
@@ -74,21 +99,17 @@ class Scenario:
     def statuses(self, state: str) -> list[Status]:
         return [one for one in self.of(Status) if one.state == state]
 
-    def missing(self, symbol: str) -> list[str]:
-        """Ids of trades made since the first published one that were neither published nor said to be unrecoverable."""
+    def missing(self, symbol: str, before: int = 2**63) -> list[str]:
+        """Ids of trades made since the first published one, and before a time, that were neither published nor said to be
+        unrecoverable."""
         published = {plain(one.trade_id) for one in self.trades(symbol)}
         made = self.truth.trades(symbol)
         start = next((index for index, one in enumerate(made) if one.trade_id in published), None)
         if start is None:
             return ["none published"]
         given_up = [one for one in self.gaps("trade", "unrecoverable") if one.symbol == symbol]
-        return [one.trade_id for one in made[start:] if one.trade_id not in published and not is_within(one, given_up)]
-
-    def unrecovered(self, symbol: str) -> list[str]:
-        published = {plain(one.trade_id) for one in self.trades(symbol)}
-        made = self.truth.trades(symbol)
-        start = next(index for index, one in enumerate(made) if one.trade_id in published)
-        return [one.trade_id for one in made[start:] if one.trade_id not in published]
+        lacking = [one for one in made[start:] if one.trade_id not in published and one.ts_event < before]
+        return [one.trade_id for one in lacking if not is_within(one, given_up)]
 
     async def eventually(self, condition: Callable[[], object], what: str = "", within_s: float = WITHIN_S) -> None:
         """Wait for a condition; a failure tells the seed and how it stands."""
@@ -168,35 +189,59 @@ async def scenario(
     symbols: Sequence[str] = ("BTCUSDT", "ETHUSDT"),
     *,
     seed: int,
-    channels: Sequence[str] | None = None,
     faults: str = "",
+    limits: bool = True,
     speed: float = 12.0,
-    events_per_s: float = 40.0,
-    config: FeedConfig | None = None,
+    **settings: object,
+) -> AsyncIterator[Scenario]:
+    """One feed. Rates and times are those of the fast clock; `settings` are those of `follow`."""
+    clock = FastClock(speed)
+    async with (
+        open_sim([name], seed=seed, clock=clock, faults=faults, symbols=symbols, limits=limits) as sim,
+        follow(sim, {name: symbols}, clock, seed, **settings) as found,  # type: ignore[arg-type]
+    ):
+        yield found[name]
+
+
+@asynccontextmanager
+async def follow(
+    sim: Sim,
+    symbols: Mapping[str, Sequence[str]],
+    clock: FastClock,
+    seed: int,
+    *,
+    channels: Sequence[str] | None = None,
+    pace: Callable[[str], float] = lambda name: 40.0,
+    config: FeedConfig | Callable[[Venue], FeedConfig] | None = None,
     settle: bool = True,
     quarantine: Quarantine | None = None,
-    limits: bool = True,
-) -> AsyncIterator[Scenario]:
-    """A feed that has published of each symbol, unless `settle` is off. Rates and times are those of the fast clock."""
-    clock = FastClock(speed)
-    async with open_sim([name], seed=seed, clock=clock, faults=faults, symbols=symbols, limits=limits) as sim, Http() as http:
-        venue = venue_named(name, SETTINGS)
-        here_is = Scenario(sim, venue, clock, seed)
-        env, prefix = sim.env(), name.upper()
-        governor = Governor(clock, venue.limits.rest)
-        rest = Rest(venue, env[f"{prefix}_REST_URL"], http, governor, clock, here_is.metrics)
-        here_is.feed = feed = Feed(
-            venue, config or FeedConfig(), rest, env[f"{prefix}_WS_URL"], here_is.publish, clock, here_is.metrics,
-            quarantine=quarantine,
-        )  # fmt: skip
-        feed.want(wanted(venue, symbols, channels))
-        async with room("scenario") as here:
-            here.start("market", market(here_is, events_per_s))
-            here.start("feed", feed.run())
-            if settle:
-                for symbol in symbols:
-                    await here_is.flows(symbol, 5)
-            yield here_is
+    pass_on: Callable[[Sequence[Event]], None] = lambda events: None,
+    build: Callable[[str], Venue] = lambda name: venue_named(name, SETTINGS),
+    http_of: Callable[[str], Http] = lambda name: Http(),
+) -> AsyncIterator[dict[str, Scenario]]:
+    """Feeds on venues of one simulation, by name, that have published of each symbol, unless `settle` is off. `pace` is market
+    events a second by venue."""
+    found: dict[str, Scenario] = {}
+    async with AsyncExitStack() as stack:
+        for name, mine in symbols.items():
+            http = await stack.enter_async_context(http_of(name))
+            found[name] = one = Scenario(sim, build(name), mine, clock, seed, pass_on)
+            env, prefix = sim.env(), name.upper()
+            governor = Governor(clock, one.venue.limits.rest)
+            rest = Rest(one.venue, env[f"{prefix}_REST_URL"], http, governor, clock, one.metrics)
+            own = config(one.venue) if callable(config) else config or FeedConfig()
+            one.feed = Feed(
+                one.venue, own, rest, env[f"{prefix}_WS_URL"], one.publish, clock, one.metrics,
+                quarantine=quarantine,
+            )  # fmt: skip
+            one.feed.want(wanted(one.venue, mine, channels))
+        here = await stack.enter_async_context(room("scenario"))
+        for name, one in found.items():
+            here.start(f"{name} market", market(one, pace(name)))
+            here.start(name, one.feed.run())
+        if settle:
+            await asyncio.gather(*(one.flows(symbol, 5) for one in found.values() for symbol in one.symbols))
+        yield found
 
 
 def wanted(venue: Venue, symbols: Iterable[str], channels: Sequence[str] | None = None) -> list[Wanted]:
@@ -213,8 +258,8 @@ async def market(here_is: Scenario, events_per_s: float) -> None:
         count, due = int(due), due % 1
         if count and here_is.is_moving:
             here_is.truth.step(count)
-        here_is.sim.tick()
+        here_is.truth.tick()
         await asyncio.sleep(0.005)
 
 
-__all__ = ["FastClock", "Scenario", "scenario", "wanted"]
+__all__ = ["FastClock", "Scenario", "follow", "scenario", "wanted"]

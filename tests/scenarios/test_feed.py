@@ -1,4 +1,4 @@
-"""The feed of each venue against its simulated twin: every fault by name, every promise of docs/venues.md."""
+"""The feed of each venue against its simulated twin: what one venue shows by itself. Each fault on each venue: test_faults.py."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -35,41 +35,6 @@ async def test_without_faults_everything_arrives_once_and_nothing_is_said_to_be_
         assert not any(stream.state == "dead" for stream in here.feed.intake.streams.values())
 
 
-@pytest.mark.parametrize("fault", ["gap:every=3s,count=5", "duplicate:p=0.2,for=20s", "reorder:p=0.1,for=20s"])
-@pytest.mark.parametrize(("name", "seed"), CASES)
-async def test_frames_that_are_lost_repeated_or_swapped_cost_nothing_where_the_venue_proves_it(
-    name: str, fault: str, seed: int
-) -> None:
-    one, other = symbols_of(name)
-    async with scenario(name, (one, other), seed=seed) as here:
-        kind, _, settings = fault.partition(":")
-        here.fault(kind, channel="trade", **dict(pair.split("=") for pair in settings.split(",")))
-        await here.flows(one, 200)
-        if here.venue.proofs["trade"].detects == "overlap":  # within a connection nothing is proven, only audited
-            here.check_trades(one)
-            return
-        await here.complete(one, other)
-        if here.venue.proofs["trade"].detects == "ids" and name != "binance_us":
-            assert here.unrecovered(one) == []
-
-
-@pytest.mark.parametrize(("name", "seed"), CASES)
-async def test_a_broken_connection_comes_back_and_what_was_missed_is_fetched_or_said(name: str, seed: int) -> None:
-    one, other = symbols_of(name)
-    async with scenario(name, (one, other), seed=seed) as here:
-        here.fault("disconnect", every="4s")
-        for _ in range(5):
-            before = here.feed.reconnects
-            await here.eventually(lambda seen=before: here.feed.reconnects > seen, "a reconnect")  # type: ignore[misc]
-        await here.complete(one, other)
-
-        assert len(here.statuses("disconnected")) >= 5
-        if here.venue.proofs["trade"].detects == "ids":
-            assert here.unrecovered(one) == []
-        crossed = [gap for gap in here.gaps("book") if gap.cause == "crossed"]
-        assert crossed == []
-
-
 @pytest.mark.parametrize(("name", "seed"), CASES)
 async def test_garbled_frames_are_counted_and_the_stream_goes_on(name: str, seed: int, tmp_path: Path) -> None:
     one, other = symbols_of(name)
@@ -88,40 +53,6 @@ async def test_garbled_frames_are_counted_and_the_stream_goes_on(name: str, seed
         assert len(published) == len(set(published))
 
 
-@pytest.mark.parametrize(("name", "seed"), CASES)
-async def test_a_connection_that_goes_mute_is_replaced_and_nothing_is_missing(name: str, seed: int) -> None:
-    one, other = symbols_of(name)
-    async with scenario(name, (one, other), seed=seed) as here:
-        await here.flows(one, 60)
-        first = set(here.feed.connections)
-        muted_s = here.clock.monotonic()
-        here.fault("mute")
-        await here.eventually(lambda: here.feed.reconnects >= 1, "the mute connection is given up")
-        took_s = here.clock.monotonic() - muted_s
-        here.heal()
-        await here.eventually(lambda: here.feed.connections and not first & set(here.feed.connections), "a new connection")
-        await here.complete(one, other)
-
-        assert took_s < 45
-        if here.venue.proofs["trade"].detects == "ids":
-            assert here.unrecovered(one) == []
-
-
-@pytest.mark.parametrize("name", ["binance", "bybit"])
-async def test_one_mute_symbol_is_subscribed_again_and_the_others_are_not_disturbed(name: str) -> None:
-    async with scenario(name, seed=1) as here:
-        await here.flows("BTCUSDT", 60)
-        before = list(here.feed.connections)
-        here.fault("mute", symbol="BTCUSDT")
-        await here.eventually(lambda: here.statuses("stale"), "BTCUSDT is stale")
-        here.heal()
-        await here.complete("BTCUSDT", "ETHUSDT")
-
-        assert {"BTCUSDT"} == {status.symbol for status in here.statuses("stale")}
-        assert before == list(here.feed.connections)
-        assert {"BTCUSDT"} >= {gap.symbol for gap in here.gaps("trade")}
-
-
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_stall_delays_and_loses_nothing(name: str) -> None:
     one, other = symbols_of(name)
@@ -129,22 +60,6 @@ async def test_a_stall_delays_and_loses_nothing(name: str) -> None:
         here.fault("stall", for_s=5.0)
         await here.flows(one, 100)
         await here.complete(one, other)
-
-
-@pytest.mark.parametrize("status", [429, 418])
-async def test_a_refusal_is_obeyed_to_its_end(status: int) -> None:
-    async with scenario("binance", seed=1) as here:
-        here.fault("refuse", status=status, retry_after_s=20.0, count=1)
-        here.fault("disconnect", count=1)
-        await here.eventually(lambda: here.feed.rest.governor.paused_s > 0, "the refusal is heard")
-        until_s = here.clock.monotonic() + here.feed.rest.governor.paused_s
-        await here.eventually(lambda: here.clock.monotonic() > until_s - 18, "what was under way is answered")
-        asked = len(here.truth.requests)
-        await here.eventually(lambda: here.clock.monotonic() > until_s - 1, "the ban's last second")
-
-        assert asked == len(here.truth.requests)
-        await here.complete("BTCUSDT", "ETHUSDT")
-        assert here.unrecovered("BTCUSDT") == []
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -194,28 +109,6 @@ async def test_a_snapshot_slower_than_the_deltas_still_joins() -> None:
 
         assert here.gaps("book") == []
         assert here.of(BookL2, "BTCUSDT")
-
-
-@pytest.mark.parametrize(("name", "seed"), [case for case in CASES if case[0] != "alpaca"])
-async def test_the_daily_cut_is_anticipated_and_costs_nothing(name: str, seed: int) -> None:
-    one, other = symbols_of(name)
-    async with scenario(name, (one, other), seed=seed) as here:
-        await here.flows(one, 30)
-        first = set(here.feed.connections)
-        here.fault("cut", by_s=20.0, count=1)
-        if here.venue.limits.life_s is None:
-            await here.eventually(lambda: here.feed.reconnects or len(here.truth.sessions) > 1, "the cut")
-        else:
-            await here.eventually(lambda: set(here.feed.connections) - first, "the successor")
-        await here.flows(one, 200)
-        await here.eventually(lambda: len(here.feed.connections) == 1, "one again")
-        await here.complete(one, other)
-
-        if name.startswith("binance"):
-            assert here.gaps("trade") == []
-            assert here.statuses("disconnected") == []
-        if here.venue.proofs["trade"].detects == "ids":
-            assert here.unrecovered(one) == []
 
 
 @pytest.mark.parametrize("by_s", [-8.0, 8.0])
