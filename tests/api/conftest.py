@@ -16,7 +16,12 @@ from marketd.api.views import Changed, Component, IngestCounts, SubscriptionRow,
 from marketd.bus import Bus, Full
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
-from marketd.model.events import Trade
+from marketd.model.events import Candle, Trade
+from marketd.model.intervals import Interval
+from marketd.model.ledger import Stretch
+from marketd.model.series import CandleSeries
+from marketd.model.timeframes import MINUTE, SECOND
+from marketd.stores.archive import Archive, Page, open_archive
 from marketd.stores.events import EventStore, EventStoreConfig
 
 NOW = 1_700_000_000_000_000_000
@@ -24,6 +29,33 @@ NOW = 1_700_000_000_000_000_000
 
 def trade(number: int, symbol: str = "BTCUSDT", venue: str = "binance") -> Trade:
     return Trade(venue, symbol, NOW + number, NOW + number + 1, f"100.{number:02d}0", "0.5000", "buy", str(number))
+
+
+SERIES = CandleSeries("bitfinex", "BTCUSD", "1m")
+FIRST = 1_731_605_400 * SECOND  # 2024-11-14T17:30:00Z
+
+
+def candle(minute: int, series: CandleSeries = SERIES, closed: bool = True, close: str = "91000.50") -> Candle:
+    opens = FIRST + minute * MINUTE
+    numbers = (f"91000.{minute % 100:02d}0", "91001", "90999.90", close, "1.123456789012345678")
+    return Candle(*series[:2], None, opens + MINUTE, series[2], opens, opens + MINUTE, *numbers, closed)
+
+
+async def fill(archive: Archive, start: int, stop: int, series: CandleSeries = SERIES) -> None:
+    """Closed candles of these minutes."""
+    span = Interval(FIRST + start * MINUTE, FIRST + stop * MINUTE)
+    candles = [candle(minute, series) for minute in range(start, stop)]
+    await archive.put(Page(series, span, candles, [Stretch(span.start, span.stop, "have", "", FIRST)], "backfill"))
+
+
+@dataclass
+class Stored:
+    """StoredView."""
+
+    at: Archive | None
+
+    async def opened(self) -> Archive | None:
+        return self.at
 
 
 @dataclass
@@ -75,11 +107,14 @@ def parts() -> Parts:
 async def seen(parts: Parts, directory: Path, clock: ManualClock) -> AsyncIterator[Views]:
     """Views of the parts and of a store with 25 trades."""
     metrics = Metrics()
-    async with EventStore(EventStoreConfig(), directory, clock) as store:
+    url = f"sqlite:///{directory / 'archive.db'}"
+    async with EventStore(EventStoreConfig(), directory, clock) as store, open_archive(url, clock) as archive:
         await store.write([trade(number) for number in range(25)])
+        await fill(archive, 0, 25)
         yield Views(
-            "live-ingest", ("ingest",), NOW - 65 * 10**9, clock, metrics, parts, Bus(metrics), None, parts, Latest(), store
-        )
+            "live-ingest", ("ingest",), NOW - 65 * 10**9, clock, metrics, parts, Bus(metrics), None, parts, Latest(), store,
+            stored=Stored(archive),
+        )  # fmt: skip
 
 
 @pytest.fixture
@@ -91,7 +126,7 @@ async def views(parts: Parts, clock: ManualClock, tmp_path: Path) -> AsyncIterat
 @pytest.fixture
 def only(views: Views) -> Views:
     """A process that collects nothing and stores nothing."""
-    return replace(views, feeds=None, latest=None, store=None, bus=None)
+    return replace(views, feeds=None, latest=None, store=None, bus=None, stored=None)
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ async def test_every_path_of_the_contract_is_there(views: Views) -> None:
     paths = build_app(ApiConfig(), views, "t").openapi()["paths"]
 
     assert {"/", "/health", "/readyz", "/livez", "/status", "/latest", "/trades", "/bus-stats", "/stats", "/pairs"} <= set(paths)
-    assert {"/metrics", "/docs", "/openapi.json", "/subscriptions"} <= set(paths)
+    assert {"/metrics", "/docs", "/openapi.json", "/subscriptions", "/candles"} <= set(paths)
     assert list(paths["/subscriptions"]) == ["put"]
 
 
@@ -69,7 +69,7 @@ def test_no_request_that_the_schema_suggests_fails_the_server(address: str, tmp_
 
         ask()
 
-    assert len(set(asked)) >= 14
+    assert len(set(asked)) >= 15
 
 
 async def test_the_schema_is_json_and_the_page_of_it_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:

@@ -22,7 +22,8 @@ ERROR_SCHEMA = {
     "properties": {"error": {"type": "string"}, "parameter": {"type": "string"}, "allowed": {}},
 }
 _ERROR = {"description": "what is wrong", "content": {"application/json": {"schema": ERROR_SCHEMA}}}
-ERRORS: dict[int | str, dict[str, Any]] = {400: _ERROR, 401: _ERROR, 403: _ERROR, 404: _ERROR, 422: _ERROR}
+ERRORS: dict[int | str, dict[str, Any]] = {400: _ERROR, 401: _ERROR, 403: _ERROR, 404: _ERROR, 422: _ERROR, 503: _ERROR}
+RETRY_S = 2
 
 
 class RequestError(Exception):
@@ -66,6 +67,13 @@ def error_answer(status: int, error: str, parameter: str | None = None, allowed:
 async def on_request_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
     return error_answer(error.status, error.error, error.parameter, error.allowed)
+
+
+async def on_store_away(_: Request, error: Exception) -> Response:
+    """A database that does not answer now; soon it may."""
+    response = error_answer(503, f"what is stored cannot be read now: {error}")
+    response.headers["Retry-After"] = str(RETRY_S)
+    return response
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

@@ -8,7 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
-from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error
+from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error, on_store_away
+from marketd.api.candles import candles_routes
 from marketd.api.docs import docs_routes
 from marketd.api.exposition import metrics_routes
 from marketd.api.guard import LOCAL_ORIGIN, Guard
@@ -21,10 +22,20 @@ from marketd.api.status import status_routes
 from marketd.api.subscriptions import subscriptions_routes
 from marketd.api.trades import trades_routes
 from marketd.api.views import Views
+from marketd.errors import DeliveryError
 
 log = structlog.get_logger("api")
 
-TOPICS = (page_routes, health_routes, status_routes, latest_routes, trades_routes, subscriptions_routes, metrics_routes)
+TOPICS = (
+    page_routes,
+    health_routes,
+    status_routes,
+    latest_routes,
+    trades_routes,
+    candles_routes,
+    subscriptions_routes,
+    metrics_routes,
+)
 
 
 def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
@@ -44,6 +55,7 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(DeliveryError, on_store_away)
     app.add_exception_handler(Exception, _on_mistake)
     app.add_middleware(
         CORSMiddleware,

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from marketd.api.answers import refuse
 from marketd.model.instruments import neutral
+from marketd.model.timeframes import timeframe
 from marketd.model.times import ns_of_decimal_seconds, ns_of_iso
 
 NS_MAX = 2**63 - 1
@@ -60,6 +61,29 @@ def _time(value: object) -> int:
 SYMBOL = Annotated[str, Field(min_length=1, max_length=40, description="as BTCUSDT"), AfterValidator(neutral)]
 VENUE = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$", description="name of a venue")]
 TIME = Annotated[int, BeforeValidator(_time), WithJsonSchema({"type": "string", "examples": ["2024-11-14T17:30:00Z"]})]
+
+
+TIMEFRAMES = "a count and one of s, m, h, d, w (1m, 5m, 1h, 1d), or 1M"
+
+
+def _timeframe(text: str) -> str:
+    try:
+        return timeframe(text).name
+    except ValueError:
+        raise ValueError(f"expected {TIMEFRAMES}") from None
+
+
+TIMEFRAME = Annotated[str, Field(min_length=1, max_length=5, description=f"as 1m: {TIMEFRAMES}"), AfterValidator(_timeframe)]
+
+
+def one_timeframe(timeframe: str | None, tf: str | None) -> str:
+    """`tf` is another name of `timeframe`; one of them is needed, both are one too many."""
+    found = timeframe or tf
+    if found is None:
+        refuse("timeframe is required", "timeframe", TIMEFRAMES)
+    if timeframe is not None and tf is not None:
+        refuse("tf is another name of timeframe; both are given", "tf", "one of the two")
+    return found
 
 
 def given_once(request: Request) -> None:

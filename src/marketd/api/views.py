@@ -171,6 +171,14 @@ class ArchivingView(Protocol):
     def live(self) -> LiveCandles: ...
 
 
+class StoredView(Protocol):
+    """The stored candles, whoever stores them."""
+
+    async def opened(self) -> Archive | None:
+        """None while there is none. Raises DeliveryError when it cannot be reached."""
+        ...
+
+
 @dataclass(frozen=True)
 class Views:
     """Everything the API shows."""
@@ -187,3 +195,4 @@ class Views:
     latest: LatestView | None = None  # role ingest
     store: StoreView | None = None
     archive: ArchivingView | None = None  # role archive
+    stored: StoredView | None = None  # candles: with the role archive, or where its database is there

@@ -30,6 +30,10 @@ class Archiving:
     live: LiveCandles
     recheck: Recheck
 
+    async def opened(self) -> Archive:
+        """As whoever only looks would open it."""
+        return self.archive
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Backfill, repair and recheck until left."""
