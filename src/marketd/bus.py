@@ -13,8 +13,6 @@ from enum import StrEnum
 from itertools import islice
 from typing import Protocol
 
-from prometheus_client import Counter
-
 from marketd.metrics import Metrics
 from marketd.model.events import TYPE_NAMES, BookDelta, BookL2, Event, Heartbeat, Quote, droppable
 
@@ -83,7 +81,7 @@ class Subscription:
         self._conflate_limit = int(capacity * CONFLATE)
         self._waiting = asyncio.Event()
         self._metrics = metrics
-        self._drops_exported: dict[tuple[str, str], Counter] = {}
+        self._drops_exported: dict[tuple[str, str], int] = {}
         if self._spilling:
             self._waiting.set()
 
@@ -172,6 +170,7 @@ class Subscription:
         """These were taken and will not be delivered."""
         for event in events:
             self._drop(reason, event)
+        self._export_drops()
 
     def close(self, why: str) -> None:
         """No more events come in; what waits can still be taken."""
@@ -203,6 +202,7 @@ class Subscription:
                 self._all_firm = self._all_firm and not droppable(event)
         if pressed:
             self._to_disk(pressed)
+        self._export_drops()
 
     def _is_withheld(self, event: Event) -> bool:
         """A delta must not overtake the view that it follows, nor come without one after a loss."""
@@ -266,11 +266,15 @@ class Subscription:
         self._metrics.spilled.labels(self.name).inc(len(events) - lost)
 
     def _drop(self, reason: str, event: Event) -> None:
-        kind = TYPE_NAMES[event.__class__]
-        if (reason, kind) not in self._drops_exported:
-            self._drops_exported[reason, kind] = self._metrics.dropped.labels(self.name, reason, kind)
-        self._drops_exported[reason, kind].inc()
-        self.dropped[reason, kind] += 1
+        self.dropped[reason, TYPE_NAMES[event.__class__]] += 1
+
+    def _export_drops(self) -> None:
+        """To the metrics, once a batch: a counter there costs more than all else that is done about an event."""
+        for (reason, kind), count in self.dropped.items():
+            known = self._drops_exported.get((reason, kind), 0)
+            if count > known:
+                self._metrics.dropped.labels(self.name, reason, kind).inc(count - known)
+                self._drops_exported[reason, kind] = count
 
 
 class Bus:

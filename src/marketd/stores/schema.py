@@ -10,7 +10,7 @@ import apsw
 from marketd.errors import StartError
 
 VERSION = 1
-CACHE_KIB = 8192  # of pages, for each connection: rows come mostly at the ends of the trees
+CACHE_KIB = 2048  # of pages, for each connection: rows come mostly at the ends of the trees, more was no faster
 BUSY_MS = 5000  # how long a statement waits for another connection
 
 TABLES = """
