@@ -24,7 +24,9 @@ SETTINGS = ("fsync=off", "max_connections=60", "log_min_messages=fatal")  # a te
 class PostgresServer:
     """In a directory of its own; trusts whoever comes over loopback."""
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, file_bytes: int | None = None) -> None:
+        """With `file_bytes` no file may grow beyond it: what a test can do of a disk that is full."""
+        self.file_bytes = file_bytes
         self._settings = (*SETTINGS, *settings)
         self._home = Path(tempfile.mkdtemp(prefix="marketd-postgres-"))
         self._data = self._home / "data"
@@ -99,9 +101,9 @@ class PostgresServer:
         with (self._home / "log").open("ab") as log:
             while time.monotonic() < until:
                 if self._process is None or self._process.poll() is not None:
-                    self._process = subprocess.Popen(
-                        [self._programs / "postgres", *map(str, words)], user=USER, cwd=self._data, stdout=log, stderr=log
-                    )
+                    limit = "unlimited" if self.file_bytes is None else self.file_bytes // 512
+                    command = ["sh", "-c", f'ulimit -S -f {limit}; exec "$0" "$@"', self._programs / "postgres", *words]
+                    self._process = subprocess.Popen(list(map(str, command)), user=USER, cwd=self._data, stdout=log, stderr=log)
                 ready = subprocess.run(
                     [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)], check=False
                 )
@@ -123,6 +125,7 @@ class PostgresServer:
             input=command,
             capture_output=True,
             text=True,
+            timeout=WITHIN_S,
             check=False,
         )
         assert ran.returncode == 0, ran.stderr

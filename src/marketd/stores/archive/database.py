@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -68,23 +68,18 @@ class Database:
         self.writers = make(1 if address.kind == "sqlite" else WRITERS, True)
         self.readers = make(READERS, False)
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncConnection]:
+    def writing(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction that commits at the end or not at all. Raises DeliveryError within a bounded time."""
-        with_troubles = self._told(self.writers, within_s=self._within_s)
-        async with with_troubles as connection:
-            yield connection
+        return self._told(self.writers)
+
+    def reading(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """The same, on a connection that only reads."""
+        return self._told(self.readers)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """One consistent look. Raises DeliveryError within a bounded time."""
-        async with self._told(self.readers, within_s=self._within_s) as connection:
-            yield connection
-
-    @asynccontextmanager
-    async def _told(self, engine: AsyncEngine, within_s: float) -> AsyncIterator[AsyncConnection]:
+    async def _told(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         try:
-            async with asyncio.timeout(within_s), engine.begin() as connection:
+            async with asyncio.timeout(self._within_s), engine.begin() as connection:
                 yield connection
         except (sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
             raise DeliveryError(f"{self.address.shown}: {reason(error)}") from error
