@@ -1,6 +1,7 @@
 """`marketd check`: what would start, and whether everything it needs answers."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -115,10 +116,14 @@ class Probed(NamedTuple):
 
 async def _probe(config: Config, console: Console) -> int:
     """Ask every venue; the number of those that a daemon could not use. Raises ConfigError if no symbol is left to collect."""
-    table = _table("venue", "collects", "REST", "answer", "WebSocket", "answer")
+    table = _table("venue", "asked", "where", "answer")
+    table.columns[2].no_wrap = True  # an address is to be copied whole
     results = await asyncio.gather(*(_venue(config, name, venue) for name, venue in config.feeds.items()))
     for result in results:
-        table.add_row(*result.cells)
+        name, collects, rest, rest_answer, stream, stream_answer = result.cells
+        table.add_row(name, "REST", rest, _without(rest, rest_answer))
+        table.add_row("", "WebSocket", stream, _without(stream, stream_answer))
+        console.print(f"{name} collects {collects}", markup=False, soft_wrap=True)
     console.print(table)
     for line in (*_over_committed(config), *_unlisted(results)):
         console.print(line, markup=False, soft_wrap=True)
@@ -156,6 +161,11 @@ def _unlisted(results: Sequence[Probed]) -> Iterator[str]:
         raise nothing_listed(unlisted, dry)
     for symbol in unlisted:
         yield f"{symbol}: none of {', '.join(name for name, _ in told)} lists it; it is left out{not_asked(dry)}"
+
+
+def _without(address: str, answer: str) -> str:
+    """The answer without the address beside which it stands."""
+    return " ".join(re.sub(re.escape(address) + r"\S*:?", "", answer).split())
 
 
 async def _venue(config: Config, name: str, its: VenueConfig) -> Probed:
