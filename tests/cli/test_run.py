@@ -59,3 +59,4 @@ def test_symbols_that_nobody_lists_end_the_start(start: Start, simulated: dict[s
 
     assert program.wait() == 2
     assert "NOSUCHUSDT" in program.said["err"][-1]
+    assert not any("daemon.started" in line for line in program.said["err"])

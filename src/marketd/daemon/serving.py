@@ -39,6 +39,7 @@ from marketd.venues.rest import Rest
 from marketd.venues.rests import open_rests
 
 LOOP_LAG_EVERY_S = 0.5
+LISTED_WITHIN_S = 3.0  # for the venues' lists, before the start is said: symbols that nobody lists end it
 LOCK = "marketd.lock"
 COLLECTING = {"ingest", "archive"}  # roles that listen to venues
 log = structlog.get_logger("daemon")
@@ -116,6 +117,7 @@ async def serve(
             if archiving is not None:
                 await rooms.enter_async_context(archiving.running())
             await rooms.enter_async_context(feeds.running(rests, sinks.progress(), gaps))
+            await feeds.checked(LISTED_WITHIN_S)
         log.info(
             "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)
         )

@@ -99,6 +99,7 @@ class Feeds:
         self.feeds: dict[str, Feed] = {}
         self.failovers: list[Failover] = []
         self.pulses: dict[str, Pulse] = {name: Pulse() for name in self.venues}
+        self._is_checked = False  # what no venue lists has been named
         self._feed_config, self._failover_config, self._publish = feed_config, failover_config, publish
         self._clock, self._metrics, self._capture, self._quarantine = clock, metrics, capture, quarantine
 
@@ -211,8 +212,18 @@ class Feeds:
                 if offset_ms is not None:
                     self._metrics.clock_offset_ms.labels(name).set(offset_ms)
 
+    async def checked(self, within_s: float) -> None:
+        """Wait until it is known what the venues list, at most so long."""
+        deadline_s = self._clock.monotonic() + within_s
+        while not self._is_checked and self._clock.monotonic() < deadline_s:
+            await self._clock.sleep(0.02)
+
     async def _check_symbols(self) -> None:
         """Name what no venue lists. Raises ConfigError if nothing is left to collect."""
+        await self._name_unlisted()
+        self._is_checked = True
+
+    async def _name_unlisted(self) -> None:
         deadline_s = self._clock.monotonic() + LOADED_WITHIN_S
         live = [feed for feed in self.feeds.values() if not feed.venue.dry]
         while not all(feed.loaded.is_set() for feed in live) and self._clock.monotonic() < deadline_s:
