@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from marketd.sim.history import LISTED_MS, MASK, Bar, noise, seed_number
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Empty = Literal["no row", "zero volume", "either"]
 SPOILING = ("half_page", "wrong_order", "duplicate_rows", "forming_last", "corrected")
+TEXTS_MAX = 1 << 17  # about 15 MB
 CORRECTED_EACH = 7  # of so many candles that were served one is corrected
 
 
@@ -80,12 +81,26 @@ class CandleRow(NamedTuple):
     bar: Bar | None = None  # None for a row from a file
 
 
+class Texts(dict[int, str]):
+    """What numbers are as text, each spelled once: prices come again and again."""
+
+    def __init__(self, spell: Callable[[int], str]) -> None:
+        self._spell = spell
+
+    def __missing__(self, units: int) -> str:
+        if len(self) >= TEXTS_MAX:
+            self.clear()
+        text = self[units] = self._spell(units)
+        return text
+
+
 class Candles:
     """All candles of one venue, from its market or from files in the market's place."""
 
     def __init__(self, venue: SimVenue, files: CandleFiles | None) -> None:
         self._venue, self._files = venue, files
         self.corrections: dict[tuple[str, str, int], CandleRow] = {}  # what is served now, by symbol, timeframe, open time (ms)
+        self._texts: dict[str, tuple[Texts, Texts]] = {}  # prices and sizes, by symbol
         self._served: dict[tuple[str, str], tuple[int, int]] = {}  # the oldest and newest candle that was over when served
 
     # -- the market's own -----------------------------------------------------------------------------------------
@@ -110,7 +125,8 @@ class Candles:
     def _shown(self, symbol: str, timeframe: Timeframe, first_ms: int, last_ms: int) -> list[tuple[int, Bar]]:
         """As the venue shows intervals without a trade."""
         if self._venue.empty == "no row":
-            return [(at, bar) for at, bar in self.bars(symbol, timeframe, first_ms, last_ms) if bar is not None]
+            pairs = self.bars(symbol, timeframe, first_ms, last_ms)
+            return [pair for pair in pairs if pair[1] is not None]  # type: ignore[misc]  # taken over as they are: there are many
         rows = self.filled(symbol, timeframe, first_ms, last_ms)
         if self._venue.empty == "zero volume":
             return rows
@@ -154,14 +170,16 @@ class Candles:
         return self._rows(symbol, found[-limit:] if newest else found[:limit])
 
     def _rows(self, symbol: str, found: Iterable[tuple[int, Bar]]) -> list[CandleRow]:
-        listing, price, size = self._venue.listings[symbol], self._venue.candle_price, self._venue.candle_size
+        texts = self._texts.get(symbol)
+        if texts is None:
+            listing, venue = self._venue.listings[symbol], self._venue
+            texts = Texts(partial(venue.candle_price, listing)), Texts(partial(venue.candle_size, listing))
+            self._texts[symbol] = texts
+        price, size = texts
         return [
-            CandleRow(
-                open_ms, price(listing, bar.open), price(listing, bar.high), price(listing, bar.low), price(listing, bar.close),
-                size(listing, bar.lots), "", bar,
-            )
+            CandleRow(open_ms, price[bar.open], price[bar.high], price[bar.low], price[bar.close], size[bar.lots], "", bar)
             for open_ms, bar in found
-        ]  # fmt: skip
+        ]
 
     # -- faults ---------------------------------------------------------------------------------------------------
 

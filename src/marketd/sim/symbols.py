@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
 
-TEXTS_MAX = 1 << 16  # prices come again and again, and so do the sizes of single trades
 QUOTES = ("FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "TRY", "BRL", "JPY", "BTC", "ETH", "BNB")  # longest first
 
 
@@ -67,7 +65,6 @@ def list_symbols(symbols: Iterable[str], *, stock: bool = False) -> dict[str, Li
     return {symbol: list_symbol(symbol, stock=stock) for symbol in symbols}
 
 
-@lru_cache(maxsize=TEXTS_MAX)
 def decimal_text(units: int, decimals: int) -> str:
     """Whole units of 10**-decimals as plain decimal text, every digit kept: (120, 2) is "1.20"."""
     if decimals == 0:
@@ -76,7 +73,6 @@ def decimal_text(units: int, decimals: int) -> str:
     return f"{text[:-decimals]}.{text[-decimals:]}"
 
 
-@lru_cache(maxsize=TEXTS_MAX)
 def trimmed_text(units: int, decimals: int) -> str:
     """The same without trailing zeros: (120, 2) is "1.2", (100, 2) is "1"."""
     if decimals == 0:
