@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from marketd.config import Flags, load
-from marketd.daemon.archive import archive_url, fed, series_of
+from marketd.daemon.archive import fed, series_of
 from marketd.history.planning import open_spans
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
@@ -73,13 +73,6 @@ def test_the_archive_alone_listens_to_candles_only(tmp_path: Path) -> None:
 
     assert ("candle",) == fed(alone)["binance"].wanted
     assert ("trade", "quote", "book", "candle") == fed(beside)["binance"].wanted
-
-
-def test_the_store_is_a_file_of_the_data_directory_unless_named(tmp_path: Path) -> None:
-    yaml = "roles: [archive]\n"
-
-    assert f"sqlite:///{tmp_path / 'data' / 'archive.db'}" == archive_url(config(tmp_path, yaml))
-    assert "postgresql://h/d" == archive_url(config(tmp_path, yaml, {"DATABASE_URL": "postgresql://h/d"}))
 
 
 async def test_nothing_waits_for_ever_at_the_end(run_daemon, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """`GET /candles`: stored candles of a series, oldest first, in pages or as one stream of any length."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -12,7 +12,10 @@ from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMES, VENUE
 from marketd.api.rows import EXTRA, json_rows
 from marketd.api.views import Views
 from marketd.model.series import CandleSeries
-from marketd.stores.archive import Archive, Row
+from marketd.stores.archive import Row
+
+if TYPE_CHECKING:
+    from marketd.stores.archive import Archive
 
 LIMIT_MAX = 10_000
 BATCH = 2000  # rows that are read and encoded at once; the loop waits that long
@@ -68,7 +71,7 @@ def candles_routes(views: Views) -> APIRouter:
     return routes
 
 
-async def stored(views: Views) -> Archive:
+async def stored(views: Views) -> "Archive":
     return require(None if views.stored is None else await views.stored.opened(), "archive")
 
 
@@ -84,7 +87,7 @@ def _range(query: CandlesQuery) -> tuple[int, int]:
     return int(query.cursor), query.end
 
 
-async def known(archive: Archive, series: CandleSeries) -> None:
+async def known(archive: "Archive", series: CandleSeries) -> None:
     """Nothing in the range is an answer; nothing of such a series at all is a 404 that says what there is."""
     there = await archive.series()
     if series in there:
@@ -96,7 +99,7 @@ async def known(archive: Archive, series: CandleSeries) -> None:
 
 
 async def _whole(
-    archive: Archive, series: CandleSeries, rows: Sequence[Row], end: int, include: Sequence[str]
+    archive: "Archive", series: CandleSeries, rows: Sequence[Row], end: int, include: Sequence[str]
 ) -> AsyncIterator[bytes]:
     """Where the store fails on the way the connection breaks: an array that looks whole is whole."""
     yield b"[" + json_rows(series, rows, include)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -12,7 +12,9 @@ from marketd.clock import Clock
 from marketd.history.keeping import Keeper
 from marketd.metrics import Metrics
 from marketd.model.events import Quote, Trade
-from marketd.stores.archive import Archive
+
+if TYPE_CHECKING:
+    from marketd.stores.archive import Archive
 
 T = TypeVar("T")
 
@@ -162,7 +164,7 @@ class ArchivingView(Protocol):
     """The candle archive and who keeps it."""
 
     @property
-    def archive(self) -> Archive: ...
+    def archive(self) -> "Archive": ...
 
     @property
     def keeper(self) -> Keeper: ...
@@ -174,7 +176,7 @@ class ArchivingView(Protocol):
 class StoredView(Protocol):
     """The stored candles, whoever stores them."""
 
-    async def opened(self) -> Archive | None:
+    async def opened(self) -> "Archive | None":
         """None while there is none. Raises DeliveryError when it cannot be reached."""
         ...
 

@@ -5,7 +5,7 @@ is told.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from marketd.bus import Full
 from marketd.candles.build import Builder
@@ -15,7 +15,10 @@ from marketd.model.intervals import Interval
 from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import Timeframe, timeframe
-from marketd.stores.archive import Archive, Page
+from marketd.stores.archive import Page
+
+if TYPE_CHECKING:
+    from marketd.stores.archive import Archive
 
 SKIPPED = "the live stream skipped it"
 
@@ -31,7 +34,7 @@ class LiveCandles:
 
     def __init__(
         self,
-        archive: Archive,
+        archive: "Archive",
         series: Iterable[CandleSeries],
         streamed: Callable[[str], bool],
         clock: Clock,

@@ -1,6 +1,7 @@
 """Candles that closed lately, compared with REST: what the venue corrected meanwhile is kept as a revision."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 from msgspec.structs import replace
@@ -13,8 +14,11 @@ from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import timeframe
 from marketd.net.governor import Priority
-from marketd.stores.archive import Archive, Page
+from marketd.stores.archive import Page
 from marketd.venues.candles import CandleDesk
+
+if TYPE_CHECKING:
+    from marketd.stores.archive import Archive
 
 BACK = 3  # closed candles that are compared, beside those since the last look
 log = structlog.get_logger("recheck")
@@ -27,7 +31,7 @@ class Recheck:
         self,
         desks: Mapping[str, CandleDesk],
         series: Sequence[CandleSeries],
-        archive: Archive,
+        archive: "Archive",
         every_s: float,
         clock: Clock,
         metrics: Metrics,

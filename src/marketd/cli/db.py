@@ -10,6 +10,8 @@ from rich.table import Table
 from marketd.cli.options import ConfigFile, DataDir, EnvFile, Profile
 from marketd.clock import SystemClock
 from marketd.config import Flags, load
+from marketd.stores import archive as archives
+from marketd.stores.archive.address import address_of
 
 app = typer.Typer(help="The database of the candle archive.", no_args_is_help=True)
 
@@ -42,13 +44,10 @@ def upgrade(
 
     - `marketd db upgrade --url sqlite:////var/lib/marketd/archive.db`
     """
-    from marketd.stores.archive import upgrade_archive  # here, so that other commands need not wait for its libraries
-    from marketd.stores.archive.database import address_of
-
     found = load(Flags(profile=profile, file=config, env_file=env_file, data_dir=data_dir))
     where = found.database_url if url is None else url
     address = address_of(where)
-    upgraded = asyncio.run(upgrade_archive(where, SystemClock()))
+    upgraded = asyncio.run(archives.upgrade_archive(where, SystemClock()))
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_row("database", address.shown)
     if upgraded.before == upgraded.after:

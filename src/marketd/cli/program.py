@@ -11,9 +11,12 @@ from typing import Annotated
 import typer
 
 from marketd.api.app import installed_version
+from marketd.cli.backfill import backfill
+from marketd.cli.candles import candles
 from marketd.cli.check import check
 from marketd.cli.db import app as db
 from marketd.cli.demo import demo
+from marketd.cli.gaps import gaps
 from marketd.cli.replay import replay
 from marketd.cli.run import run
 from marketd.cli.sim import sim
@@ -36,7 +39,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, check, replay, symbols, trades, tail, sim):
+for command in (demo, run, check, replay, symbols, trades, backfill, gaps, candles, tail, sim):
     app.command()(command)
 app.add_typer(db, name="db")
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from marketd.candles.live import LiveCandles
 from marketd.candles.recheck import Recheck
@@ -13,24 +14,27 @@ from marketd.metrics import Metrics
 from marketd.model.series import CandleSeries
 from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
-from marketd.stores.archive import Archive, open_archive
+from marketd.stores import archive as archives
 from marketd.venues.candles import CandleDesk
 from marketd.venues.feeds import TIMEFRAMES_BY_DEFAULT, is_ours
 from marketd.venues.rest import Rest
 from marketd.venues.section import VenueConfig
 from marketd.venues.venue import Venue
 
+if TYPE_CHECKING:
+    from marketd.stores.archive import Archive
+
 
 @dataclass(frozen=True)
 class Archiving:
     """What the role archive consists of."""
 
-    archive: Archive
+    archive: "Archive"
     keeper: Keeper
     live: LiveCandles
     recheck: Recheck
 
-    async def opened(self) -> Archive:
+    async def opened(self) -> "Archive":
         """As whoever only looks would open it."""
         return self.archive
 
@@ -40,13 +44,6 @@ class Archiving:
         async with run_history(self.keeper, self.archive), room("candles") as here:
             here.start("recheck", self.recheck.run())
             yield
-
-
-def archive_url(config: Config) -> str:
-    """Where the candles are."""
-    if config.database.url is not None:
-        return config.database.url.get_secret_value()
-    return f"sqlite:///{config.data_dir / 'archive.db'}"
 
 
 def fed(config: Config) -> dict[str, VenueConfig]:
@@ -77,7 +74,7 @@ async def open_archiving(
     config: Config, venues: Mapping[str, Venue], rests: Mapping[str, Rest], quarantine: Quarantine, clock: Clock, metrics: Metrics
 ) -> AsyncIterator[Archiving]:
     """The store, its keeper and its sink; nothing is asked of a venue before `running`. Raises StartError."""
-    async with open_archive(archive_url(config), clock) as archive:
+    async with archives.open_archive(config.database_url, clock) as archive:
         series = series_of(config, venues)
         desks = {name: CandleDesk(rests[name], clock, metrics, quarantine) for name in {one.venue for one in series}}
         daemon = config.archive

@@ -19,7 +19,7 @@ from marketd.api.views import Views
 from marketd.bus import Bus
 from marketd.clock import Clock, SystemClock
 from marketd.config import Config
-from marketd.daemon.archive import archive_url, fed, open_archiving
+from marketd.daemon.archive import fed, open_archiving
 from marketd.daemon.health import Health
 from marketd.daemon.losses import run_losses
 from marketd.daemon.seen import SeenFeeds
@@ -31,7 +31,7 @@ from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
 from marketd.sinks.capture import open_capture
 from marketd.sinks.delivery import run_sinks
-from marketd.stores.archive import open_archive_looker
+from marketd.stores import archive as archives
 from marketd.stores.looking import open_looker
 from marketd.venues.feed import FeedConfig
 from marketd.venues.feeds import Feeds
@@ -104,7 +104,7 @@ async def serve(
             sinks=sinks,
             store=store or await rooms.enter_async_context(open_looker(config.data_dir / config.sinks.sqlite.path)),
             archive=archiving,
-            stored=archiving or await rooms.enter_async_context(open_archive_looker(archive_url(config), clock)),
+            stored=archiving or await rooms.enter_async_context(archives.open_archive_looker(config.database_url, clock)),
         )
         if feeds is not None:
             views = replace(views, feeds=SeenFeeds(feeds, metrics, clock), latest=latest)

@@ -4,6 +4,7 @@ ledger and the job's cursor, so that a kill costs at most one page."""
 from asyncio import CancelledError
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -19,8 +20,11 @@ from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, Timeframe
 from marketd.model.timeframes import timeframe as named
 from marketd.net.backoff import Backoff
-from marketd.stores.archive import Archive, Page, Source
+from marketd.stores.archive import Page, Source
 from marketd.venues.candles import CandleDesk
+
+if TYPE_CHECKING:
+    from marketd.stores.archive import Archive
 
 UNREADABLE_TRIES = 3
 LOOK_BACK = 3  # candles in the first look for the newest one; each further look reaches ten times as far
@@ -44,7 +48,7 @@ class Backfill:
     """Fills series of one venue."""
 
     def __init__(
-        self, desk: CandleDesk, archive: Archive, clock: Clock, tell: Callable[[Progress], None] = lambda progress: None
+        self, desk: CandleDesk, archive: "Archive", clock: Clock, tell: Callable[[Progress], None] = lambda progress: None
     ) -> None:
         self.desk, self._archive, self._clock, self._tell = desk, archive, clock, tell
         self._first_days: dict[str, Known] = {}  # by symbol: its first day, as far as asked for

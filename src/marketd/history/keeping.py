@@ -4,6 +4,7 @@ tried again soon, then less and less often, and said aloud."""
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -17,8 +18,10 @@ from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, MINUTE, timeframe
 from marketd.net.backoff import Backoff
 from marketd.rooms import room
-from marketd.stores.archive import Archive
 from marketd.venues.candles import CandleDesk
+
+if TYPE_CHECKING:
+    from marketd.stores.archive import Archive
 
 AT_ONCE = 2  # series of one venue that are filled side by side; its governor sets the pace
 RETRY_S_MIN = 30.0
@@ -52,7 +55,7 @@ class Keeper:
         self,
         desks: Mapping[str, CandleDesk],
         series: Sequence[CandleSeries],
-        archive: Archive,
+        archive: "Archive",
         horizon: Horizon,
         clock: Clock,
         metrics: Metrics,
@@ -125,7 +128,7 @@ class Keeper:
 
 
 @asynccontextmanager
-async def run_history(keeper: Keeper, archive: Archive) -> AsyncIterator[None]:
+async def run_history(keeper: Keeper, archive: "Archive") -> AsyncIterator[None]:
     """Keep until left. What an earlier run left unfinished is said to be so, and taken up by the first look."""
     interrupted = await archive.jobs_interrupted([one.series for one in keeper.kept])
     if interrupted:

@@ -14,8 +14,9 @@ from marketd.model.series import CandleSeries
 from marketd.model.timeframes import MINUTE
 from marketd.model.times import ns_of_iso
 from marketd.stores.archive import Page, Written, open_archive
+from marketd.stores.archive.address import address_of
 from marketd.stores.archive.columns import NS_MAX
-from marketd.stores.archive.database import Database, address_of
+from marketd.stores.archive.database import Database
 from marketd.stores.archive.rebuilding import digits, time_text
 from marketd.stores.archive.upgrade import upgrade_schema
 from tests.stores.archive import old

@@ -16,8 +16,9 @@ from marketd.model.series import CandleSeries
 from marketd.model.timeframes import HOUR, MINUTE
 from marketd.model.times import ns_of_iso
 from marketd.stores.archive import Page, open_archive
+from marketd.stores.archive.address import address_of
 from marketd.stores.archive.columns import NS_MAX
-from marketd.stores.archive.database import Database, address_of
+from marketd.stores.archive.database import Database
 from marketd.stores.archive.takeover import HAD, LACKING
 from marketd.stores.archive.upgrade import upgrade_schema
 from tests.stores.archive import old

@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from marketd.clock import ManualClock
 from marketd.errors import StartError
 from marketd.stores.archive import open_archive
-from marketd.stores.archive.database import Database, address_of
+from marketd.stores.archive.address import address_of
+from marketd.stores.archive.database import Database
 from marketd.stores.archive.upgrade import VERSIONS, upgrade_schema
 
 

@@ -13,8 +13,9 @@ from marketd.model.intervals import Interval
 from marketd.model.ledger import State, Stretch
 from marketd.model.series import CandleSeries
 from marketd.stores.archive import accounting, jobs, reading, writing
+from marketd.stores.archive.address import address_of
 from marketd.stores.archive.columns import NS_MAX
-from marketd.stores.archive.database import Database, address_of
+from marketd.stores.archive.database import Database
 from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Written
 from marketd.stores.archive.upgrade import Upgraded, check_schema, upgrade_schema
 

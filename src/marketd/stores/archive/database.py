@@ -5,50 +5,20 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
-from urllib.parse import unquote, urlsplit
+from typing import Any
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from marketd.errors import ConfigError, DeliveryError
+from marketd.errors import DeliveryError
 from marketd.secrets import masked
+from marketd.stores.archive.address import Address
 
 CONNECT_S = 5.0  # until a server has taken a connection
 COMMAND_S = 60.0  # for one statement
 WAIT_S = 5.0  # for a free connection, or for another process to be done with the file
 WRITERS, READERS = 4, 8  # connections at most; on SQLite one writes
-
-EXPECTED = "expected postgresql://user:password@host:port/database or sqlite:///path"
-
-
-class Address(NamedTuple):
-    kind: Literal["postgresql", "sqlite"]
-    url: str  # as the driver takes it: a DSN, or the path of a file
-    shown: str  # without a password
-
-
-def address_of(url: str) -> Address:
-    """Raises ConfigError for what is no address of a database that the archive knows."""
-    scheme, found, rest = url.partition("://")
-    kind = scheme.partition("+")[0]
-    if found and kind == "sqlite" and rest.startswith("/") and len(rest) > 1 and rest[1:] != ":memory:":
-        path = unquote(rest[1:].partition("?")[0])
-        return Address("sqlite", path, f"sqlite:///{path}")
-    if found and kind in ("postgresql", "postgres") and _is_postgresql(rest):
-        return Address("postgresql", f"postgresql://{rest}", masked(f"postgresql://{rest}"))
-    shown = masked(url) if found else "something else"
-    raise ConfigError(f"database.url: found {shown!r}, {EXPECTED}")
-
-
-def _is_postgresql(rest: str) -> bool:
-    try:
-        parts = urlsplit(f"postgresql://{rest}")
-        parts.port  # noqa: B018 (raises ValueError if it is no number)
-    except ValueError:
-        return False
-    return bool(parts.hostname or parts.query or len(parts.path) > 1)
 
 
 class Database:

@@ -4,11 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from marketd.clock import Clock
 from marketd.errors import DeliveryError, StartError
-from marketd.stores.archive.archive import Archive, open_archive
-from marketd.stores.archive.database import address_of
+from marketd.stores import archive as archives
+from marketd.stores.archive.address import address_of
+
+if TYPE_CHECKING:
+    from marketd.stores.archive.archive import Archive
 
 
 class Looker:
@@ -20,12 +24,12 @@ class Looker:
         self._archive: Archive | None = None
         self._opening = asyncio.Lock()
 
-    async def opened(self) -> Archive | None:
+    async def opened(self) -> "Archive | None":
         """None while there is no database. Raises DeliveryError when it cannot be reached or has another schema than ours."""
         async with self._opening:
             if self._archive is None and self._is_there():
                 try:
-                    opening = open_archive(self._url, self._clock, upgrade=False)
+                    opening = archives.open_archive(self._url, self._clock, upgrade=False)
                     self._archive = await self._rooms.enter_async_context(opening)
                 except StartError as error:
                     raise DeliveryError(str(error)) from error

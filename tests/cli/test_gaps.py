@@ -1,0 +1,64 @@
+"""`gaps` shows what is missing and why, and asks for it when told to."""
+
+import asyncio
+import json
+from pathlib import Path
+
+from marketd.clock import SystemClock
+from marketd.model.ledger import Stretch
+from marketd.model.series import CandleSeries
+from marketd.model.times import ns_of_iso
+from marketd.stores import archive as archives
+from tests.cli.conftest import Ask
+
+HOUR = 3600 * 10**9
+START = ns_of_iso("2022-03-01T00:00:00Z")
+SERIES = CandleSeries("binance", "BTCUSDT", "1h")
+
+
+def lose(tmp_path: Path, *parts: Stretch) -> None:
+    async def settle() -> None:
+        url = f"sqlite:///{tmp_path / 'marketd-data' / 'archive.db'}"
+        async with archives.open_archive(url, SystemClock()) as archive:
+            await archive.settle(SERIES, parts)
+
+    asyncio.run(settle())
+
+
+def test_an_archive_without_gaps_says_so(ask: Ask) -> None:
+    said = ask("gaps")
+
+    assert (0, "no gaps\n") == (said.code, said.out)
+
+
+def test_a_gap_is_a_row_with_its_cause_and_exit_code_1(ask: Ask, tmp_path: Path) -> None:
+    lose(tmp_path, Stretch(START, START + 5 * HOUR, "missing", "fetch failed: binance: 500", START))
+    said = ask("gaps", "--exchange", "binance")
+    other = ask("gaps", "--exchange", "bybit")
+
+    assert 1 == said.code
+    assert "2022-03-01T00:00:00+00:00" in said.out
+    assert "fetch failed: binance: 500" in said.out
+    assert "1 gaps" in said.out
+    assert (0, "no gaps\n") == (other.code, other.out)
+
+
+def test_what_cannot_be_fetched_any_more_is_no_failure(ask: Ask, tmp_path: Path) -> None:
+    lose(tmp_path, Stretch(START, START + HOUR, "unrecoverable", "too old", START))
+    said = ask("gaps", "--format", "json")
+    rows = json.loads(said.out)
+
+    assert 0 == said.code
+    assert [("unrecoverable", "too old", "2022-03-01T01:00:00+00:00")] == [
+        (row["state"], row["cause"], row["gap_end"]) for row in rows
+    ]
+
+
+def test_repair_asks_for_what_is_missing_and_then_it_is_not(ask: Ask, tmp_path: Path, simulated: dict[str, str]) -> None:
+    lose(tmp_path, Stretch(START, START + 5 * HOUR, "missing", "lost", START))
+    said = ask("gaps", "--repair", environ=simulated)
+
+    assert 0 == said.code, said.err
+    assert "binance BTCUSDT 1h: 5 candles" in said.out
+    assert said.out.endswith("no gaps\n")
+    assert "have" in ask("gaps", "--all").out
