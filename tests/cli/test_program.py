@@ -9,7 +9,7 @@ from marketd.cli import program as program_module
 from marketd.errors import ConfigError, StartError
 from tests.cli.conftest import Ask, Start
 
-COMMANDS = ["demo", "run", "check", "replay", "symbols", "trades", "tail", "sim"]
+COMMANDS = ["demo", "run", "check", "replay", "symbols", "trades", "backfill", "gaps", "candles", "tail", "sim"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_every_command_has_help_with_an_example(ask: Ask) -> None:
 
 
 def test_commands_of_later_versions_are_not_pretended(ask: Ask) -> None:
-    for command in ("backfill", "gaps", "candles", "verify", "backtest", "db"):
+    for command in ("verify", "backtest"):
         assert ask(command).code == 2
 
 
