@@ -31,7 +31,7 @@ from tests.scenarios.feeds import SETTINGS, FastClock, Scenario, follow, plain
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 ALL = tuple(name for name in VENUES if name in SIM_VENUES)
 SIDES = (ALL[::2], ALL[1::2])
-SPEED = 12.0
+SPEED = 6.0
 RETRY_AFTER_S = 45.0
 BEYOND_REACH = 100  # trades
 UNDER_WAY_NS = 3_000_000_000
