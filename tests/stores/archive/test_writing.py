@@ -1,17 +1,22 @@
 """The rules by which a candle takes the place of another."""
 
+import asyncio
 from collections.abc import Sequence
 
+import asyncpg
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from marketd.clock import ManualClock
+from marketd.errors import DeliveryError
 from marketd.model.events import Candle
-from marketd.stores.archive import Archive, Row, Source, Written, open_archive
+from marketd.stores.archive import Archive, Row, Source, Written, open_archive, upgrade_archive
 from marketd.stores.archive.columns import NS_MAX
+from marketd.stores.archive.database import Database, address_of
 from marketd.stores.archive.writing import copy_text
-from tests.stores.archive.conftest import SERIES, candle, page
+from tests.stores.archive.conftest import SERIES, candle, have, page
 
 
 async def after(archive: Archive, *steps: tuple[Candle, Source]) -> tuple[list[Written], Row, list[Row]]:
@@ -135,3 +140,38 @@ def test_rows_for_copy_are_lines_of_columns_apart_by_tabs() -> None:
 
     assert line.startswith("2023-11-14 22:14:00\t2023-11-14 22:15:00\t37000.10\t")
     assert line.endswith("\tTrue\t1700000040000000007\n")
+
+
+async def test_a_program_that_comes_in_between_costs_one_more_try(postgres_url: str, clock: ManualClock) -> None:
+    """It does not know our lock. On SQLite nobody can come in between."""
+    await upgrade_archive(postgres_url, clock)
+    database, other = Database(address_of(postgres_url)), await asyncpg.connect(postgres_url)
+    archive = Archive(database, clock)
+    theirs = (
+        "INSERT INTO candles (exchange, symbol, timeframe, open_time, close_time, open, high, low, close, volume) "
+        "VALUES ('bitfinex', 'BTCUSD', '1m', '2023-11-14 22:14:00', '2023-11-14 22:15:00', 1, 1, 1, 1, 1)"
+    )
+
+    @sa.event.listens_for(database.writers.sync_engine, "before_cursor_execute")
+    def come_between(connection: sa.Connection, _: object, statement: str, *__: object) -> None:
+        if statement.startswith("INSERT INTO candles"):
+            sa.util.await_only(other.execute(f"{theirs} ON CONFLICT DO NOTHING"))
+
+    with pytest.raises(DeliveryError, match="uq_candles"):
+        await archive.put(page([candle(0), candle(1)], (0, 2)))
+
+    assert Written(1, 1, 0) == await archive.put(page([candle(0), candle(1)], (0, 2)))
+
+    await other.close()
+    await database.close()
+
+
+@pytest.mark.parametrize("count", [8])
+async def test_writers_of_one_series_take_turns(url: str, clock: ManualClock, count: int) -> None:
+    whole = page([candle(minute) for minute in range(200)], (0, 200), have(0, 200))
+    async with open_archive(url, clock) as first, open_archive(url, clock) as second:
+        written = await asyncio.gather(*(archive.put(whole) for archive in [first, second] * (count // 2)))
+        ledger = await first.ledger(SERIES)
+
+    assert [Written(0, 0, 200)] * (count - 1) + [Written(200, 0, 0)] == sorted(written)
+    assert [have(0, 200)] == ledger

@@ -1,6 +1,7 @@
 """Column types: the one place where nanoseconds become what the databases keep, and come back."""
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -75,7 +76,18 @@ def ns_of_datetime(moment: datetime) -> int:
 
 def second_text(ts: int) -> str:
     """`2024-11-14 17:30:00`. Raises ValueError for a time within a second."""
-    return (EPOCH + timedelta(seconds=whole_seconds(ts))).isoformat(" ")
+    day, second = divmod(whole_seconds(ts), 86_400)
+    return f"{_day(day)} {_time_of_day(second)}"
+
+
+@lru_cache(maxsize=1024)
+def _day(days: int) -> str:
+    return (EPOCH + timedelta(days=days)).date().isoformat()
+
+
+@lru_cache(maxsize=4096)  # the minutes of a day and more
+def _time_of_day(seconds: int) -> str:
+    return (EPOCH + timedelta(seconds=seconds)).time().isoformat()
 
 
 def whole_seconds(ts: int) -> int:

@@ -17,7 +17,7 @@ from marketd.stores.archive.address import Address
 
 CONNECT_S = 5.0  # until a server has taken a connection
 COMMAND_S = 60.0  # for one statement
-WAIT_S = 5.0  # for a free connection, or for another process to be done with the file
+WAIT_S = 10.0  # for a free connection, or for another process to be done with the file
 WRITERS, READERS = 4, 8  # connections at most; on SQLite one writes
 
 
