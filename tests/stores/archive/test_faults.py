@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from marketd.clock import ManualClock
 from marketd.errors import DeliveryError, StartError
 from marketd.stores.archive import Archive, Written, open_archive, upgrade_archive
+from marketd.stores.archive.address import address_of
 from marketd.stores.archive.columns import NS_MAX
-from marketd.stores.archive.database import WRITERS, Database, address_of
+from marketd.stores.archive.database import WRITERS, Database
 from tests.postgres import PostgresServer
 from tests.stores.archive.conftest import SERIES, candle, have, page
 

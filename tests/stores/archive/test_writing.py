@@ -13,8 +13,9 @@ from marketd.clock import ManualClock
 from marketd.errors import DeliveryError
 from marketd.model.events import Candle
 from marketd.stores.archive import Archive, Row, Source, Written, open_archive, upgrade_archive
+from marketd.stores.archive.address import address_of
 from marketd.stores.archive.columns import NS_MAX
-from marketd.stores.archive.database import Database, address_of
+from marketd.stores.archive.database import Database
 from marketd.stores.archive.writing import copy_text
 from tests.stores.archive.conftest import SERIES, candle, have, page
 
