@@ -18,7 +18,7 @@ PROFILES = {
     "ta-service": (("ta",), 8897),
     "trader-bot": (("trader",), 8898),
     "api": ((), 8100),
-    "all-in-one": (("ingest",), 8100),
+    "all-in-one": (("ingest", "archive"), 8100),
 }
 
 

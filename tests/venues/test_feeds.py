@@ -15,8 +15,9 @@ from marketd.errors import ConfigError
 from marketd.metrics import Metrics
 from marketd.model.events import Event, Trade
 from marketd.sim import Sim, open_sim
+from marketd.venues import venue_named
 from marketd.venues.feed import FeedConfig
-from marketd.venues.feeds import Feeds, is_ours
+from marketd.venues.feeds import Feeds, is_ours, streamed
 from marketd.venues.rests import open_rests
 from marketd.venues.section import FailoverConfig, VenueConfig
 from marketd.venues.venue import Wanted
@@ -151,3 +152,12 @@ async def test_an_unknown_venue_is_a_mistake_in_the_config() -> None:
     async with open_sim(["binance"]):
         with pytest.raises(ConfigError, match="did you mean 'binance'"):
             Feeds({"binanse": VenueConfig()}, lambda name: {}, FeedConfig(), FailoverConfig(), list, SystemClock(), Metrics())  # type: ignore[arg-type]
+
+
+def test_only_timeframes_that_a_venue_streams_side_by_side_are_subscribed_to() -> None:
+    venues = {name: venue_named(name, {}) for name in ("binance", "kraken", "alpaca")}
+    asked = ("1h", "1m", "7m", "1d")
+
+    assert {"binance": ["1m", "1h", "1d"], "kraken": ["1m"], "alpaca": ["1m"]} == {
+        name: streamed(venue, asked) for name, venue in venues.items()
+    }

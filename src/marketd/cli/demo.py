@@ -24,6 +24,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "BTCUSD", "ETHUSD", "AAPL", "MSFT")
 DATA_DIR = Path("marketd-data")
 PORT = 8100
 RATE = 20.0  # market events a second and venue
+DAYS = 2  # of history that is fetched
 log = structlog.get_logger("demo")
 
 
@@ -81,13 +82,14 @@ def _venues() -> list[str]:
 def _config(sim: Sim, port: int, data_dir: Path, log_level: str | None) -> Config:
     """Only what the simulation says and the log format of this machine: a demo never reaches a real venue."""
     environ = {name: os.environ[name] for name in ("MARKETD_LOG_FORMAT",) if name in os.environ}
-    environ |= sim.env()
+    environ |= {**sim.env(), "MARKETD__DAEMON__BACKFILL_DAYS": str(DAYS)}
     for name in sim.venues:
         listed = sim.venue(name).listings
         section = f"MARKETD__EXCHANGES__{name.upper()}"
         environ |= {
             f"{section}__SYMBOLS": ",".join(symbol for symbol in SYMBOLS if symbol in listed),
-            f"{section}__CHANNELS": "trade,quote,book",
+            f"{section}__CHANNELS": "trade,quote,book,candle",
+            f"{section}__TIMEFRAMES": "1m,1h",
             f"{section}__KEY": "demo",  # for those that want keys
             f"{section}__SECRET": "demo",
             f"{section}__DRY_RUN": "false",

@@ -43,6 +43,7 @@ class Alpaca:
     candle_page: ClassVar[int] = 1000  # far below what a page may hold: one that is cut cannot be followed
     candle_reach: ClassVar[int | None] = None
     candle_empty: ClassVar[Empty] = "no row"
+    candle_streams: ClassVar[int | frozenset[str] | None] = frozenset({"1m"})
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("overlap", "GET /v2/stocks/trades by time", "all of the symbol's history on the feed"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

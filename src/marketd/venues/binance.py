@@ -35,6 +35,7 @@ class Binance:
     candle_page: ClassVar[int] = 1000
     candle_reach: ClassVar[int | None] = None
     candle_empty: ClassVar[Empty] = "zero volume"
+    candle_streams: ClassVar[int | frozenset[str] | None] = None
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("ids", "GET /api/v3/historicalTrades by id", "all of the symbol's history"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

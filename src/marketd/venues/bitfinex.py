@@ -45,6 +45,7 @@ class Bitfinex:
     candle_page: ClassVar[int] = PAGE
     candle_reach: ClassVar[int | None] = None
     candle_empty: ClassVar[Empty] = "no row"
+    candle_streams: ClassVar[int | frozenset[str] | None] = None
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("sequence", "GET /trades/{symbol}/hist by time", "all of the symbol's history"),
         "quote": Proof("sequence", "nothing", "the next quote replaces a lost one"),

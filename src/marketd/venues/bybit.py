@@ -38,6 +38,7 @@ class Bybit:
     candle_page: ClassVar[int] = 1000
     candle_reach: ClassVar[int | None] = None
     candle_empty: ClassVar[Empty] = "zero volume"
+    candle_streams: ClassVar[int | frozenset[str] | None] = None
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("overlap", "GET /v5/market/recent-trade", "the 60 newest trades of the symbol"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

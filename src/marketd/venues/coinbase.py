@@ -35,6 +35,7 @@ class Coinbase:
     candle_page: ClassVar[int] = 300
     candle_reach: ClassVar[int | None] = None
     candle_empty: ClassVar[Empty] = "no row"
+    candle_streams: ClassVar[int | frozenset[str] | None] = 0
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("ids", "GET /products/{id}/trades, back from the gap's end", "all of the product's history"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

@@ -12,6 +12,7 @@ from marketd.errors import ConfigError
 from marketd.metrics import Metrics
 from marketd.model.events import Event, Gap, Status
 from marketd.model.marks import Mark, Series
+from marketd.model.timeframes import DAY, timeframe
 from marketd.net.capture import Capture
 from marketd.net.quarantine import Quarantine
 from marketd.rooms import Room, room
@@ -24,6 +25,7 @@ from marketd.venues.section import FailoverConfig, VenueConfig
 from marketd.venues.venue import Span, Venue, Wanted
 
 LOADED_WITHIN_S = 20.0  # for the venues' lists, before symbols that nobody lists are named
+MONTH = 31 * DAY
 TIMEFRAMES_BY_DEFAULT = ("1m",)
 SAMPLES = 600
 log = structlog.get_logger("feeds")
@@ -180,8 +182,8 @@ class Feeds:
                     if channel == "candle" and "trade" in venue.channels:
                         wanted.append(Wanted("trade", symbol))
                     continue
-                frames = (config.timeframes or TIMEFRAMES_BY_DEFAULT) if channel == "candle" else ("",)
-                wanted += [Wanted(channel, symbol, frame) for frame in frames if not frame or frame in venue.timeframes]
+                frames = streamed(venue, config.timeframes or TIMEFRAMES_BY_DEFAULT) if channel == "candle" else [""]
+                wanted += [Wanted(channel, symbol, frame) for frame in frames]
         return list(dict.fromkeys(wanted))
 
     def change(self, name: str | None, symbols: Sequence[str]) -> None:
@@ -253,6 +255,13 @@ def not_asked(dry: Sequence[str]) -> str:
     if not dry:
         return ""
     return f" ({', '.join(dry)} {'runs' if len(dry) == 1 else 'run'} dry and {'is' if len(dry) == 1 else 'are'} not asked)"
+
+
+def streamed(venue: Venue, timeframes: Sequence[str]) -> list[str]:
+    """Those of the timeframes whose candles the venue streams side by side, shortest first; the others come by REST."""
+    there = sorted((one for one in timeframes if one in venue.timeframes), key=lambda one: timeframe(one).step or MONTH)
+    limit = venue.candle_streams
+    return there[:limit] if limit is None or isinstance(limit, int) else [one for one in there if one in limit]
 
 
 def is_ours(symbol: str, share: tuple[int, int]) -> bool:

@@ -45,11 +45,11 @@ class Kraken:
     channels: ClassVar[frozenset[Channel]] = frozenset({"trade", "quote", "book", "candle"})
     # Its week begins on Thursday and so is not ours; it can be built from 1d.
     timeframes: ClassVar[Mapping[str, str]] = {
-        "1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "4h": "240", "1d": "1440",
-    }  # fmt: skip
+        "1m": "1", "5m": "5", "15m": "15", "30m": "30", "1h": "60", "4h": "240", "1d": "1440"}  # fmt: skip
     candle_page: ClassVar[int] = CANDLES_PAGE
     candle_reach: ClassVar[int | None] = CANDLES_PAGE
     candle_empty: ClassVar[Empty] = "either"
+    candle_streams: ClassVar[int | frozenset[str] | None] = 1  # a second interval of a symbol is refused
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("ids", "GET /0/public/Trades by time", "all of the symbol's history"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),

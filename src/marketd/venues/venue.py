@@ -142,6 +142,7 @@ class Venue(Protocol):
         int | None
     ]  # REST has so many of a series' newest intervals and nothing older; None: its whole history
     candle_empty: ClassVar[Empty]  # what REST shows for an interval without a trade
+    candle_streams: ClassVar[int | frozenset[str] | None]  # timeframes that are streamed: so many a symbol, these, or None: all
     book_depth: int | None  # levels a side that the venue keeps us informed of; None: the whole book
     dry: bool  # no connection is made; heartbeats only
 
