@@ -1,6 +1,6 @@
 """A real server on a free port over parts that tests move by hand."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -85,6 +85,12 @@ class Parts:
 
     def pairs(self) -> Sequence[str]:
         return self.wanted
+
+    def configured(self) -> Mapping[str, Sequence[str]]:
+        return dict.fromkeys(self.active, self.wanted)
+
+    def listed(self, venue: str) -> Sequence[str] | None:
+        return {"binance": ["SOLUSDT", *self.wanted], "bybit": None}[venue]
 
     def order(self, symbol: str) -> Sequence[str]:
         return self.active if symbol in self.wanted else []

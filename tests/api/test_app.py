@@ -11,7 +11,13 @@ import hypothesis
 import pytest
 import schemathesis
 from hypothesis import HealthCheck
-from schemathesis.checks import not_a_server_error
+from schemathesis.checks import CheckFunction, not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
 
 from marketd.api.app import build_app
 from marketd.api.section import ApiConfig
@@ -22,13 +28,22 @@ from marketd.clock import ManualClock
 from tests.api.conftest import Parts, seen
 
 EXAMPLES = 15  # requests for each operation
+CHECKS: list[CheckFunction] = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
 
 
 async def test_every_path_of_the_contract_is_there(views: Views) -> None:
     paths = build_app(ApiConfig(), views, "t").openapi()["paths"]
 
     assert {"/", "/health", "/readyz", "/livez", "/status", "/latest", "/trades", "/bus-stats", "/stats", "/pairs"} <= set(paths)
-    assert {"/metrics", "/docs", "/openapi.json", "/subscriptions", "/candles"} <= set(paths)
+    assert {"/metrics", "/docs", "/openapi.json", "/subscriptions", "/candles", "/candles/latest", "/gaps", "/symbols"} <= set(
+        paths
+    )
     assert list(paths["/subscriptions"]) == ["put"]
 
 
@@ -64,12 +79,12 @@ def test_no_request_that_the_schema_suggests_fails_the_server(address: str, tmp_
         @hypothesis.given(case=operation.as_strategy())
         def ask(case: schemathesis.Case) -> None:
             response = case.call(base_url=address, headers={"Authorization": f"Bearer {token}"})
-            case.validate_response(response, checks=[not_a_server_error])
+            case.validate_response(response, checks=CHECKS)
             asked.append(f"{case.method} {case.path}")
 
         ask()
 
-    assert len(set(asked)) >= 15
+    assert len(set(asked)) >= 18
 
 
 async def test_the_schema_is_json_and_the_page_of_it_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:

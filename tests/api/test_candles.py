@@ -183,3 +183,42 @@ async def test_where_no_candles_are_stored_there_is_no_such_path(client: httpx.A
     response = await ask(client)
 
     assert (404, "role archive does not run here") == (response.status_code, response.json()["error"])
+
+
+async def newest(client: httpx.AsyncClient, **params: Any) -> httpx.Response:
+    return await client.get("/candles/latest", params={"symbol": "BTCUSD", "tf": "1m", **params})
+
+
+async def test_the_newest_come_oldest_first(client: httpx.AsyncClient) -> None:
+    found = await newest(client, limit=3, exchange="bitfinex")
+
+    assert [at(22), at(23), at(24)] == [one["open_time"] for one in found.json()]
+    assert "bitfinex" == found.headers["x-exchange"]
+
+
+async def test_the_first_configured_venue_that_holds_the_series_answers(client: httpx.AsyncClient, views: Views) -> None:
+    assert views.stored is not None
+    archive = await views.stored.opened()
+    assert archive is not None
+    for venue in ("alpaca", "bybit"):
+        await fill(archive, 0, 2, CandleSeries(venue, "BTCUSDT", "1m"))
+    found = await newest(client, symbol="BTCUSDT")  # configured: binance, which has nothing stored, and bybit
+
+    assert (2, "bybit") == (len(found.json()), found.headers["x-exchange"])
+    assert "bitfinex" == (await newest(client)).headers["x-exchange"]  # stored by someone, configured by nobody
+
+
+async def test_the_newest_of_nothing_is_answered_with_what_there_is(client: httpx.AsyncClient) -> None:
+    assert ["BTCUSD"] == (await newest(client, symbol="NOPE")).json()["allowed"]
+    assert ["1m"] == (await newest(client, tf="1h")).json()["allowed"]
+    assert ["bitfinex"] == (await newest(client, exchange="kraken")).json()["allowed"]
+
+
+@pytest.mark.parametrize(
+    ("params", "parameter"),
+    [({"limit": "0"}, "limit"), ({"start": "1"}, "start"), ({"timeframe": "1m"}, "tf"), ({"tf": "x"}, "tf")],
+)
+async def test_the_newest_are_asked_for_as_strictly(client: httpx.AsyncClient, params: dict[str, str], parameter: str) -> None:
+    response = await newest(client, **params)
+
+    assert (400, parameter) == (response.status_code, response.json()["parameter"])

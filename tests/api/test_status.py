@@ -13,7 +13,7 @@ from tests.api.conftest import trade
 async def test_status_lists_every_subscription(client: httpx.AsyncClient) -> None:
     found = (await client.get("/status")).json()
 
-    assert found["series"] == []
+    assert [one["symbol"] for one in found["series"]] == ["BTCUSD"]
     assert [(one["provider"], one["symbol"], one["channel"], one["state"]) for one in found["subscriptions"]] == [
         ("binance", "BTCUSDT", "trade", "live"),
         ("binance", "ETHUSDT", "trade", "live"),

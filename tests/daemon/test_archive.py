@@ -86,3 +86,30 @@ async def test_nothing_waits_for_ever_at_the_end(run_daemon, tmp_path: Path) -> 
             statuses = {job.status for job in await running.views.archive.archive.jobs()}
 
     assert statuses <= {"running", "completed"}
+
+
+async def test_candles_are_served_by_the_daemon_that_stores_them_and_by_one_that_only_looks(run_daemon, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "roles: [archive]\nexchanges: {binance: {symbols: [BTCUSDT], timeframes: [1m]}}\ndaemon: {backfill_days: 1}\n"
+    )
+    url = "/candles?exchange=binance&symbol=BTCUSDT&tf=1m"
+    async with open_sim(["binance"], rate=100) as sim, run_daemon(sim, profile=None) as running:
+        await eventually(lambda: MINUTES in running.views.archive.live.last and not running.views.archive.keeper.is_filling)
+        end = timeframe("1m").open_of(running.views.clock.now_ns() - HOUR)
+        there = await running.get(f"{url}&start={end - HOUR}&end={end}")
+        newest = (await running.get("/candles/latest?symbol=BTCUSDT&tf=1m&limit=2&include=closed")).json()
+        (status,) = (await running.get("/status")).json()["series"]
+        symbols = [(await running.get(path)).json() for path in ("/symbols", "/symbols?exchange=binance")]
+        (tmp_path / "config.yaml").unlink()
+        async with run_daemon(sim, profile="api") as looking:
+            seen = await looking.get(f"{url}&start={end - HOUR}&end={end}")
+            gaps = await looking.get("/gaps?open=true")
+
+    assert 60 == len(there.json())
+    assert there.json() == seen.json()
+    assert there.headers["etag"] == seen.headers["etag"]
+    assert 2 == len(newest)
+    assert (True, True, 0) == (status["live"], status["count"] > 1000, status["gaps"])
+    assert {"binance": ["BTCUSDT"]} == symbols[0]
+    assert "BTCUSDT" in symbols[1]["binance"]
+    assert 200 == gaps.status_code

@@ -22,7 +22,15 @@ ERROR_SCHEMA = {
     "properties": {"error": {"type": "string"}, "parameter": {"type": "string"}, "allowed": {}},
 }
 _ERROR = {"description": "what is wrong", "content": {"application/json": {"schema": ERROR_SCHEMA}}}
-ERRORS: dict[int | str, dict[str, Any]] = {400: _ERROR, 401: _ERROR, 403: _ERROR, 404: _ERROR, 422: _ERROR, 503: _ERROR}
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: _ERROR,
+    401: _ERROR,
+    403: _ERROR,
+    404: _ERROR,
+    406: _ERROR,
+    422: _ERROR,
+    503: _ERROR,
+}
 RETRY_S = 2
 
 

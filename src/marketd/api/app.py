@@ -12,14 +12,17 @@ from marketd.api.answers import RequestError, error_answer, on_http_error, on_in
 from marketd.api.candles import candles_routes
 from marketd.api.docs import docs_routes
 from marketd.api.exposition import metrics_routes
+from marketd.api.gaps import gaps_routes
 from marketd.api.guard import LOCAL_ORIGIN, Guard
 from marketd.api.health import health_routes
 from marketd.api.latest import latest_routes
 from marketd.api.page import page_routes
 from marketd.api.parameters import given_once
 from marketd.api.section import ApiConfig
+from marketd.api.sending import Cut
 from marketd.api.status import status_routes
 from marketd.api.subscriptions import subscriptions_routes
+from marketd.api.symbols import symbols_routes
 from marketd.api.trades import trades_routes
 from marketd.api.views import Views
 from marketd.errors import DeliveryError
@@ -33,6 +36,8 @@ TOPICS = (
     latest_routes,
     trades_routes,
     candles_routes,
+    gaps_routes,
+    symbols_routes,
     subscriptions_routes,
     metrics_routes,
 )
@@ -63,7 +68,7 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
         allow_origin_regex=LOCAL_ORIGIN.pattern,
         allow_methods=["GET"],
         allow_headers=["Authorization"],
-        expose_headers=["X-Next-Cursor"],
+        expose_headers=["X-Next-Cursor", "X-Exchange", "ETag", "Last-Modified"],
     )
     app.add_middleware(Guard, host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
     return app
@@ -78,5 +83,7 @@ def installed_version() -> str:
 
 async def _on_mistake(request: Request, error: Exception) -> Response:
     """Our own mistake: the log has the details, the client none of them."""
+    if isinstance(error, Cut):  # said already; what is left is to break the connection
+        return Response()
     log.error("api.failed", path=request.url.path, error=repr(error), exc_info=error)
     return error_answer(500, "marketd could not answer this; its log says why")

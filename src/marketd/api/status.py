@@ -7,8 +7,10 @@ from fastapi import APIRouter, Query, Response
 
 from marketd.api.answers import ERRORS, answer, require
 from marketd.api.parameters import NoQuery
+from marketd.api.series import SeriesStatus
 from marketd.api.views import Views
 from marketd.bus import Bus, Subscription
+from marketd.errors import DeliveryError
 
 SAMPLE = 10  # pairs in /stats
 PRESSURE = 0.8  # fill from which a queue sheds
@@ -16,16 +18,26 @@ PRESSURE = 0.8  # fill from which a queue sheds
 
 def status_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["status"])
+    series = SeriesStatus(views)
 
-    @routes.get("/status", responses=ERRORS, summary="Every subscription: state, last event, lag, gaps")
+    @routes.get(
+        "/status", responses=ERRORS, summary="Every series of candles and every subscription: how far, how late, what is missing"
+    )
     async def status(_: Annotated[NoQuery, Query()]) -> Response:
         feeds = views.feeds
+        rows: list[dict[str, Any]] = []
+        problem = {}
+        try:
+            rows = await series.rows()
+        except DeliveryError as error:
+            problem = {"series_error": str(error)}
         return answer(
             {
                 "profile": views.profile,
                 "roles": views.roles,
                 "uptime_s": (views.clock.now_ns() - views.started) // 1_000_000_000,
-                "series": [],
+                "series": rows,
+                **problem,
                 "subscriptions": [] if feeds is None else feeds.subscriptions(),
                 "venues": [] if feeds is None else feeds.venues(),
             }

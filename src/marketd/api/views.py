@@ -1,6 +1,6 @@
 """What the routes need to see of the running daemon. A part that does not run here is None, and its paths answer 404."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
@@ -94,6 +94,14 @@ class FeedsView(Protocol):
 
     def pairs(self) -> Sequence[str]:
         """The symbols that are collected, each once."""
+        ...
+
+    def configured(self) -> Mapping[str, Sequence[str]]:
+        """The symbols that are asked of each venue."""
+        ...
+
+    def listed(self, venue: str) -> Sequence[str] | None:
+        """The venue's own list; None while it has not come. Raises KeyError for a venue that does not run here."""
         ...
 
     def order(self, symbol: str) -> Sequence[str]:

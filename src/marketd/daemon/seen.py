@@ -1,6 +1,6 @@
 """The feeds as the API shows them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -91,6 +91,13 @@ class SeenFeeds:
 
     def pairs(self) -> Sequence[str]:
         return list(dict.fromkeys(one.symbol for feed in self._feeds.feeds.values() for one in feed.wanted))
+
+    def configured(self) -> Mapping[str, Sequence[str]]:
+        return {name: list(dict.fromkeys(one.symbol for one in feed.wanted)) for name, feed in self._feeds.feeds.items()}
+
+    def listed(self, venue: str) -> Sequence[str] | None:
+        feed = self._feeds.feeds[venue]
+        return [one.symbol for one in feed.instruments] if feed.loaded.is_set() or feed.venue.dry else None
 
     def order(self, symbol: str) -> Sequence[str]:
         return self._feeds.order(symbol)

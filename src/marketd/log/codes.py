@@ -175,6 +175,11 @@ CODES: dict[str, Code] = {
         "that connection got a 4xx or 503 and was closed; others are served",
         "see the client's address in the line and marketd_api_refused_total",
     ),
+    "api-cut": Code(
+        "the archive's database failed while a long answer was being sent",
+        "that connection broke, so the client sees that the answer is not whole; nothing stored is concerned",
+        "nothing, unless it repeats: then see the reason",
+    ),
     "api-failed": Code(
         "the API could not answer a request: a mistake of ours",
         "that request got a 500; nothing else is concerned",
@@ -210,6 +215,7 @@ BY_EVENT = {
     "symbols.unlisted": "symbol-unlisted",
     "capture.dropped": "capture-failed",
     "capture.failed": "capture-failed",
+    "api.cut": "api-cut",
     "api.failed": "api-failed",
     "api.refused": "api-refused",
 }

@@ -14,7 +14,7 @@ from tests.stores.archive.conftest import DIGITS, SERIES, at, candle, have, miss
 async def test_candles_come_back_with_their_digits_oldest_first(archive: Archive) -> None:
     await archive.put(page([candle(0), candle(1)], (0, 2), have(0, 2)))
 
-    expected = [Row(at(minute), at(minute + 1), *DIGITS, True, 0, "backfill") for minute in (0, 1)]
+    expected = [Row(at(minute), at(minute + 1), *DIGITS, True, 0, "backfill", at(minute) + 7) for minute in (0, 1)]
 
     assert expected == await archive.candles(SERIES, 0, NS_MAX)
 

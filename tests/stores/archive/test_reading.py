@@ -4,7 +4,7 @@ from marketd.model.intervals import Interval
 from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import timeframe
-from marketd.stores.archive import Archive, Page, SeriesSummary
+from marketd.stores.archive import Archive, Page, SeriesSummary, Summed
 from tests.stores.archive.conftest import SERIES, at, candle, have, missing, page
 from tests.stores.archive.test_archive import moved
 
@@ -52,3 +52,27 @@ async def test_series_come_in_order_each_once(archive: Archive) -> None:
             )
 
     assert [(venue, "BTCUSD", name) for venue in ("bitfinex", "kraken") for name in ("1m", "5m")] == await archive.series()
+
+
+async def test_a_range_in_numbers_changes_with_every_word(archive: Archive) -> None:
+    async def summed() -> Summed:
+        return await archive.summed(SERIES, at(0), at(10))
+
+    seen = [await summed()]
+    pages = [
+        page([candle(0), candle(1)], (0, 2), source="built"),
+        page([candle(1)], (1, 2)),
+        page([candle(1, close="37000.5")], (1, 2)),
+        page([candle(2, closed=False)], (2, 3), source="live"),
+        page([candle(2)], (2, 3), source="live"),
+    ]
+    for one in pages:
+        await archive.put(one)
+        seen.append(await summed())
+    await archive.put(page([candle(2)], (2, 3)))
+    await archive.put(page([candle(20)], (20, 21)))
+
+    assert seen[-1] == await summed()
+    assert len(set(seen)) == len(seen)
+    assert Summed(0, None, 0, 0, 0, None) == seen[0]
+    assert Summed(3, at(2), 0, 1, 1, at(2) + 7) == seen[-1]

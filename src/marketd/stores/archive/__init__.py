@@ -7,7 +7,7 @@ need them come when they are first asked for.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Source, Written
+from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Source, Summed, Written
 
 if TYPE_CHECKING:
     from marketd.stores.archive.archive import Archive, open_archive, upgrade_archive
@@ -22,6 +22,7 @@ __all__ = [
     "Row",
     "SeriesSummary",
     "Source",
+    "Summed",
     "Written",
     "open_archive",
     "open_archive_looker",

@@ -16,7 +16,7 @@ from marketd.stores.archive import accounting, jobs, reading, writing
 from marketd.stores.archive.address import address_of
 from marketd.stores.archive.columns import NS_MAX
 from marketd.stores.archive.database import Database
-from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Written
+from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Summed, Written
 from marketd.stores.archive.upgrade import Upgraded, check_schema, upgrade_schema
 
 UPGRADE_S = 6 * 3600.0  # a database taken over may hold a hundred million rows, and each is looked at
@@ -65,6 +65,11 @@ class Archive:
             if len(rows) < batch:
                 return
             start = rows[-1].open_time + 1
+
+    async def summed(self, series: CandleSeries, start: int, end: int) -> Summed:
+        """What a reader of the range compares to know whether anything in it is other than it was."""
+        async with self._database.reading() as connection:
+            return await reading.range_summed(connection, series, start, end)
 
     async def ledger(
         self, series: CandleSeries, start: int = 0, end: int = NS_MAX, *, states: Sequence[State] | None = None

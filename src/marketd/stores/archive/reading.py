@@ -12,7 +12,7 @@ from marketd.model.timeframes import Timeframe, timeframe
 from marketd.stores.archive.accounting import gap_columns, of_series, touching
 from marketd.stores.archive.columns import whole_second_from
 from marketd.stores.archive.jobs import last_of_each
-from marketd.stores.archive.rows import GapRow, JobRow, Row, SeriesSummary
+from marketd.stores.archive.rows import GapRow, JobRow, Row, SeriesSummary, Summed
 from marketd.stores.archive.tables import NUMBERS, candle_gaps, candle_ledger, candle_revisions, candles
 
 Numbers = list[sa.ColumnElement[Any]]
@@ -23,10 +23,10 @@ def _digits(table: sa.Table) -> Numbers:
     return [sa.cast(table.c[name], sa.Text).label(name) for name in NUMBERS]
 
 
-CANDLE = [candles.c.open_time, *_digits(candles), candles.c.closed, candles.c.revision, candles.c.source]
+CANDLE = [candles.c.open_time, *_digits(candles), candles.c.closed, candles.c.revision, candles.c.source, candles.c.ts_recv]
 REVISION = [
     candle_revisions.c.open_time, *_digits(candle_revisions), sa.true().label("closed"),
-    candle_revisions.c.revision, candle_revisions.c.source,
+    candle_revisions.c.revision, candle_revisions.c.source, candle_revisions.c.ts_recv,
 ]  # fmt: skip
 
 
@@ -45,6 +45,19 @@ async def revision_rows(connection: AsyncConnection, series: CandleSeries, start
     its = candle_revisions.c
     query = sa.select(*REVISION).where(*_between(candle_revisions, series, start, end)).order_by(its.open_time, its.revision)
     return _rows(series, await connection.execute(query))
+
+
+async def range_summed(connection: AsyncConnection, series: CandleSeries, start: int, end: int) -> Summed:
+    its = candles.c
+    query = sa.select(
+        sa.func.count(),
+        sa.func.max(its.open_time),
+        sa.func.coalesce(sa.func.sum(sa.case((its.closed, 0), else_=1)), 0),
+        sa.func.coalesce(sa.func.sum(sa.case((its.source == "built", 1), else_=0)), 0),
+        sa.func.coalesce(sa.func.sum(its.revision), 0),
+        sa.func.max(its.ts_recv),
+    ).where(*_between(candles, series, start, end))
+    return Summed(*(await connection.execute(query)).one())
 
 
 def _between(table: sa.Table, series: CandleSeries, start: int, end: int) -> list[sa.ColumnElement[bool]]:

@@ -50,6 +50,18 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     closed: bool
     revision: int
     source: str | None  # None for rows from before the archive kept it
+    ts_recv: int | None = None  # ns, of what is said here; None likewise
+
+
+class Summed(NamedTuple):
+    """A range of a series in a few numbers: any candle more, corrected or confirmed changes one of them."""
+
+    candles: int
+    last: int | None  # ns, open time
+    forming: int  # candles
+    built: int  # candles that no venue has confirmed
+    revisions: int
+    changed: int | None  # ns, when the newest word came
 
 
 class SeriesSummary(msgspec.Struct, frozen=True):

@@ -1,0 +1,67 @@
+"""`GET /gaps`: what is missing or was, and why."""
+
+from typing import Annotated, get_args
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from marketd.api.answers import answer, refuse
+from marketd.api.candles import opened
+from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMES, VENUE, one_timeframe
+from marketd.api.schemas import GAPS
+from marketd.api.views import Views
+from marketd.model.ledger import State
+from marketd.model.times import iso_of_ns
+from marketd.stores.archive import GapRow
+
+
+class GapsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    exchange: VENUE | None = None
+    symbol: SYMBOL | None = None
+    timeframe: TIMEFRAME | None = None
+    tf: TIMEFRAME | None = Field(None, description="another name of timeframe")
+    state: State | None = Field(None, description=f"one of {', '.join(get_args(State))}; have is repaired")
+    open: bool = Field(False, description="true: only what is neither repaired nor the venue's own emptiness")
+    start: TIME = Field(0, description=f"gaps that touch the time from here on: {TIMES}")
+    end: TIME = Field(NS_MAX, description="and up to here, exclusive")
+
+
+def gaps_routes(views: Views) -> APIRouter:
+    routes = APIRouter(tags=["stored"])
+
+    @routes.get("/gaps", responses=GAPS, summary="Intervals without candles: their state and cause, and when they were repaired")
+    async def gaps(query: Annotated[GapsQuery, Query()]) -> Response:
+        if query.end <= query.start:
+            refuse("end must be after start", "end", "a time after start")
+        frame = one_timeframe(query.timeframe, query.tf) if query.timeframe or query.tf else None
+        archive = await opened(views)
+        found = await archive.gaps(query.exchange, query.symbol, frame, query.open)
+        return answer(
+            [
+                _row(one)
+                for one in found
+                if one.gap_start < query.end and one.gap_end > query.start and query.state in (None, one.state)
+            ]
+        )
+
+    return routes
+
+
+def _row(one: GapRow) -> dict[str, str | None]:
+    return {
+        "exchange": one.exchange,
+        "symbol": one.symbol,
+        "timeframe": one.timeframe,
+        "gap_start": iso_of_ns(one.gap_start),
+        "gap_end": iso_of_ns(one.gap_end),
+        "detected_at": _time(one.detected_at),
+        "repaired_at": _time(one.repaired_at),
+        "state": one.state,
+        "cause": one.cause,
+    }
+
+
+def _time(ts: int | None) -> str | None:
+    return None if ts is None else iso_of_ns(ts)
