@@ -46,6 +46,21 @@ async def test_every_minute_asked_for_is_accounted_for(name: str, symbol: str, c
         assert ["completed"] == [job.status for job in await archive.jobs()]
 
 
+async def test_the_newest_candle_is_kept_as_open_and_closed_by_its_successor(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("binance", "BTCUSDT", "1m")
+    async with filling("binance", clock, tmp_path) as (backfill, archive, _, _):
+        start = M1.open_of(clock.now_ns()) - 10 * MINUTE
+        await driven(clock, backfill.fill(series, Interval(start, clock.now_ns())), step_s=0)
+        before = await archive.candles(series, start, 2**62)
+        await clock.advance(120)
+        await driven(clock, backfill.fill(series, Interval(start, clock.now_ns())), step_s=0)
+        after = await archive.candles(series, start, 2**62)
+
+    assert [True] * 10 + [False] == [row.closed for row in before]
+    assert [True] * 12 + [False] == [row.closed for row in after]
+    assert {0} == {row.revision for row in after}
+
+
 async def test_filling_again_asks_for_nothing_that_is_known(clock: ManualClock, tmp_path: Path) -> None:
     series = CandleSeries("bitfinex", "BTCUSD", "5m")
     async with filling("bitfinex", clock, tmp_path) as (backfill, _, _, _):

@@ -105,6 +105,22 @@ def test_what_the_ledger_knows_around_a_hole_says_whether_the_market_is_busy() -
     assert [(0, 300, "known_empty", OUTAGE)] == said(settled)
 
 
+def test_the_rest_of_an_outage_on_the_next_page_is_a_part_of_it_however_short() -> None:
+    first = judged(minutes(0, 700), rows(*range(200)), again=True)
+    ledger = [Stretch(*minutes(0, 200), "have", "", 1), *first.parts]
+    second = settle(minutes(700, 1400), rows(*range(720, 1400)), M1, "no row", Known(LATER, 0), 7, ledger=ledger, again=True)
+
+    assert (200, 700, "known_empty", OUTAGE) in said(first)
+    assert [(700, 720, "known_empty", OUTAGE), (720, 1400, "have", "")] == said(second)
+
+
+def test_the_begin_of_an_outage_on_the_page_before_is_a_part_of_it_while_the_rest_is_in_doubt() -> None:
+    ledger = [Stretch(*minutes(0, 200), "have", "", 1), Stretch(*minutes(200, 900), "missing", ASKED_ONCE, 1)]
+    settled = settle(minutes(200, 230), [], M1, "no row", Known(LATER, 0), 7, ledger=ledger, again=True)
+
+    assert [(200, 230, "known_empty", OUTAGE)] == said(settled)
+
+
 def test_nothing_before_the_first_candle_is_before_the_listing() -> None:
     known = Known(LATER, first=START + 2880 * MINUTE)
     settled = judged(minutes(0, 2990), rows(*range(2980, 2990)), known)

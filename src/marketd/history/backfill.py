@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import structlog
+from msgspec.structs import replace
 
 from marketd.clock import Clock
 from marketd.errors import BadFrame, ConfigError, DeliveryError, Disconnected, Refused
@@ -68,7 +69,7 @@ class Backfill:
         job = await self._job(series, span, newest_first)
         self._tell(progress)
         try:
-            known = await self._known(series, instrument, frame, span, rows, progress)
+            known = await self._known(series, instrument, frame, span, rows, source, progress)
             if known is None:
                 progress.failed.append(f"{self.desk.venue.name} has no {series.timeframe} candle of {series.symbol} since then")
             else:
@@ -172,31 +173,52 @@ class Backfill:
         frame: Timeframe,
         span: Interval,
         rows: list[Stretch],
+        source: Source,
         progress: Progress,
     ) -> Known | None:
         """Where the series begins and ends at the venue; None if it has no candle at all since `span.start`."""
         have = [row for row in rows if row.state == "have"]
         edge = next((_last(row, frame) for row in reversed(have) if _last(row, frame) >= span.stop), None)
         if edge is None:
-            edge = await self._newest(instrument, frame, span, progress)
-        if edge is None:
-            return None
+            newest = await self._newest(instrument, frame, span, progress)
+            if newest is None:
+                return None
+            edge = newest.open_time
+            if instrument.is_trading and edge < span.stop:  # it may be forming still: kept as it is, and nothing said of it
+                its = Interval(edge, newest.close_time)
+                await self._put(Page(series, its, [replace(newest, closed=False)], [], source))
         if not instrument.is_trading:  # no successor will come: the venue's own word closes the last one
             edge = frame.close_of(edge)
         first = await self._first(series, instrument, frame, span, edge, have, progress)
         return Known(edge, first, span.start, instrument.is_trading)
 
-    async def _newest(self, instrument: Instrument, frame: Timeframe, span: Interval, progress: Progress) -> int | None:
-        """The open time of the newest candle: looked for from now backwards, further each time."""
+    async def _newest(self, instrument: Instrument, frame: Timeframe, span: Interval, progress: Progress) -> Candle | None:
+        """The newest candle since `span.start`: looked for from now backwards, further each time, long silences by the day."""
         stop = frame.close_of(frame.open_of(self._clock.now_ns()))
         count = min(LOOK_BACK, self._page)
+        by_day = "1d" in self.desk.venue.timeframes and 0 < frame.step < DAY
         while stop > span.start:
             start = max(span.start, _opening(stop - count * _step(frame, stop), frame))
             found = await self._ask(instrument, frame, Interval(start, stop), progress)
             if found:
-                return found[-1].open_time
-            stop, count = start, min(count * 10, self._page)
+                return found[-1]
+            stop = start
+            if by_day and count == self._page:
+                by_day, stop = False, await self._silent_since(instrument, Interval(span.start, stop), span.stop, progress)
+            count = min(count * 10, self._page)
         return None
+
+    async def _silent_since(self, instrument: Instrument, span: Interval, asked_stop: int, progress: Progress) -> int:
+        """Where the last day with a candle in `span` ends; where the days know of none, nothing follows what is asked for."""
+        days = named("1d")
+        stop = days.close_of(days.open_of(span.stop))
+        while stop > span.start:
+            start = max(days.open_of(span.start), stop - self._page * DAY)
+            found = await self._ask(instrument, days, Interval(start, stop), progress)
+            if found:
+                return min(span.stop, found[-1].close_time)
+            stop = start
+        return min(span.stop, asked_stop)
 
     async def _first(
         self,

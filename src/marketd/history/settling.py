@@ -76,7 +76,7 @@ def settle(
             for part in _cut(hole, known):
                 is_inner = hole.start > asked.start and run.start < stop
                 step = timeframe.close_of(part.start) - part.start
-                cause = _cause(part, known, empty, accounted, step)
+                cause = _cause(part, is_inner, known, empty, accounted, step)
                 is_short = is_inner and empty != "zero volume" and part.length < BELIEVED * step
                 if again or is_short or cause in (NOT_LISTED_YET, DELISTED):
                     parts.append(Stretch(*part, "known_empty", cause, now))
@@ -109,17 +109,31 @@ def _cut(hole: Interval, known: Known) -> list[Interval]:
     return [hole]
 
 
-def _cause(hole: Interval, known: Known, empty: Empty, accounted: Sequence[Stretch], step: int) -> str:
-    if known.first is None:
+def _cause(hole: Interval, is_inner: bool, known: Known, empty: Empty, accounted: Sequence[Stretch], step: int) -> str:
+    """Thousands of holes are on a page of a thin market: what looks at all that is accounted for is not for each."""
+    if known.first is None and not is_inner:
         is_first = hole.start <= known.horizon or any(row.stop == hole.start and row.cause == NOT_LISTED_YET for row in accounted)
         if is_first and not any(row.state == "have" and row.start < hole.start for row in accounted):
             return NOT_LISTED_YET
-    elif hole.start <= known.first and hole.stop <= known.first + DAY:
+    elif known.first is not None and hole.start <= known.first and hole.stop <= known.first + DAY:
         return NOT_LISTED_YET  # the listing is known to the day
-    is_long = hole.length >= OUTAGE_AFTER and hole.length >= BELIEVED * step
-    if empty == "zero volume" or (is_long and _is_busy(hole, accounted, step)):
+    whole = hole if is_inner else _whole(hole, accounted)
+    is_long = whole.length >= OUTAGE_AFTER and whole.length >= BELIEVED * step
+    if empty == "zero volume" or (is_long and _is_busy(whole, accounted, step)):
         return OUTAGE
     return NO_TRADES
+
+
+def _whole(hole: Interval, accounted: Sequence[Stretch]) -> Interval:
+    """The silence that the hole is a part of: pages cut a long one in pieces, and the last may be short."""
+    silent = Intervals(
+        (row.start, row.stop)
+        for row in accounted
+        if (row.state == "known_empty" and row.cause in ("", NO_TRADES, OUTAGE))
+        or (row.state == "missing" and row.cause == ASKED_ONCE)
+    )
+    silent.add(*hole)
+    return next(part for part in silent if part.start <= hole.start < part.stop)
 
 
 def _is_busy(hole: Interval, accounted: Sequence[Stretch], step: int) -> bool:
