@@ -98,6 +98,11 @@ def whole_seconds(ts: int) -> int:
     return seconds
 
 
+def epoch_seconds(column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+    """What the database makes of a time in whole seconds: faster than a datetime that has to be made and taken apart here."""
+    return sa.cast(sa.extract("epoch", column), sa.BigInteger)
+
+
 def whole_second_from(ts: int) -> int:
     """The first whole second at or after `ts`, in ns, within what a database can keep."""
     return min(-(-max(ts, 0) // SECOND), NS_MAX // SECOND) * SECOND

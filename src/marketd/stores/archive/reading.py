@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from marketd.model.ledger import State, Stretch
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import Timeframe, timeframe
+from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.stores.archive.accounting import gap_columns, of_series, touching
-from marketd.stores.archive.columns import whole_second_from
+from marketd.stores.archive.columns import epoch_seconds, whole_second_from
 from marketd.stores.archive.jobs import last_of_each
 from marketd.stores.archive.rows import GapRow, JobRow, Row, SeriesSummary, Summed
 from marketd.stores.archive.tables import NUMBERS, candle_gaps, candle_ledger, candle_revisions, candles
@@ -23,9 +23,12 @@ def _digits(table: sa.Table) -> Numbers:
     return [sa.cast(table.c[name], sa.Text).label(name) for name in NUMBERS]
 
 
-CANDLE = [candles.c.open_time, *_digits(candles), candles.c.closed, candles.c.revision, candles.c.source, candles.c.ts_recv]
+CANDLE = [
+    epoch_seconds(candles.c.open_time), *_digits(candles), candles.c.closed,
+    candles.c.revision, candles.c.source, candles.c.ts_recv,
+]  # fmt: skip
 REVISION = [
-    candle_revisions.c.open_time, *_digits(candle_revisions), sa.true().label("closed"),
+    epoch_seconds(candle_revisions.c.open_time), *_digits(candle_revisions), sa.true().label("closed"),
     candle_revisions.c.revision, candle_revisions.c.source, candle_revisions.c.ts_recv,
 ]  # fmt: skip
 
@@ -67,8 +70,11 @@ def _between(table: sa.Table, series: CandleSeries, start: int, end: int) -> lis
 
 def _rows(series: CandleSeries, found: sa.CursorResult[Any]) -> list[Row]:
     close_of = _closing(series)
-    rows: Iterable[Any] = found
-    return [Row(opens, close_of(opens), *values) for opens, *values in rows]
+    rows: Iterable[Any] = found.all()
+    return [
+        Row(opens := second * SECOND, close_of(opens), open_, high, low, close, volume, closed, revision, source, ts_recv)
+        for second, open_, high, low, close, volume, closed, revision, source, ts_recv in rows
+    ]
 
 
 def _closing(series: CandleSeries) -> Callable[[int], int]:

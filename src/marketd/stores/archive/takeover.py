@@ -12,6 +12,7 @@ from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.stores.archive.accounting import named, of_series
+from marketd.stores.archive.columns import epoch_seconds
 from marketd.stores.archive.rebuilding import rebuild
 from marketd.stores.archive.tables import NUMBERS, candle_gaps, candle_ledger, candle_revisions, candles, ingestion_jobs
 
@@ -137,11 +138,11 @@ Edges = list[tuple[int | None, int | None]]  # each open time that does not foll
 def _edges_by_step(connection: sa.Connection, series: CandleSeries, its: Timeframe) -> tuple[Edges, int]:
     """Found by the database, which only tells the edges. Rows off the grid do not count."""
     step, anchor = its.step // SECOND, its.open_of(0) // SECOND
-    its_rows = sa.and_(of_series(candles, series), (_epoch(candles.c.open_time) - anchor) % step == 0)
+    its_rows = sa.and_(of_series(candles, series), (epoch_seconds(candles.c.open_time) - anchor) % step == 0)
     at = candles.c.open_time
     before = sa.func.lag(at, type_=at.type).over(order_by=at).label("before")
     pairs = sa.select(at, before).where(its_rows).subquery().c
-    follows = _epoch(pairs.open_time) - _epoch(pairs.before) == step
+    follows = epoch_seconds(pairs.open_time) - epoch_seconds(pairs.before) == step
     query = sa.select(pairs.open_time, pairs.before).where(sa.or_(pairs.before.is_(None), sa.not_(follows)))
     edges = [(opens, earlier) for opens, earlier in connection.execute(query.order_by(pairs.open_time))]
     newest = connection.execute(sa.select(sa.func.max(at)).where(its_rows)).scalar()
@@ -155,10 +156,6 @@ def _edges_by_month(connection: sa.Connection, series: CandleSeries, its: Timefr
         (found, earlier) for earlier, found in pairwise([None, *opens]) if earlier is None or its.close_of(earlier) != found
     ]
     return edges, opens[-1] if opens else 0
-
-
-def _epoch(column: sa.ColumnElement[Any]) -> sa.ColumnElement[int]:
-    return sa.cast(sa.extract("epoch", column), sa.BigInteger)
 
 
 def _add_gaps(connection: sa.Connection, series: CandleSeries, lacking: list[Stretch]) -> None:
