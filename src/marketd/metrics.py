@@ -51,6 +51,9 @@ class Metrics:
         self.archive_open = Gauge(
             "marketd_archive_open_minutes", "History not accounted for", ["venue", "symbol", "timeframe"], registry=registry
         )
+        self.candles_compared = Counter(
+            "marketd_candles_compared", "Closed candles, streamed against built", ["venue", "result"], registry=registry
+        )
         self.candles_revised = Counter("marketd_candles_revised", "Closed candles corrected", ["venue"], registry=registry)
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from marketd.bus import Full
 from marketd.candles.build import Builder
+from marketd.candles.compare import Comparison
 from marketd.clock import Clock
 from marketd.model.events import Candle, Event, Trade
 from marketd.model.intervals import Interval
@@ -39,9 +40,12 @@ class LiveCandles:
         streamed: Callable[[str], bool],
         clock: Clock,
         on_hole: Callable[[CandleSeries], None] = lambda series: None,
+        comparison: Comparison | None = None,
     ) -> None:
-        """`streamed` says whether a venue streams candles; of the others they are built from trades."""
+        """`streamed` says whether a venue streams candles; of the others they are built from trades. `comparison` is shown
+        what is streamed, and the trades."""
         self._archive, self._clock, self._on_hole = archive, clock, on_hole
+        self._comparison = comparison
         self._frames: dict[CandleSeries, Timeframe] = {one: timeframe(one.timeframe) for one in series}
         self._builders: dict[tuple[str, str], list[Builder]] = {}
         for one, frame in self._frames.items():
@@ -75,9 +79,14 @@ class LiveCandles:
         for event in batch:
             if isinstance(event, Candle):
                 self._note(found, event)
-            elif isinstance(event, Trade) and (event.venue, event.symbol) in self._builders:
-                newest[event.venue, event.symbol] = event
-                for builder in self._builders[event.venue, event.symbol]:
+                if self._comparison is not None and event.closed and not event.repaired:
+                    self._comparison.candle(event)
+            elif isinstance(event, Trade):
+                if self._comparison is not None:
+                    self._comparison.trade(event)
+                key = event.venue, event.symbol
+                for builder in self._builders.get(key, ()):
+                    newest[key] = event
                     for candle in builder.add(event):
                         self._note(found, candle)
         for key, trade in newest.items():

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from marketd.candles.compare import Comparison
 from marketd.candles.live import LiveCandles
 from marketd.candles.recheck import Recheck
 from marketd.clock import Clock
@@ -80,5 +81,8 @@ async def open_archiving(
         daemon = config.archive
         horizon = Horizon(daemon.backfill_days, daemon.gap_repair_interval_minutes * 60, daemon.backfill_on_startup)
         keeper = Keeper(desks, series, archive, horizon, clock, metrics)
-        live = LiveCandles(archive, series, lambda name: "candle" in venues[name].channels, clock, keeper.repair_soon)
+        streamed = [one for one in series if "candle" in venues[one.venue].channels]
+        comparison = Comparison(streamed, metrics) if daemon.compare_with_trades else None
+        has_candles = {one.venue for one in streamed}.__contains__
+        live = LiveCandles(archive, series, has_candles, clock, keeper.repair_soon, comparison)
         yield Archiving(archive, keeper, live, Recheck(desks, series, archive, daemon.recheck_interval_seconds, clock, metrics))

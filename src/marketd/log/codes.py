@@ -155,6 +155,11 @@ CODES: dict[str, Code] = {
         "history waits; what was fetched is kept until it is stored",
         "nothing, unless it lasts: then see the reason",
     ),
+    "candles-disagree": Code(
+        "a candle that a venue streamed differs from the one built from its trades",
+        "the venue's is stored; the comparison with REST corrects it if it was wrong",
+        "nothing, unless it repeats: then see /gaps and the ledger of the trades",
+    ),
     "archive-incomplete": Code(
         "a series could not be filled: a venue refused or its answers cannot be read",
         "the interval is `missing` in the ledger and in /gaps, with the cause",
@@ -205,6 +210,7 @@ BY_EVENT = {
     "failover.refused": "failover-refused",
     "repair.failed": "repair-failed",
     "archive.waiting": "archive-waiting",
+    "candles.disagree": "candles-disagree",
     "archive.incomplete": "archive-incomplete",
     "feed.gap": "feed-gap",
     "feed.gap_unrecoverable": "feed-gap-unrecoverable",
