@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "marketd"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# The one file that may do what the others must not.
-TIME_AND_SLEEP = {"clock.py"}
+# The files that may do what the others must not; the client is a library without our clock.
+TIME_AND_SLEEP = {"clock.py", "client/waiting.py"}
 TASKS = {"clock.py", "rooms.py"}
 
 WALL_CLOCK = {

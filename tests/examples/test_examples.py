@@ -86,6 +86,30 @@ def test_the_package_outside_installs_without_a_network(tmp_path: Path) -> None:
     assert {"dice", "binance_mirror"} <= set(asked.stdout.split())
 
 
+async def test_the_client_example_prints_what_a_daemon_has_stored(run_daemon, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "roles: [archive]\nexchanges: {binance: {symbols: [BTCUSDT], timeframes: [1m]}}\ndaemon: {backfill_days: 1}\n"
+    )
+    async with open_sim(["binance"], rate=100, seed=8) as sim, run_daemon(sim, profile=None) as running:
+        await eventually(lambda: running.views.archive.live.last and not running.views.archive.keeper.is_filling)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(EXAMPLES / "ask.py"),
+            running.address,
+            "binance",
+            "BTCUSDT",
+            env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src")},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complaints = await asyncio.wait_for(process.communicate(), 60)
+
+    assert process.returncode == 0, complaints.decode()
+    assert "binance BTCUSDT 1m" in said.decode()
+    assert "candles in the last hour" in said.decode()
+    assert "shape: (" in said.decode()
+
+
 @pytest.fixture
 def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The example package as an installer leaves it: the module beside its entry points."""

@@ -1,0 +1,38 @@
+"""The archive of a running marketd from another program: candles, gaps, symbols and status, exact and typed."""
+
+from marketd.client.asynchronous import MarketDataClient
+from marketd.client.errors import (
+    BadAnswer,
+    BadRequest,
+    ClientError,
+    LibraryMissing,
+    NotAllowed,
+    NotFound,
+    ServerFailed,
+    TryLater,
+    Unreachable,
+)
+from marketd.client.retrying import Retry
+from marketd.client.shapes import Candle, Gap, Job, Page, Series, Status
+from marketd.client.synchronous import SyncMarketDataClient
+
+__all__ = [
+    "BadAnswer",
+    "BadRequest",
+    "Candle",
+    "ClientError",
+    "Gap",
+    "Job",
+    "LibraryMissing",
+    "MarketDataClient",
+    "NotAllowed",
+    "NotFound",
+    "Page",
+    "Retry",
+    "Series",
+    "ServerFailed",
+    "Status",
+    "SyncMarketDataClient",
+    "TryLater",
+    "Unreachable",
+]

@@ -1,0 +1,138 @@
+"""The client for programs without asyncio: the same methods, each of which waits."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from marketd.client import questions
+from marketd.client.errors import BadAnswer, Passing, Unreachable
+from marketd.client.frames import Columns, Library, Numbers, library_for
+from marketd.client.questions import PAGE, Question, Time, answered
+from marketd.client.retrying import Retry, Tries
+from marketd.client.shapes import Candle, Gap, Page, Status
+from marketd.client.waiting import wait_blocking
+
+T = TypeVar("T")
+TIMEOUT_S = 30.0
+
+
+class SyncMarketDataClient:
+    """Asks one marketd and waits for the answer.
+
+    Every method raises ClientError, in one of its kinds; what may pass is tried again before.
+
+    Use it with `with`, or call `close` at the end.
+    """
+
+    def __init__(
+        self,
+        base_url: str = "http://localhost:8100",
+        token: str | None = None,
+        *,
+        retry: Retry = Retry(),  # noqa: B008 (frozen)
+        timeout_s: float = TIMEOUT_S,
+        wait: Callable[[float], None] = wait_blocking,
+    ) -> None:
+        """`token` is needed where the server has one set (MARKETD_API_TOKEN). `wait` is for tests."""
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=timeout_s)
+        self._retry, self._wait = retry, wait
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get_candles(
+        self, exchange: str, symbol: str, timeframe: str, start: Time, end: Time, *, include: Sequence[str] = ()
+    ) -> list[Candle]:
+        """All candles with `start <= open_time < end`, oldest first."""
+        pages = self.iter_pages(exchange, symbol, timeframe, start, end, include=include)
+        return [candle for page in pages for candle in page.candles]
+
+    def iter_candles(
+        self, exchange: str, symbol: str, timeframe: str, start: Time, end: Time, *, include: Sequence[str] = (), page: int = PAGE
+    ) -> Iterator[Candle]:
+        """The same one by one, with one page in memory however long the range is."""
+        for found in self.iter_pages(exchange, symbol, timeframe, start, end, include=include, page=page):
+            yield from found.candles
+
+    def iter_pages(
+        self, exchange: str, symbol: str, timeframe: str, start: Time, end: Time, *, include: Sequence[str] = (), page: int = PAGE
+    ) -> Iterator[Page]:
+        cursor: str | None = None
+        while True:
+            question = questions.page(exchange, symbol, timeframe, start, end, include, page, cursor)
+            found = self._ask(question)
+            yield found
+            cursor = found.cursor
+            if cursor is None:
+                return
+
+    def latest(
+        self, symbol: str, timeframe: str, limit: int = 100, *, exchange: str | None = None, include: Sequence[str] = ()
+    ) -> list[Candle]:
+        """The newest candles, oldest first; without `exchange` of the first configured venue that holds the series."""
+        return self._ask(questions.latest(symbol, timeframe, limit, exchange, include))
+
+    def gaps(
+        self,
+        *,
+        exchange: str | None = None,
+        symbol: str | None = None,
+        timeframe: str | None = None,
+        state: str | None = None,
+        open_only: bool = False,
+    ) -> list[Gap]:
+        """Intervals without candles; open ones are neither repaired nor the venue's own emptiness."""
+        return self._ask(questions.gaps(exchange, symbol, timeframe, state, open_only))
+
+    def symbols(self, exchange: str | None = None) -> dict[str, list[str]]:
+        """What a venue lists, or what is collected from each."""
+        return self._ask(questions.symbols(exchange))
+
+    def status(self) -> Status:
+        """Every series: how far, how late, what is missing."""
+        return self._ask(questions.status())
+
+    def get_frame(
+        self,
+        exchange: str,
+        symbol: str,
+        timeframe: str,
+        start: Time,
+        end: Time,
+        *,
+        library: Library | None = None,
+        numbers: Numbers = "float",
+    ) -> Any:
+        """The range as a data frame of polars or pandas, the first that is installed unless `library` names one.
+
+        Numbers are float64 to compute with, or `text` with every digit. Raises LibraryMissing.
+        """
+        columns = Columns(library_for(library), numbers)
+        for page in self.iter_pages(exchange, symbol, timeframe, start, end):
+            columns.add(page.candles)
+        return columns.frame()
+
+    def _ask(self, question: Question[T]) -> T:
+        tries = Tries(self._retry)
+        while True:
+            try:
+                return self._once(question)
+            except Passing as error:
+                self._wait(tries.delay_s(error))
+
+    def _once(self, question: Question[T]) -> T:
+        try:
+            response = self._http.get(question.path, params=question.params)
+        except httpx.DecodingError as error:
+            raise BadAnswer(f"{self._http.base_url}: {error}") from error
+        except httpx.TransportError as error:
+            raise Unreachable(f"{self._http.base_url}: {error or type(error).__name__}") from error
+        return answered(question, response.status_code, response.headers, response.content)

@@ -1,0 +1,66 @@
+"""Questions carry what was given and nothing else; refusals become errors with the server's words."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+
+from marketd.client import questions
+from marketd.client.errors import BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
+from marketd.client.questions import Time, refusal, time_text
+
+
+def test_what_is_not_given_is_not_asked() -> None:
+    assert {"symbol": "BTCUSD", "timeframe": "1m", "limit": "5"} == questions.latest("BTCUSD", "1m", 5, None, ()).params
+    assert {} == questions.gaps(None, None, None, None, False).params
+    assert {"exchange": "binance", "open": "true"} == questions.gaps("binance", None, None, None, True).params
+    assert "cursor" not in questions.page("binance", "BTCUSDT", "1m", 0, 1, (), 10, None).params
+    assert "closed,source" == questions.page("binance", "BTCUSDT", "1m", 0, 1, ("closed", "source"), 10, "5").params["include"]
+
+
+@pytest.mark.parametrize(
+    ("time", "text"),
+    [
+        (datetime(2024, 11, 14, 17, 30), "2024-11-14T17:30:00+00:00"),  # noqa: DTZ001
+        (datetime(2024, 11, 14, 17, 30, tzinfo=UTC), "2024-11-14T17:30:00+00:00"),
+        (datetime(2024, 11, 14, 17, 30, tzinfo=timezone(timedelta(hours=1))), "2024-11-14T17:30:00+01:00"),
+        (date(2024, 11, 14), "2024-11-14"),
+        (1_731_605_400, "1731605400"),
+        ("2024-11-14", "2024-11-14"),
+    ],
+)
+def test_times_are_written_as_the_server_takes_them(time: Time, text: str) -> None:
+    assert text == time_text(time)
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, BadRequest),
+        (404, NotFound),
+        (406, BadRequest),
+        (401, NotAllowed),
+        (403, NotAllowed),
+        (429, TryLater),
+        (500, ServerFailed),
+    ],
+)
+def test_each_refusal_is_an_error_of_its_kind(status: int, kind: type[ClientError]) -> None:
+    assert kind is type(refusal("/candles", status, {}, b'{"error":"no","parameter":"limit","allowed":[1]}'))
+    assert "HTTP" in str(refusal("/candles", status, {}, b"\xff<html>"))
+
+
+@pytest.mark.parametrize(
+    ("headers", "pause_s"),
+    [
+        ({"retry-after": "12"}, 12.0),
+        ({"retry-after": "Thu, 14 Nov 2024 17:30:30 GMT", "date": "Thu, 14 Nov 2024 17:30:00 GMT"}, 30.0),
+        ({"retry-after": "Thu, 14 Nov 2024 17:30:30 GMT"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+    ],
+)
+def test_the_pause_is_read_in_both_forms(headers: dict[str, str], pause_s: float | None) -> None:
+    found = refusal("/candles", 503, headers, b"{}")
+
+    assert isinstance(found, TryLater)
+    assert pause_s == found.retry_after_s
