@@ -48,3 +48,12 @@ async def test_the_last_job_of_a_series_is_in_its_summary(archive: Archive) -> N
 
     assert summary.last_job is not None
     assert last == summary.last_job.id
+
+
+async def test_a_job_counts_the_candles_that_it_brought_each_once(archive: Archive) -> None:
+    job = await archive.job_started(SERIES, SPAN, False)
+    for first, last in ((0, 5), (3, 8)):
+        candles = [candle(minute) for minute in range(first, last)]
+        await archive.put(page(candles, (first, last), job=job, cursor=at(last)))
+
+    assert [(8, at(8))] == [(one.candles_fetched, one.cursor) for one in await archive.jobs(SERIES)]

@@ -42,7 +42,7 @@ class Archive:
             await writing.lock(connection, page.series)
             written = await writing.write_candles(connection, page, now)
             await accounting.settle(connection, page.series, page.parts, now)
-            await jobs.advance(connection, page)
+            await jobs.advance(connection, page, written.new)
         return written
 
     async def settle(self, series: CandleSeries, parts: Sequence[Stretch]) -> None:

@@ -28,11 +28,12 @@ async def begin(connection: AsyncConnection, series: CandleSeries, span: Interva
     return int((await connection.execute(insert)).scalar_one())
 
 
-async def advance(connection: AsyncConnection, page: Page) -> None:
-    """The page is a step of its job: count it and remember where to go on."""
+async def advance(connection: AsyncConnection, page: Page, new: int) -> None:
+    """The page is a step of its job: count what it brought (a hole asked for twice brings its neighbours again) and remember
+    where to go on."""
     if page.job is None:
         return
-    values: dict[str, Any] = {"candles_fetched": sa.func.coalesce(ITS.candles_fetched, 0) + len(page.candles)}
+    values: dict[str, Any] = {"candles_fetched": sa.func.coalesce(ITS.candles_fetched, 0) + new}
     if page.cursor is not None:
         values["cursor"] = page.cursor
     await connection.execute(sa.update(ingestion_jobs).where(ITS.id == page.job).values(**values))
