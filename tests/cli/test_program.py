@@ -109,7 +109,7 @@ def test_every_command_has_help_with_an_example(ask: Ask) -> None:
 
 
 def test_commands_of_later_versions_are_not_pretended(ask: Ask) -> None:
-    for command in ("verify", "backtest"):
+    for command in ("backtest",):
         assert ask(command).code == 2
 
 

@@ -23,6 +23,7 @@ from marketd.cli.sim import sim
 from marketd.cli.symbols import symbols
 from marketd.cli.tail import tail
 from marketd.cli.trades import trades
+from marketd.cli.verify import verify
 from marketd.errors import ConfigError, MarketdError
 from marketd.secrets import masked
 
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, check, replay, symbols, trades, backfill, gaps, candles, tail, sim):
+for command in (demo, run, check, replay, symbols, trades, backfill, gaps, candles, verify, tail, sim):
     app.command()(command)
 app.add_typer(db, name="db")
 

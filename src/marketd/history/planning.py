@@ -36,9 +36,9 @@ def pieces(
         untried = doubtful.missing(*part)
         fresh += untried
         again += Intervals(_others(part, untried))
-    found = [Piece(one, False) for part in fresh for one in _paged(part, timeframe, page)]
+    found = [Piece(one, False) for part in fresh for one in paged(part, timeframe, page)]
     untouched = Intervals(fresh)
-    found += [Piece(one, True) for part in _joined(again, untouched, timeframe, page) for one in _paged(part, timeframe, page)]
+    found += [Piece(one, True) for part in _joined(again, untouched, timeframe, page) for one in paged(part, timeframe, page)]
     found.sort(key=lambda piece: piece.span.start, reverse=newest_first)
     yield from found
 
@@ -63,7 +63,8 @@ def _joined(parts: Sequence[Interval], untouched: Intervals, timeframe: Timefram
         yield joined
 
 
-def _paged(span: Interval, timeframe: Timeframe, page: int) -> Iterator[Interval]:
+def paged(span: Interval, timeframe: Timeframe, page: int) -> Iterator[Interval]:
+    """`span` in parts of at most `page` candles."""
     at = span.start
     while at < span.stop:
         stop = min(span.stop, _after(at, timeframe, page))
