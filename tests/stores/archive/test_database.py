@@ -1,10 +1,13 @@
 """What the troubles of a database are called."""
 
+from pathlib import Path
+
 import pytest
 import sqlalchemy as sa
 
 from marketd.errors import DeliveryError
 from marketd.stores.archive.address import address_of
+from marketd.stores.archive.columns import OpenTime
 from marketd.stores.archive.database import Database, reason
 
 
@@ -24,3 +27,11 @@ def test_reasons_are_one_line() -> None:
     assert "no answer in time" == reason(TimeoutError())
     assert "no connection (Connection refused)" == reason(ConnectionRefusedError(111, "Connection refused"))
     assert "Is a directory" == reason(IsADirectoryError(21, "Is a directory", "/data"))
+
+
+async def test_a_value_that_no_column_takes_is_our_mistake_and_not_tried_again(tmp_path: Path) -> None:
+    database = Database(address_of(f"sqlite:///{tmp_path / 'archive.db'}"))
+    with pytest.raises(sa.exc.StatementError, match="no whole second"):
+        async with database.writing() as connection:
+            await connection.execute(sa.select(sa.bindparam("at", 1, type_=OpenTime)))
+    await database.close()

@@ -1,6 +1,9 @@
 """The table of gaps follows the ledger."""
 
+from itertools import pairwise
+
 from hypothesis import given
+from hypothesis import strategies as st
 
 from marketd.model.intervals import Interval
 from marketd.model.ledger import OUTAGE, Stretch, replaced
@@ -72,6 +75,20 @@ def test_open_gaps_are_what_the_ledger_lacks(first: list[Stretch], second: list[
     assert lacking <= open_now
     assert {point for row in ledger if not row.is_gap for point in range(row.start, row.stop)}.isdisjoint(open_now)
     assert sorted({row.gap_start for row in gaps}) == [row.gap_start for row in gaps]
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 12), st.booleans()), unique_by=lambda row: row[0]), stretches())
+def test_rows_that_overlap_as_old_programs_wrote_them_end_as_rows_that_do_not(
+    old: list[tuple[int, int, bool]], said: list[Stretch]
+) -> None:
+    rows = [gap(start, start + length, repaired=5 if repaired else None) for start, length, repaired in old]
+    after = gaps_after(SERIES, rows, said, now=9)
+    lacking = {point for row in said if row.is_gap for point in range(row.start, row.stop)}
+    open_now = {point for row in after if row.repaired_at is None for point in range(row.gap_start, row.gap_end)}
+
+    assert all(left.gap_end <= right.gap_start for left, right in pairwise(after))
+    assert lacking <= open_now
+    assert {point for row in said if not row.is_gap for point in range(row.start, row.stop)}.isdisjoint(open_now)
 
 
 def test_what_is_said_again_changes_nothing() -> None:

@@ -232,3 +232,16 @@ async def test_rows_that_fit_no_grid_and_timeframes_that_are_none_are_kept(
     assert [("have", MINUTE)] == [(row.state, row.stop - row.start) for row in minutes]
     assert ["have", "missing", "have"] == [row.state for row in by_month]
     assert [("have", 14 * 24 * HOUR)] == [(row.state, row.stop - row.start) for row in by_week]
+
+
+async def test_gaps_that_overlap_are_no_obstacle_to_what_is_stored_over_them(
+    url: str, database: Database, clock: ManualClock
+) -> None:
+    await old.make_tables(database)
+    for start, stop in ((0, 20), (5, 10), (15, 30)):
+        opens, ends = old.times("1m", start)[0], old.times("1m", stop)[0]
+        await old.run(database, old.INSERT_GAP.format(f"'bitfinex', 'BTCUSD', '1m', '{opens}', '{ends}', NULL"))
+    async with open_archive(url, clock) as archive:
+        await archive.settle(MINUTES, [Stretch(FIRST, FIRST + 30 * MINUTE, "have", "backfill", NOW)])
+
+        assert [] == await archive.gaps(open_only=True)

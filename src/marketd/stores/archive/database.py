@@ -52,6 +52,8 @@ class Database:
             async with asyncio.timeout(self._within_s), engine.begin() as connection:
                 yield connection
         except (sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            if isinstance(error, sa.exc.StatementError) and not isinstance(error, sa.exc.DBAPIError):
+                raise  # never reached the database: a mistake of ours, which another try does not mend
             raise DeliveryError(f"{self.address.shown}: {reason(error)}") from error
 
     async def close(self) -> None:

@@ -56,10 +56,17 @@ def _ended(row: GapRow, part: Stretch, now: int) -> GapRow:
 
 
 def _joined(pieces: Iterable[GapRow]) -> list[GapRow]:
-    """Neighbours that tell the same become one: found when the first was, repaired when the last was."""
+    """Neighbours that tell the same become one: found when the first was, repaired when the last was.
+
+    Rows of old programs may overlap: the later one then begins where the earlier one ends.
+    """
     joined: list[GapRow] = []
     for piece in sorted(pieces, key=_start):
         last = joined[-1] if joined else None
+        if last is not None and piece.gap_start < last.gap_end:
+            if piece.gap_end <= last.gap_end:
+                continue
+            piece = msgspec.structs.replace(piece, gap_start=last.gap_end)
         if last is None or last.gap_end != piece.gap_start or _tells(last) != _tells(piece):
             joined.append(piece)
             continue
