@@ -1,5 +1,7 @@
 """A database is brought to the current schema once, however often it is asked."""
 
+import asyncio
+
 import pytest
 import sqlalchemy as sa
 
@@ -32,3 +34,12 @@ async def test_a_database_of_a_newer_version_is_refused(url: str, clock: ManualC
         with pytest.raises(StartError, match="schema 99 by a newer marketd, this one knows 1"):
             async with open_archive(url, clock, upgrade=upgrade):
                 pass
+
+
+async def test_two_that_upgrade_at_once_take_turns(url: str) -> None:
+    databases = [Database(address_of(url)) for _ in range(3)]
+    upgraded = await asyncio.gather(*(upgrade_schema(database, 0) for database in databases))
+    for database in databases:
+        await database.close()
+
+    assert [None, "1", "1"] == sorted((one.before for one in upgraded), key=lambda before: before or "")
