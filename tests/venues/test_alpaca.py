@@ -257,9 +257,16 @@ def test_candles_are_asked_by_open_time_and_the_last_of_an_answer_is_open() -> N
     assert not last.closed
 
 
-def test_a_page_of_candles_that_is_cut_is_no_answer_because_what_it_leaves_out_would_look_empty() -> None:
-    with pytest.raises(BadFrame, match="cut"):
-        Alpaca(KEYS).read_candles(answer('{"bars":{"AAPL":[]},"next_page_token":"QUFQ"}'), AAPL, timeframe("1m"), NOW)
+def test_a_page_of_candles_that_is_cut_goes_on_where_its_token_leads_even_when_it_is_empty() -> None:
+    venue = Alpaca(KEYS)
+    asked = venue.candles_request(AAPL, timeframe("1m"), Interval(OPEN, OPEN + HOUR))
+    cut = answer('{"bars":{},"next_page_token":"QUFQ"}')
+    more = venue.more_candles(cut, asked)
+
+    assert [] == venue.read_candles(cut, AAPL, timeframe("1m"), NOW)
+    assert more is not None
+    assert (asked.path, {**asked.params, "page_token": "QUFQ"}, asked.headers) == (more.path, more.params, more.headers)
+    assert venue.more_candles(answer('{"bars":{},"next_page_token":null}'), more) is None
 
 
 @pytest.mark.parametrize(

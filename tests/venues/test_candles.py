@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace as copied
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from marketd.clock import ManualClock
+from marketd.errors import BadFrame
 from marketd.metrics import Metrics
 from marketd.model.events import Candle
 from marketd.model.instruments import Instrument
@@ -20,7 +23,7 @@ from marketd.sim import open_sim
 from marketd.venues.binance import Binance
 from marketd.venues.candles import LIST_AGE_S, CandleDesk
 from marketd.venues.rest import Rest
-from marketd.venues.venue import Answer
+from marketd.venues.venue import Answer, Request
 
 M1 = timeframe("1m")
 
@@ -31,6 +34,22 @@ class Lying(Binance):
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         rows = super().read_candles(answer, instrument, timeframe, ts_recv)
         return [replace(row, high="1", low="2") if number == 1 else row for number, row in enumerate(rows)]
+
+
+class Cutting(Binance):
+    """Cuts each page after two rows, and goes on from there."""
+
+    is_endless = False
+
+    def candles_request(self, instrument: Instrument, timeframe: Timeframe, span: Interval) -> Request:
+        asked = super().candles_request(instrument, timeframe, span)
+        return copied(asked, params={**asked.params, "limit": "2"})
+
+    def more_candles(self, answer: Answer, asked: Request) -> Request | None:
+        start = int(asked.params["startTime"]) + 2 * MINUTE // 1_000_000
+        if start > int(asked.params["endTime"]) and not self.is_endless:
+            return None
+        return copied(asked, params={**asked.params, "startTime": str(start)})
 
 
 @asynccontextmanager
@@ -53,6 +72,28 @@ async def test_a_page_is_the_venues_candles_of_the_span(clock: ManualClock) -> N
 
         assert [stop - number * MINUTE for number in (5, 4, 3, 2, 1)] == [one.open_time for one in found]
         assert await asking.instrument("NOPE") is None
+
+
+async def test_a_page_that_the_venue_cuts_is_put_together_again(clock: ManualClock) -> None:
+    stop = M1.open_of(clock.now_ns())
+    async with desk(clock, Metrics(), Cutting({})) as asking:
+        instrument = await asking.instrument("BTCUSDT")
+        assert instrument is not None
+        found = await asking.ask(instrument, M1, Interval(stop - 7 * MINUTE, stop))
+
+        assert [stop - number * MINUTE for number in range(7, 0, -1)] == [one.open_time for one in found]
+        assert [True] * 6 + [False] == [one.closed for one in found]
+
+
+async def test_a_page_without_an_end_is_given_up(clock: ManualClock) -> None:
+    venue = Cutting({})
+    venue.is_endless = True
+    async with desk(clock, Metrics(), venue) as asking:
+        instrument = await asking.instrument("BTCUSDT")
+        assert instrument is not None
+
+        with pytest.raises(BadFrame, match="more than 100 parts"):
+            await asking.ask(instrument, M1, Interval(clock.now_ns() - 7 * MINUTE, clock.now_ns()))
 
 
 async def test_the_list_is_asked_for_again_after_an_hour(clock: ManualClock) -> None:

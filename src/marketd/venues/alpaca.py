@@ -129,14 +129,14 @@ class Alpaca:
 
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         """An interval without eligible trades has no row; the last row may be forming, its successor proves the others."""
-        page = _decoded(answer.body, _decode_page)
-        if page.next_page_token:
-            raise BadFrame(self.name, answer.body, "the page is cut: what it leaves out is not known to be empty")
-        rows, times = (page.bars or {}).get(instrument.venue_symbol, []), _Times()
-        try:
-            return read_rows(self.name, instrument, timeframe, ts_recv, [_row(row, times) for row in rows])
-        except _UNREADABLE as error:
-            raise BadFrame(self.name, answer.body, str(error)) from error
+        page, times = _decoded(answer.body, _decode_page), _Times()
+        rows = (page.bars or {}).get(instrument.venue_symbol, [])
+        return read_rows(self.name, answer, instrument, timeframe, ts_recv, (_row(row, times) for row in rows))
+
+    def more_candles(self, answer: Answer, asked: Request) -> Request | None:
+        """A page may be short, even empty, although more follows."""
+        token = _decoded(answer.body, _decode_page).next_page_token
+        return self._ask(asked.path, {**asked.params, "page_token": token}) if token else None
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         return None

@@ -127,9 +127,12 @@ class Bitfinex:
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         """An interval without trades has no row; the last row may be forming, its successor proves the others."""
         try:
-            return read_rows(self.name, instrument, timeframe, ts_recv, map(_row, _decode(answer.body)))
+            return read_rows(self.name, answer, instrument, timeframe, ts_recv, map(_row, _decode(answer.body)))
         except _UNREADABLE as error:
             raise _bad(answer.body, error) from error
+
+    def more_candles(self, answer: Answer, asked: Request) -> Request | None:
+        return None
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         """A signed CRC-32 over the best 25 levels, bid and ask in turn (https://docs.bitfinex.com/docs/ws-websocket-checksum)."""

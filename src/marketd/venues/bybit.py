@@ -123,10 +123,10 @@ class Bybit:
     def read_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
         rows = _decoded(answer.body, _decode_candles).result.list
         found = ((row.open_ms * 1_000_000, row.open, row.high, row.low, row.close, row.volume) for row in rows)
-        try:
-            return read_rows(self.name, instrument, timeframe, ts_recv, found)
-        except UNREADABLE as error:
-            raise BadFrame(self.name, answer.body, str(error)) from error
+        return read_rows(self.name, answer, instrument, timeframe, ts_recv, found)
+
+    def more_candles(self, answer: Answer, asked: Request) -> Request | None:
+        return None
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         return None

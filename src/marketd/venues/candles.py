@@ -1,8 +1,10 @@
 """A venue's candles over REST: one page asked, read, vetted. Who asks decides what the answer means."""
 
 import structlog
+from msgspec.structs import replace
 
 from marketd.clock import Clock
+from marketd.errors import BadFrame
 from marketd.metrics import Metrics
 from marketd.model.events import Candle
 from marketd.model.instruments import Instrument, Instruments
@@ -11,9 +13,11 @@ from marketd.model.timeframes import Timeframe
 from marketd.net.governor import Priority
 from marketd.net.quarantine import Quarantine
 from marketd.venues.rest import Rest
+from marketd.venues.venue import Answer
 from marketd.venues.vet import impossible
 
 LIST_AGE_S = 3600.0
+PARTS_MAX = 100  # of one page, where the venue cuts it short by itself
 log = structlog.get_logger("candles")
 
 
@@ -43,17 +47,25 @@ class CandleDesk:
     ) -> list[Candle]:
         """What the venue has in `span` (open times, ns; at most `candle_page` of them), oldest first. Impossible rows are kept
         aside and counted, so they show as a hole. Raises Refused, Disconnected, BadFrame."""
-        answer = await self._rest.ask(self.venue.candles_request(instrument, timeframe, span), priority)
+        asked = self.venue.candles_request(instrument, timeframe, span)
         good: list[Candle] = []
-        for candle in self.venue.read_candles(answer, instrument, timeframe, answer.ts_recv):
-            why = impossible(candle)
-            if why is None:
-                good.append(candle)
-                continue
-            self._metrics.events_quarantined.labels(self.venue.name, why).inc()
-            log.warning(
-                "feed.quarantined", venue=self.venue.name, symbol=instrument.symbol, reason=why, open_time=candle.open_time
-            )
-            if self._quarantine is not None:
-                self._quarantine.keep(answer.ts_recv, self.venue.name, instrument.symbol, why, answer.body[:4096])
-        return good
+        for _ in range(PARTS_MAX):
+            answer = await self._rest.ask(asked, priority)
+            for candle in self.venue.read_candles(answer, instrument, timeframe, answer.ts_recv):
+                why = impossible(candle)
+                if why is None:
+                    good.append(candle)
+                else:
+                    self._set_aside(candle, why, answer)
+            more = self.venue.more_candles(answer, asked)
+            if more is None:
+                # The newest row of a part proves nothing about itself, the next part does.
+                return [one if one.closed else replace(one, closed=True) for one in good[:-1]] + good[-1:]
+            asked = more
+        raise BadFrame(self.venue.name, answer.body, f"a page of candles came in more than {PARTS_MAX} parts")
+
+    def _set_aside(self, candle: Candle, why: str, answer: Answer) -> None:
+        self._metrics.events_quarantined.labels(self.venue.name, why).inc()
+        log.warning("feed.quarantined", venue=self.venue.name, symbol=candle.symbol, reason=why, open_time=candle.open_time)
+        if self._quarantine is not None:
+            self._quarantine.keep(answer.ts_recv, self.venue.name, candle.symbol, why, answer.body[:4096])

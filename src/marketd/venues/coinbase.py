@@ -122,10 +122,10 @@ class Coinbase:
         """Oldest first. Buckets without a trade have no row, and rows older than the asked span may be among them."""
         rows = _decoded(answer.body, _decode_candles)
         found = ((open_s * SECOND, open_, high, low, close, volume) for open_s, low, high, open_, close, volume in rows)
-        try:
-            return read_rows(self.name, instrument, timeframe, ts_recv, found)
-        except UNREADABLE as error:
-            raise BadFrame(self.name, answer.body, str(error)) from error
+        return read_rows(self.name, answer, instrument, timeframe, ts_recv, found)
+
+    def more_candles(self, answer: Answer, asked: Request) -> Request | None:
+        return None
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         return None

@@ -136,10 +136,10 @@ class Kraken:
         """The last row is the running candle. An interval without trades may have a row of volume 0, or none."""
         rows = _decoded(_rows(answer.body)[0], _decode_candles)
         found = ((row.open_s * SECOND, row.open, row.high, row.low, row.close, row.volume) for row in rows)
-        try:
-            return read_rows(self.name, instrument, timeframe, ts_recv, found)
-        except UNREADABLE as error:
-            raise BadFrame(self.name, answer.body, str(error)) from error
+        return read_rows(self.name, answer, instrument, timeframe, ts_recv, found)
+
+    def more_candles(self, answer: Answer, asked: Request) -> Request | None:
+        return None
 
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         """CRC-32 over the ten best asks, then bids, each number in the instrument's digits without point and leading zeros."""

@@ -20,7 +20,7 @@ from marketd.net.http import Http
 from marketd.venues import venue_named
 from marketd.venues.feed import Feed, FeedConfig
 from marketd.venues.rest import Rest
-from marketd.venues.venue import Wanted
+from marketd.venues.venue import Request, Wanted
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 When = int | datetime  # ns since the epoch, or a datetime (naive means UTC)
@@ -66,10 +66,13 @@ class VenueClient:
         step = frame.step or 31 * 86_400 * SECOND
         while at < stop:
             until = min(stop, at + self.venue.candle_page * step)
-            answer = await self._rest.ask(self.venue.candles_request(instrument, frame, Interval(at, until)), Priority.BACKFILL)
-            for candle in self.venue.read_candles(answer, instrument, frame, self._clock.now_ns()):
-                if at <= candle.open_time < until:
-                    found[candle.open_time] = candle
+            asked: Request | None = self.venue.candles_request(instrument, frame, Interval(at, until))
+            while asked is not None:
+                answer = await self._rest.ask(asked, Priority.BACKFILL)
+                for candle in self.venue.read_candles(answer, instrument, frame, self._clock.now_ns()):
+                    if at <= candle.open_time < until:
+                        found[candle.open_time] = candle
+                asked = self.venue.more_candles(answer, asked)
             at = until
         candles = [found[opened] for opened in sorted(found)]
         # An answer cannot show that its own last candle is closed; the first candle of the next page does.

@@ -2,21 +2,32 @@
 
 from collections.abc import Iterable
 
+from marketd.errors import BadFrame
 from marketd.model.digits import number_text
 from marketd.model.events import Candle
 from marketd.model.instruments import Instrument
 from marketd.model.timeframes import Timeframe
 from marketd.model.times import iso_of_ns
+from marketd.venues.venue import UNREADABLE, Answer
 
 Row = tuple[int, object, object, object, object, object]  # open time (ns); open, high, low, close, volume, decoded without loss
 
 
-def read_rows(venue: str, instrument: Instrument, timeframe: Timeframe, ts_recv: int, rows: Iterable[Row]) -> list[Candle]:
-    """Candles of rows in any order. The newest may still be forming, its being there proves the others closed.
+def read_rows(
+    venue: str, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int, rows: Iterable[Row]
+) -> list[Candle]:
+    """Candles of an answer's rows, in whatever order. The newest may still be forming, its being there proves the others closed.
 
-    Raises ValueError for a row that does not open where a candle of the timeframe does (the venue's weeks or days would be
-    other weeks or days than ours), and for two different rows of one time, of which one must be wrong.
+    Raises BadFrame for what cannot be read, for a row that does not open where a candle of the timeframe does (the venue's
+    weeks or days would be other weeks or days than ours), and for two different rows of one time, of which one must be wrong.
     """
+    try:
+        return _candles(venue, instrument, timeframe, ts_recv, rows)
+    except UNREADABLE as error:
+        raise BadFrame(venue, answer.body, str(error)) from error
+
+
+def _candles(venue: str, instrument: Instrument, timeframe: Timeframe, ts_recv: int, rows: Iterable[Row]) -> list[Candle]:
     known: dict[int, Row] = {}
     for row in rows:
         before = known.setdefault(row[0], row)

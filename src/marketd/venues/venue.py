@@ -178,6 +178,10 @@ class Venue(Protocol):
         is off the timeframe's grid."""
         ...
 
+    def more_candles(self, answer: Answer, asked: Request) -> Request | None:
+        """The rest of a page, where the venue cut it short by itself; None: that was all. Raises BadFrame."""
+        ...
+
     def checksum(self, bids: Sequence[Level], asks: Sequence[Level], instrument: Instrument) -> int | None:
         """The venue's checksum over its top levels (best first), or None where it has none."""
         ...
