@@ -1,5 +1,6 @@
 """Series filled from simulated venues into a real store."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -128,3 +129,26 @@ async def test_progress_is_told_with_every_page(clock: ManualClock, tmp_path: Pa
 
         assert len(told) > 3
         assert progress.total == progress.done
+
+
+async def test_a_job_that_is_stopped_waits_and_the_same_wish_takes_it_up_again(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("coinbase", "BTCUSD", "1m")
+    span = Interval(M1.open_of(clock.now_ns() - DAY), M1.open_of(clock.now_ns()) - 60 * MINUTE)
+    other = Interval(span.start - 3 * DAY, span.start - 2 * DAY)
+    async with filling("coinbase", clock, tmp_path) as (backfill, archive, _, told):
+        task = asyncio.ensure_future(backfill.fill(series, span))
+        while not any(progress.done for progress in told):
+            await clock.advance(0.1)
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        stopped = await archive.jobs()
+        await driven(clock, backfill.fill(series, other))
+        await driven(clock, backfill.fill(series, Interval(span.start + MINUTE, span.stop)))
+        jobs = await archive.jobs()
+
+    assert [("pending", "interrupted")] == [(job.status, job.last_error) for job in stopped]
+    assert [("completed", other), ("completed", Interval(span.start + MINUTE, span.stop))] == [
+        (job.status, job.span) for job in jobs
+    ]

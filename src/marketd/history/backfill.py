@@ -1,10 +1,12 @@
 """Filling a series: what its ledger does not account for is asked for, page by page, and each page is committed with its
 ledger and the job's cursor, so that a kill costs at most one page."""
 
+import asyncio
 from asyncio import CancelledError
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from msgspec.structs import replace
@@ -27,7 +29,9 @@ from marketd.venues.candles import CandleDesk
 if TYPE_CHECKING:
     from marketd.stores.archive import Archive
 
+T = TypeVar("T")
 UNREADABLE_TRIES = 3
+PAUSE_S = 2.0  # for the last word of a job that is stopped
 LOOK_BACK = 3  # candles in the first look for the newest one; each further look reaches ten times as far
 log = structlog.get_logger("backfill")
 
@@ -61,40 +65,74 @@ class Backfill:
         the venue or the database is away. Raises ConfigError for what the venue does not have."""
         frame = self._timeframe(series)
         span = Interval(_opening(span.start, frame), _opening(span.stop, frame))
-        rows = await self._archive.ledger(series)
+        rows = await self._stored(lambda: self._archive.ledger(series))
         progress = Progress(series, sum(part.length for part in open_spans(rows, span)))
         if not progress.total:
             return progress
         instrument = await self._instrument(series)
-        job = await self._job(series, span, newest_first)
-        self._tell(progress)
-        try:
-            known = await self._known(series, instrument, frame, span, rows, source, progress)
-            if known is None:
-                progress.failed.append(f"{self.desk.venue.name} has no {series.timeframe} candle of {series.symbol} since then")
-            else:
-                await self._beyond_reach(series, frame, span, known)
-                for _ in range(2):  # what the first round leaves in doubt is asked for once more
-                    rows = await self._archive.ledger(series)
-                    closed = Interval(span.start, min(span.stop, known.edge))
-                    for piece in list(pieces(rows, closed, frame, self._page, newest_first=newest_first)):
-                        await self._take(series, instrument, frame, piece, known, source, job, progress)
-        except CancelledError:
-            await self._archive.job_paused(job)
-            raise
-        except Exception as error:
-            await self._archive.job_ended(job, str(error))
-            raise
-        await self._archive.job_ended(job, "; ".join(progress.failed)[:500] or None)
+        async with AsyncExitStack() as claims:
+            is_ours = await self._stored(lambda: claims.enter_async_context(self._archive.claim(series)))
+            job = await self._stored(lambda: self._job(series, span, newest_first, is_ours, rows))
+            try:
+                await self._work(series, instrument, frame, span, newest_first, source, job, progress)
+            except CancelledError:
+                with suppress(DeliveryError, TimeoutError):
+                    async with asyncio.timeout(PAUSE_S):
+                        await self._archive.job_paused(job)
+                raise
+            except Exception as error:
+                failure = str(error)
+                await self._stored(lambda: self._archive.job_ended(job, failure))
+                raise
+            await self._stored(lambda: self._archive.job_ended(job, "; ".join(progress.failed)[:500] or None))
         return progress
 
-    async def _job(self, series: CandleSeries, span: Interval, newest_first: bool) -> int:
-        """The row of this job: the one that an earlier run left, or a new one."""
-        left = await self._archive.jobs(series, statuses=["pending"], limit=1)
-        if left:
-            await self._archive.job_resumed(left[0].id)
-            return left[0].id
+    async def _work(
+        self,
+        series: CandleSeries,
+        instrument: Instrument,
+        frame: Timeframe,
+        span: Interval,
+        newest_first: bool,
+        source: Source,
+        job: int,
+        progress: Progress,
+    ) -> None:
+        self._tell(progress)
+        rows = await self._stored(lambda: self._archive.ledger(series))
+        known = await self._known(series, instrument, frame, span, rows, source, progress)
+        if known is None:
+            progress.failed.append(f"{self.desk.venue.name} has no {series.timeframe} candle of {series.symbol} since then")
+            return
+        await self._beyond_reach(series, frame, span, known)
+        for _ in range(2):  # what the first round leaves in doubt is asked for once more
+            rows = await self._stored(lambda: self._archive.ledger(series))
+            closed = Interval(span.start, min(span.stop, known.edge))
+            for piece in list(pieces(rows, closed, frame, self._page, newest_first=newest_first)):
+                await self._take(series, instrument, frame, piece, known, source, job, progress)
+
+    async def _job(self, series: CandleSeries, span: Interval, newest_first: bool, is_ours: bool, rows: list[Stretch]) -> int:
+        """The row of this job: one that a run before left, if what it left is a part of this, or a new one. While another
+        program fills the series its rows are its own."""
+        if is_ours:
+            await self._archive.jobs_left(series)
+            for left in await self._archive.jobs(series, statuses=["pending"]):
+                rest = [] if left.span is None else open_spans(rows, left.span)
+                if not rest:
+                    await self._archive.job_ended(left.id, None)
+                elif span.start < rest[-1].stop <= span.stop:
+                    await self._archive.job_resumed(left.id, span)
+                    return left.id
         return await self._archive.job_started(series, span, newest_first)
+
+    async def _stored(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What the archive answers, once it does."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await ask()
+            except DeliveryError as error:
+                await self._wait(error, backoff)
 
     @property
     def _page(self) -> int:
@@ -136,11 +174,13 @@ class Backfill:
         except (Refused, BadFrame) as error:  # for good: said in the ledger, tried again by the next scan
             failed = Stretch(*piece.span, "missing", f"fetch failed: {error}"[:200], now)
             progress.failed.append(str(error))
-            await self._archive.settle(series, [failed])
+            await self._stored(lambda: self._archive.settle(series, [failed]))
             return
-        ledger = await self._archive.ledger(series, piece.span.start - 2 * DAY, piece.span.stop + 2 * DAY)
+        around = piece.span.start - 2 * DAY, piece.span.stop + 2 * DAY
+        ledger = await self._stored(lambda: self._archive.ledger(series, *around))
         settled = settle(piece.span, rows, frame, self.desk.venue.candle_empty, known, now, ledger=ledger, again=piece.again)
-        await self._put(Page(series, piece.span, settled.candles, settled.parts, source, job, piece.span.stop))
+        page = Page(series, piece.span, settled.candles, settled.parts, source, job, piece.span.stop)
+        await self._stored(lambda: self._archive.put(page))
         doubted = sum(part.length for part in settled.doubts)
         progress.done += sum(part.stop - part.start for part in settled.parts) - doubted
         progress.candles += len(settled.candles)
@@ -186,7 +226,8 @@ class Backfill:
             edge = newest.open_time
             if instrument.is_trading and edge < span.stop:  # it may be forming still: kept as it is, and nothing said of it
                 its = Interval(edge, newest.close_time)
-                await self._put(Page(series, its, [replace(newest, closed=False)], [], source))
+                page = Page(series, its, [replace(newest, closed=False)], [], source)
+                await self._stored(lambda: self._archive.put(page))
         if not instrument.is_trading:  # no successor will come: the venue's own word closes the last one
             edge = frame.close_of(edge)
         first = await self._first(series, instrument, frame, span, edge, have, progress)
@@ -260,22 +301,15 @@ class Backfill:
         if venue.candle_reach is not None:
             served = _opening(known.edge - (venue.candle_reach - 1) * _step(frame, known.edge), frame)
             cause = f"{venue.name} serves only the newest {venue.candle_reach} candles"
-            for part in open_spans(await self._archive.ledger(series), Interval(span.start, min(span.stop, served))):
-                await self._archive.settle(series, [Stretch(*part, "unrecoverable", cause, now)])
+            rows = await self._stored(lambda: self._archive.ledger(series))
+            lost = [
+                Stretch(*part, "unrecoverable", cause, now)
+                for part in open_spans(rows, Interval(span.start, min(span.stop, served)))
+            ]
+            await self._stored(lambda: self._archive.settle(series, lost))
         if not known.is_listed and known.edge < span.stop:
             after = Interval(max(span.start, known.edge), span.stop)
-            await self._archive.settle(series, [Stretch(*after, "known_empty", DELISTED, now)])
-
-    async def _put(self, page: Page) -> None:
-        """The page stays in hand until the database has taken it."""
-        backoff = Backoff()
-        while True:
-            try:
-                await self._archive.put(page)
-            except DeliveryError as error:
-                await self._wait(error, backoff)
-            else:
-                return
+            await self._stored(lambda: self._archive.settle(series, [Stretch(*after, "known_empty", DELISTED, now)]))
 
     async def _wait(self, error: Exception, backoff: Backoff, progress: Progress | None = None) -> None:
         delay_s = backoff.next_s()

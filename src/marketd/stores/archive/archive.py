@@ -1,7 +1,7 @@
 """The archive as the other rooms see it: pages in, candles and what is known of them out."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from marketd.model.ledger import State, Stretch
 from marketd.model.series import CandleSeries
 from marketd.stores.archive import accounting, jobs, reading, writing
 from marketd.stores.archive.address import address_of
+from marketd.stores.archive.claims import Claims
 from marketd.stores.archive.columns import NS_MAX
 from marketd.stores.archive.database import Database
 from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Summed, Written
@@ -31,6 +32,7 @@ class Archive:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
+        self._claims = Claims(database)
 
     async def put(self, page: Page) -> Written:
         """Store the page: candles, ledger, gaps and the job's cursor in one transaction. The same page again changes nothing."""
@@ -104,9 +106,14 @@ class Archive:
         async with self._database.writing() as connection:
             return await jobs.begin(connection, series, span, newest_first, self._clock.now_ns())
 
-    async def job_resumed(self, job: int) -> None:
+    async def job_resumed(self, job: int, span: Interval | None = None) -> None:
+        """It runs again, for this span from now on where one is given."""
         async with self._database.writing() as connection:
-            await jobs.resume(connection, job)
+            await jobs.resume(connection, job, span)
+
+    def claim(self, series: CandleSeries) -> AbstractAsyncContextManager[bool]:
+        """Whether no other program fills the series, and none will until left; whose jobs say `running` then do not."""
+        return self._claims.claim(series)
 
     async def job_ended(self, job: int, error: str | None) -> None:
         """Completed, or failed with this error."""
@@ -118,11 +125,21 @@ class Archive:
         async with self._database.writing() as connection:
             await jobs.pause(connection, job)
 
-    async def jobs_interrupted(self, series: Sequence[CandleSeries]) -> int:
-        """Asked once at start-up by whoever keeps these series: rows that still say `running` are `pending` from now on. How
-        many there were."""
+    async def jobs_left(self, series: CandleSeries) -> None:
+        """For who has claimed the series: whatever says `running` was left by a program that is gone, and waits."""
         async with self._database.writing() as connection:
-            return await jobs.interrupt(connection, series)
+            await jobs.interrupt(connection, [series])
+
+    async def jobs_interrupted(self, series: Sequence[CandleSeries]) -> int:
+        """Rows of these series that say `running` while no program fills them are `pending` from now on. How many there were."""
+        count = 0
+        running = {job.series for job in await self.jobs(statuses=["running"])}
+        for one in running.intersection(series):
+            async with self.claim(one) as is_free:
+                if is_free:
+                    async with self._database.writing() as connection:
+                        count += await jobs.interrupt(connection, [one])
+        return count
 
     async def jobs(
         self, series: CandleSeries | None = None, *, statuses: Sequence[str] | None = None, limit: int | None = None
@@ -130,6 +147,10 @@ class Archive:
         """Newest first."""
         async with self._database.reading() as connection:
             return await jobs.find(connection, series, statuses, limit)
+
+    def close(self) -> None:
+        """Let go of what is claimed."""
+        self._claims.close()
 
     async def ping(self) -> None:
         """Raises DeliveryError that says what is wrong."""
@@ -152,7 +173,11 @@ async def open_archive(url: str, clock: Clock, *, upgrade: bool = True) -> Async
             await check_schema(database)
         except DeliveryError as error:
             raise StartError(f"the candle archive cannot be opened: {error}") from error
-        yield Archive(database, clock)
+        archive = Archive(database, clock)
+        try:
+            yield archive
+        finally:
+            archive.close()
     finally:
         await database.close()
 

@@ -30,6 +30,7 @@ class Database:
         self.address = address
         self.kind = address.kind
         self._within_s = connect_s + command_s + wait_s
+        self._connect_s = connect_s
         make: Callable[[int, bool], AsyncEngine]
         if address.kind == "sqlite":
             make = lambda size, writes: _sqlite(Path(address.url), size, wait_s, writes)  # noqa: E731
@@ -56,15 +57,37 @@ class Database:
                 raise  # never reached the database: a mistake of ours, which another try does not mend
             raise DeliveryError(f"{self.address.shown}: {reason(error)}") from error
 
+    @asynccontextmanager
+    async def locked(self, number: int) -> AsyncIterator[bool]:
+        """PostgreSQL: a lock of that number for as long as wanted, on a connection of its own, since it ends with it. False if
+        someone else has it."""
+        connection = None
+        try:
+            async with asyncio.timeout(self._connect_s + WAIT_S):
+                connection = await _connect(self.address.url, self._connect_s, WAIT_S)
+                is_ours = await connection.fetchval("SELECT pg_try_advisory_lock($1)", number)
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+            if connection is not None:
+                connection.terminate()
+            raise DeliveryError(f"{self.address.shown}: {reason(error)}") from error
+        try:
+            yield is_ours
+        finally:
+            connection.terminate()
+
     async def close(self) -> None:
         for engine in (self.readers, self.writers):
             await engine.dispose()
 
 
+async def _connect(dsn: str, connect_s: float, command_s: float) -> Any:
+    settings = {"timezone": "UTC", "application_name": "marketd"}
+    return await asyncpg.connect(dsn, timeout=connect_s, command_timeout=command_s, server_settings=settings)
+
+
 def _postgresql(dsn: str, size: int, connect_s: float, command_s: float, wait_s: float) -> AsyncEngine:
     async def connect() -> Any:
-        settings = {"timezone": "UTC", "application_name": "marketd"}
-        return await asyncpg.connect(dsn, timeout=connect_s, command_timeout=command_s, server_settings=settings)
+        return await _connect(dsn, connect_s, command_s)
 
     return create_async_engine(
         "postgresql+asyncpg://",

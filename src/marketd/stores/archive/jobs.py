@@ -39,10 +39,11 @@ async def advance(connection: AsyncConnection, page: Page, new: int) -> None:
     await connection.execute(sa.update(ingestion_jobs).where(ITS.id == page.job).values(**values))
 
 
-async def resume(connection: AsyncConnection, job: int) -> None:
-    await connection.execute(
-        sa.update(ingestion_jobs).where(ITS.id == job).values(status="running", completed_at=None, last_error=None)
-    )
+async def resume(connection: AsyncConnection, job: int, span: Interval | None) -> None:
+    values: dict[str, Any] = {"status": "running", "completed_at": None, "last_error": None}
+    if span is not None:
+        values |= {"span_start": span.start, "span_stop": span.stop}
+    await connection.execute(sa.update(ingestion_jobs).where(ITS.id == job).values(**values))
 
 
 async def end(connection: AsyncConnection, job: int, error: str | None, now: int) -> None:
@@ -56,7 +57,7 @@ async def pause(connection: AsyncConnection, job: int) -> None:
 
 
 async def interrupt(connection: AsyncConnection, series: Sequence[CandleSeries]) -> int:
-    """Whoever ran them is gone: they wait to be taken up again."""
+    """Whoever ran them is gone, which the caller knows: they wait to be taken up again."""
     count = 0
     for one in series:
         mine = sa.and_(of_series(ingestion_jobs, one), ITS.status == "running")
