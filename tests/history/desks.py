@@ -30,11 +30,11 @@ class Rooms:
 
 
 @asynccontextmanager
-async def rooms(name: str, clock: ManualClock, directory: Path) -> AsyncIterator[Rooms]:
+async def rooms(name: str, clock: ManualClock, directory: Path, faults: str = "") -> AsyncIterator[Rooms]:
     """One venue, its desk and an archive."""
     metrics = Metrics()
     async with (
-        open_sim([name], clock=clock) as sim,
+        open_sim([name], clock=clock, faults=faults) as sim,
         Http() as http,
         open_archive(f"sqlite:///{directory / 'archive.db'}", clock) as archive,
     ):

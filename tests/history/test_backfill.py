@@ -14,7 +14,7 @@ from marketd.history.backfill import Backfill, Progress
 from marketd.history.planning import open_spans
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import DAY, MINUTE, timeframe
+from marketd.model.timeframes import DAY, HOUR, MINUTE, timeframe
 from marketd.sim import Sim
 from marketd.stores.archive import Archive
 from tests.history.desks import driven, rooms
@@ -152,3 +152,18 @@ async def test_a_job_that_is_stopped_waits_and_the_same_wish_takes_it_up_again(c
     assert [("completed", other), ("completed", Interval(span.start + MINUTE, span.stop))] == [
         (job.status, job.span) for job in jobs
     ]
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("bitfinex", "BTCUSD"), ("bybit", "BTCUSDT"), ("coinbase", "BTCUSD")])
+async def test_half_answers_one_after_the_other_lose_nothing(name: str, symbol: str, clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries(name, symbol, "1m")
+    span = Interval(M1.open_of(clock.now_ns() - 3 * HOUR), M1.open_of(clock.now_ns()) - 10 * MINUTE)
+    contents = []
+    for faults in ("", "half_page:count=4"):
+        (directory := tmp_path / (faults or "none").replace(":", "-")).mkdir()
+        async with rooms(name, clock, directory, faults) as here:
+            await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, span))
+            contents.append([row.open_time for row in await here.archive.candles(series, *span)])
+
+    assert contents[0] == contents[1]
+    assert len(contents[0]) > 100

@@ -76,6 +76,15 @@ def test_half_an_answer_is_asked_for_again() -> None:
     assert [minutes(3, 6)] == settled.doubts
 
 
+def test_a_second_answer_that_brings_something_shows_that_the_first_was_cut_and_the_rest_stays_in_doubt() -> None:
+    first = judged(minutes(0, 8), rows(0, 1, 2, 3))
+    second = settle(minutes(4, 8), rows(4, 5), M1, "no row", Known(LATER, 0), 7, ledger=first.parts, again=True)
+    third = settle(minutes(6, 8), [], M1, "no row", Known(LATER, 0), 7, ledger=second.parts, again=True)
+
+    assert [(4, 6, "have", ""), (6, 8, "missing", ASKED_ONCE)] == said(second)
+    assert [(6, 8, "known_empty", NO_TRADES)] == said(third)
+
+
 def test_any_hole_is_asked_for_again_where_intervals_without_trades_have_rows() -> None:
     settled = judged(minutes(0, 4), rows(0, 3), empty="zero volume")
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 UNREADABLE_TRIES = 3
+ROUNDS = 12  # each answer that is cut short brings at least a part of what is left
 PAUSE_S = 2.0  # for the last word of a job that is stopped
 LOOK_BACK = 3  # candles in the first look for the newest one; each further look reaches ten times as far
 log = structlog.get_logger("backfill")
@@ -105,10 +106,11 @@ class Backfill:
             progress.failed.append(f"{self.desk.venue.name} has no {series.timeframe} candle of {series.symbol} since then")
             return
         await self._beyond_reach(series, frame, span, known)
-        for _ in range(2):  # what the first round leaves in doubt is asked for once more
+        closed = Interval(span.start, min(span.stop, known.edge))
+        for number in range(ROUNDS):  # what one round leaves in doubt is asked for in the next
             rows = await self._stored(lambda: self._archive.ledger(series))
-            closed = Interval(span.start, min(span.stop, known.edge))
-            for piece in list(pieces(rows, closed, frame, self._page, newest_first=newest_first)):
+            asked = list(pieces(rows, closed, frame, self._page, newest_first=newest_first))
+            for piece in asked if number == 0 else [one for one in asked if one.again]:
                 await self._take(series, instrument, frame, piece, known, source, job, progress)
 
     async def _job(self, series: CandleSeries, span: Interval, newest_first: bool, is_ours: bool, rows: list[Stretch]) -> int:

@@ -56,7 +56,7 @@ def settle(
     again: bool = False,
 ) -> Settled:
     """Judge an answer to `asked` (open times, ns). `ledger` is what is known of the series so far; `again`: the span had been
-    asked for before, so what is not there this time is a hole."""
+    asked for before, so what is not there this time either is a hole, unless this answer shows that the one before was cut."""
     stop = max(asked.start, min(asked.stop, known.edge))
     found = {row.open_time: row for row in rows if asked.start <= row.open_time < asked.stop}
     candles = [replace(found[at], closed=found[at].closed or at < known.edge) for at in sorted(found)]
@@ -67,6 +67,8 @@ def settle(
         *(Stretch(*run, "have", "", now) for run in runs),
         *(Stretch(*hole, "known_empty", "", now) for hole in holes),
     ]
+    doubted = [row for row in ledger if again and row.state == "missing" and row.cause == ASKED_ONCE]
+    cut = [row for row in doubted if any(run.start < row.stop and row.start < run.stop for run in runs)]
     parts: list[Stretch] = []
     doubts: list[Interval] = []
     at = asked.start
@@ -78,7 +80,8 @@ def settle(
                 step = timeframe.close_of(part.start) - part.start
                 cause = _cause(part, is_inner, known, empty, accounted, step)
                 is_short = is_inner and empty != "zero volume" and part.length < BELIEVED * step
-                if again or is_short or cause in (NOT_LISTED_YET, DELISTED):
+                is_sure = again and not any(row.start <= part.start < row.stop for row in cut)
+                if is_sure or is_short or cause == DELISTED or (cause == NOT_LISTED_YET and known.first is not None):
                     parts.append(Stretch(*part, "known_empty", cause, now))
                 else:
                     parts.append(Stretch(*part, "missing", ASKED_ONCE, now))
