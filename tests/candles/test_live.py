@@ -1,11 +1,14 @@
 """Live candles into a real store."""
 
 from pathlib import Path
+from unittest.mock import patch
 
+import pytest
 from msgspec.structs import replace
 
 from marketd.candles.live import SKIPPED, LiveCandles
 from marketd.clock import ManualClock
+from marketd.errors import DeliveryError
 from marketd.model.events import Candle, Trade
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import MINUTE
@@ -95,3 +98,17 @@ async def test_a_correction_by_the_stream_is_a_revision(clock: ManualClock, tmp_
 
         assert [("37199.99", 1)] == [(row.close, row.revision) for row in await archive.candles(BINANCE, 0, 2**62)]
         assert ["37123.40"] == [row.close for row in await archive.revisions(BINANCE, 0, 2**62)]
+
+
+async def test_a_batch_that_could_not_be_stored_builds_its_trades_once(clock: ManualClock, tmp_path: Path) -> None:
+    batch = [bought(0, 1, "9"), bought(1, 1, "10"), bought(1, 2, "11"), bought(2, 1, "12")]
+    async with open_archive(url(tmp_path), clock) as archive:
+        live = LiveCandles(archive, [COINBASE], lambda venue: False, clock)
+        with patch.object(archive, "put", side_effect=DeliveryError("the disk is full")):
+            for _ in range(2):
+                with pytest.raises(DeliveryError):
+                    await live.write(batch)
+        await live.write(batch)
+        stored = {(row.open_time - START) // MINUTE: row.volume for row in await archive.candles(COINBASE, 0, 2**62)}
+
+    assert {1: "2", 2: "1"} == stored

@@ -4,7 +4,7 @@ A closed candle is accounted for the moment it is stored. What the stream skippe
 is told.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Self
 
 from marketd.bus import Full
@@ -51,6 +51,8 @@ class LiveCandles:
         for one, frame in self._frames.items():
             if not streamed(one.venue):
                 self._builders.setdefault((one.venue, one.symbol), []).append(Builder(frame))
+        self._batch: Sequence[Event] = ()  # under way
+        self._said: dict[CandleSeries, dict[int, Candle]] = {}  # what it says and is not stored yet
         self._reached: dict[CandleSeries, int] = {}  # where the newest closed candle stored in this run ends
         self.last: dict[CandleSeries, Candle] = {}  # the newest, for those who look
 
@@ -60,19 +62,24 @@ class LiveCandles:
     async def __aexit__(self, *_: object) -> None: ...
 
     async def write(self, batch: Sequence[Event]) -> None:
-        """Store what the batch says of each series, one transaction a series."""
-        for series, candles in self._sorted(batch).items():
+        """Store what the batch says of each series, one transaction a series. The same batch again, after a failure, goes on
+        where that was: its trades are built into candles once."""
+        if batch is not self._batch:
+            self._batch, self._said = batch, self._sorted(batch)
+        for series, candles in list(self._said.items()):
             is_built = (series.venue, series.symbol) in self._builders
             page = self._page(series, [candles[at] for at in sorted(candles)], is_built)
             await self._archive.put(page)
+            del self._said[series]
             closed = [one.close_time for one in page.candles if one.closed]
             if closed:
                 self._reached[series] = max(self._reached.get(series, 0), *closed)
             self.last[series] = page.candles[-1]
             if any(part.state == "missing" for part in page.parts):
                 self._on_hole(series)
+        self._batch = ()
 
-    def _sorted(self, batch: Sequence[Event]) -> Mapping[CandleSeries, dict[int, Candle]]:
+    def _sorted(self, batch: Sequence[Event]) -> dict[CandleSeries, dict[int, Candle]]:
         """The last word on each candle, by series."""
         found: dict[CandleSeries, dict[int, Candle]] = {}
         newest: dict[tuple[str, str], Trade] = {}

@@ -74,8 +74,9 @@ def series_of(config: Config, venues: Mapping[str, Venue]) -> list[CandleSeries]
 async def open_archiving(
     config: Config, venues: Mapping[str, Venue], rests: Mapping[str, Rest], quarantine: Quarantine, clock: Clock, metrics: Metrics
 ) -> AsyncIterator[Archiving]:
-    """The store, its keeper and its sink; nothing is asked of a venue before `running`. Raises StartError."""
-    async with archives.open_archive(config.database_url, clock) as archive:
+    """The store, its keeper and its sink; nothing is asked of a venue before `running`. A database that is away is
+    waited for; one that does not let us in, or is not ours, raises StartError."""
+    async with archives.open_archive(config.database_url, clock, wait=True) as archive:
         series = series_of(config, venues)
         desks = {name: CandleDesk(rests[name], clock, metrics, quarantine) for name in {one.venue for one in series}}
         daemon = config.archive

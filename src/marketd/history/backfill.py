@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 UNREADABLE_TRIES = 3
 ROUNDS = 12  # each answer that is cut short brings at least a part of what is left
+STORE_S_MAX = 5.0  # between two questions to a database that is away: it is ours
 PAUSE_S = 2.0  # for the last word of a job that is stopped
 LOOK_BACK = 3  # candles in the first look for the newest one; each further look reaches ten times as far
 log = structlog.get_logger("backfill")
@@ -129,7 +130,7 @@ class Backfill:
 
     async def _stored(self, ask: Callable[[], Awaitable[T]]) -> T:
         """What the archive answers, once it does."""
-        backoff = Backoff()
+        backoff = Backoff(max_s=STORE_S_MAX)
         while True:
             try:
                 return await ask()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from marketd.clock import Clock
-from marketd.errors import MarketdError
+from marketd.errors import DeliveryError, MarketdError
 from marketd.history.backfill import Backfill, Progress
 from marketd.history.planning import open_spans
 from marketd.metrics import Metrics
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2  # series of one venue that are filled side by side; its governor sets the pace
 RETRY_S_MIN = 30.0
+INTERRUPTED_S = 2.0  # between two tries to say what an earlier run left
 log = structlog.get_logger("history")
 
 
@@ -61,7 +62,7 @@ class Keeper:
         metrics: Metrics,
         alert: Callable[[str, CandleSeries, str], None] = lambda code, series, reason: None,
     ) -> None:
-        self._archive, self._horizon, self._clock, self._metrics, self._alert = archive, horizon, clock, metrics, alert
+        self._archive, self._horizon, self.clock, self._metrics, self._alert = archive, horizon, clock, metrics, alert
         now_s = clock.monotonic()
         first_s = now_s if horizon.at_start else now_s + horizon.scan_s
         # Long candles first: a few requests tell how old a market is, and spare the short ones their empty pages.
@@ -82,7 +83,7 @@ class Keeper:
         """A hole was found by someone else: look at this series at once."""
         for one in self.kept:
             if one.series == series:
-                one.due_s = self._clock.monotonic()
+                one.due_s = self.clock.monotonic()
 
     def _tell(self, progress: Progress) -> None:
         for one in self.kept:
@@ -93,17 +94,17 @@ class Keeper:
         """Work for one venue, until cancelled."""
         mine = [one for one in self.kept if one.series.venue == venue]
         while True:
-            now_s = self._clock.monotonic()
+            now_s = self.clock.monotonic()
             due = min(mine, key=lambda one: (one.progress is not None, one.due_s))
             if due.progress is None and due.due_s <= now_s:
                 due.progress = Progress(due.series, 0)
                 await self._fill(due)
                 continue
-            await self._clock.sleep(min(1.0, max(0.05, due.due_s - now_s)) if due.progress is None else 1.0)
+            await self.clock.sleep(min(1.0, max(0.05, due.due_s - now_s)) if due.progress is None else 1.0)
 
     async def _fill(self, one: Kept) -> None:
         step = timeframe(one.series.timeframe)
-        now = self._clock.now_ns()
+        now = self.clock.now_ns()
         span = Interval(step.open_of(now - self._horizon.days * DAY), now)
         try:
             progress = await self._fillers[one.series.venue].fill(one.series, span)
@@ -124,17 +125,34 @@ class Keeper:
         else:
             one.backoff.reset()
             delay_s = self._horizon.scan_s
-        one.failing, one.due_s = failing, self._clock.monotonic() + delay_s
+        one.failing, one.due_s = failing, self.clock.monotonic() + delay_s
 
 
 @asynccontextmanager
 async def run_history(keeper: Keeper, archive: "Archive") -> AsyncIterator[None]:
     """Keep until left. What an earlier run left unfinished is said to be so, and taken up by the first look."""
-    interrupted = await archive.jobs_interrupted([one.series for one in keeper.kept])
-    if interrupted:
-        log.info("archive.resumed", jobs=interrupted)
+    is_said = await _said_interrupted(keeper, archive)
     async with room("history") as here:
+        if not is_said:
+            here.start("interrupted", _say_interrupted(keeper, archive))
         for venue in sorted({one.series.venue for one in keeper.kept}):
             for number in range(AT_ONCE):
                 here.start(f"{venue}.{number}", keeper.run(venue))
         yield
+
+
+async def _say_interrupted(keeper: Keeper, archive: "Archive") -> None:
+    """As soon as the database is there."""
+    while not await _said_interrupted(keeper, archive):
+        await keeper.clock.sleep(INTERRUPTED_S)
+
+
+async def _said_interrupted(keeper: Keeper, archive: "Archive") -> bool:
+    """Of all series, also of those whose turn comes late. False while the database is away, which others say."""
+    try:
+        interrupted = await archive.jobs_interrupted([one.series for one in keeper.kept])
+    except DeliveryError:
+        return False
+    if interrupted:
+        log.info("archive.resumed", jobs=interrupted)
+    return True

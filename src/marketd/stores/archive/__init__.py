@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary, Source, Summed, Written
 
 if TYPE_CHECKING:
-    from marketd.stores.archive.archive import Archive, open_archive, upgrade_archive
+    from marketd.stores.archive.archive import Archive, open_archive
     from marketd.stores.archive.looking import Looker, open_archive_looker
+    from marketd.stores.archive.opening import upgrade_archive
 
 __all__ = [
     "Archive",
@@ -28,7 +29,7 @@ __all__ = [
     "open_archive_looker",
     "upgrade_archive",
 ]
-_LATER = {"Looker": "looking", "open_archive_looker": "looking"}  # all others are in `archive`
+_LATER = {"Looker": "looking", "open_archive_looker": "looking", "upgrade_archive": "opening"}  # all others are in `archive`
 
 
 def __getattr__(name: str) -> Any:

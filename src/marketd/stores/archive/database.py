@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -121,6 +122,20 @@ def _sqlite(path: Path, size: int, wait_s: float, writes: bool) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def is_passing(error: DeliveryError) -> bool:
+    """Whether the trouble may pass without anyone changing our settings: a server that is away or busy, a full disk."""
+    cause: BaseException | None = error.__cause__
+    if isinstance(cause, sa.exc.DBAPIError) and cause.orig is not None:
+        cause = cause.orig.__cause__ or cause.orig
+    if isinstance(cause, sqlite3.OperationalError):
+        return any(word in str(cause) for word in ("locked", "full", "disk I/O"))
+    return isinstance(
+        cause,
+        OSError | sa.exc.TimeoutError | asyncpg.PostgresConnectionError | asyncpg.CannotConnectNowError
+        | asyncpg.InsufficientResourcesError | asyncpg.AdminShutdownError | asyncpg.CrashShutdownError,
+    ) and not isinstance(cause, FileExistsError | NotADirectoryError | PermissionError)  # fmt: skip
 
 
 def reason(error: BaseException) -> str:
