@@ -30,15 +30,17 @@ class Rooms:
 
 
 @asynccontextmanager
-async def rooms(name: str, clock: ManualClock, directory: Path, faults: str = "") -> AsyncIterator[Rooms]:
-    """One venue, its desk and an archive."""
+async def rooms(
+    name: str, clock: ManualClock, directory: Path, faults: str = "", *, recording: Path | None = None
+) -> AsyncIterator[Rooms]:
+    """One venue, its desk and an archive; with a `recording`, the venue has the candles of that file."""
     metrics = Metrics()
     async with (
-        open_sim([name], clock=clock, faults=faults) as sim,
+        open_sim([name], clock=clock, faults=faults, recording=recording) as sim,
         Http() as http,
         open_archive(f"sqlite:///{directory / 'archive.db'}", clock) as archive,
     ):
-        venue = venue_named(name, {})
+        venue = venue_named(name, {"ALPACA_KEY": "key", "ALPACA_SECRET": "secret", "ALPACA_DRY_RUN": "false"})
         rest = Rest(venue, sim.env()[f"{name.upper()}_REST_URL"], http, Governor(clock, venue.limits.rest), clock, metrics)
         yield Rooms(clock, sim, archive, CandleDesk(rest, clock, metrics), metrics)
 

@@ -14,7 +14,8 @@ from marketd.history.backfill import Backfill, Progress
 from marketd.history.planning import open_spans
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import DAY, HOUR, MINUTE, timeframe
+from marketd.model.timeframes import DAY, HOUR, MINUTE, SECOND, timeframe
+from marketd.model.times import ns_of_iso
 from marketd.sim import Sim
 from marketd.stores.archive import Archive
 from tests.history.desks import driven, rooms
@@ -167,3 +168,26 @@ async def test_half_answers_one_after_the_other_lose_nothing(name: str, symbol: 
 
     assert contents[0] == contents[1]
     assert len(contents[0]) > 100
+
+
+async def test_a_stock_over_a_long_weekend_is_accounted_for_and_the_closed_market_is_asked_once(tmp_path: Path) -> None:
+    friday, tuesday = ns_of_iso("2024-01-12T20:00:00Z"), ns_of_iso("2024-01-16T14:30:00Z")
+    minutes = [friday + n * MINUTE for n in range(60)] + [tuesday + n * MINUTE for n in range(31)]
+    path = tmp_path / "AAPL-1m.csv"
+    path.write_text(
+        "open_time_ms,open,high,low,close,volume\n" + "".join(f"{at // 10**6},185.5,186,185,185.7,300\n" for at in minutes)
+    )
+    clock, series = ManualClock(tuesday + 30 * MINUTE + 20 * SECOND), CandleSeries("alpaca", "AAPL", "1m")
+    async with rooms("alpaca", clock, tmp_path, recording=path) as here:
+        span = Interval(friday, tuesday + 30 * MINUTE)
+        progress = await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, span))
+        ledger = await here.archive.ledger(series)
+
+        assert [
+            ("have", "", friday, friday + 60 * MINUTE),
+            ("known_empty", "market closed", friday + 60 * MINUTE, tuesday),
+            ("have", "", tuesday, tuesday + 30 * MINUTE),
+        ] == [(part.state, part.cause, part.start, part.stop) for part in ledger]
+        # One page of 1000 minutes after the other, and the evening and the morning once more: from 16:00 and from 4:00.
+        assert progress.requests <= 1 + 6 + 2
+        assert [] == await here.archive.gaps(open_only=True)

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from marketd.history.settling import (
     ASKED_ONCE,
+    CLOSED,
     NO_TRADES,
     NOT_LISTED_YET,
     OUTAGE,
@@ -19,7 +20,9 @@ from marketd.history.settling import (
 from marketd.model.events import Candle
 from marketd.model.intervals import Interval, Intervals
 from marketd.model.ledger import Stretch
-from marketd.model.timeframes import DAY, MINUTE, timeframe
+from marketd.model.timeframes import DAY, HOUR, MINUTE, timeframe
+from marketd.model.times import ns_of_iso
+from marketd.venues.hours import NewYorkHours
 from tests.samples import T0, candle
 
 M1 = timeframe("1m")
@@ -181,3 +184,113 @@ def test_every_answer_accounts_for_exactly_what_was_asked_up_to_the_edge(
     assert sorted(one.open_time for one in settled.candles) == [one.open_time for one in settled.candles]
     assert not (again and settled.doubts)
     assert all(one.closed == (one.open_time < START + edge * MINUTE) for one in settled.candles)
+
+
+FRIDAY = ns_of_iso("2024-01-12T14:30:00Z")  # the bell; Monday is a holiday
+NY = NewYorkHours()
+
+
+def stock_row(minute: int) -> Candle:
+    at = FRIDAY + minute * MINUTE
+    return replace(candle(), open_time=at, close_time=at + MINUTE, closed=False)
+
+
+def of_stock(start: int, stop: int, minutes: Sequence[int], *, again: bool = False) -> list[tuple[int, int, str, str]]:
+    span = Interval(FRIDAY + start * MINUTE, FRIDAY + stop * MINUTE)
+    settled = settle(span, [stock_row(one) for one in minutes], M1, "no row", Known(LATER, 0), 7, again=again, hours=NY)
+    return [((one.start - FRIDAY) // MINUTE, (one.stop - FRIDAY) // MINUTE, one.state, one.cause) for one in settled.parts]
+
+
+def test_while_the_market_is_shut_nothing_is_there_and_it_is_not_asked_again() -> None:
+    bell, shut, opens, next_bell = 390, 630, 4 * 1440 - 330, 4 * 1440
+    minutes = [*range(390), *range(next_bell, next_bell + 10)]
+
+    assert [
+        (0, bell, "have", ""),
+        (bell, shut, "missing", ASKED_ONCE),
+        (shut, opens, "known_empty", CLOSED),
+        (opens, next_bell, "missing", ASKED_ONCE),
+        (next_bell, next_bell + 10, "have", ""),
+    ] == of_stock(0, next_bell + 10, minutes)
+    assert [(0, bell, "have", ""), (bell, next_bell, "known_empty", CLOSED), (next_bell, next_bell + 10, "have", "")] == [
+        (0, bell, "have", ""),
+        *_joined(of_stock(0, next_bell + 10, minutes, again=True)),
+        (next_bell, next_bell + 10, "have", ""),
+    ]
+
+
+def _joined(said: Sequence[tuple[int, int, str, str]]) -> list[tuple[int, int, str, str]]:
+    empty = [one for one in said if one[2] == "known_empty"]
+
+    assert {CLOSED} == {one[3] for one in empty}
+    return [(empty[0][0], empty[-1][1], *empty[0][2:])]
+
+
+def test_trades_before_the_bell_are_had_and_silence_there_is_no_outage() -> None:
+    minutes = [-100, *range(300)]
+
+    assert [(-100, -99, "have", ""), (-99, 0, "known_empty", CLOSED), (0, 300, "have", "")] == of_stock(
+        -100, 300, minutes, again=True
+    )
+
+
+def test_silence_in_the_session_is_an_outage_as_anywhere() -> None:
+    assert (150, 250, "known_empty", OUTAGE) in of_stock(0, 390, [*range(150), *range(250, 390)], again=True)
+
+
+def test_a_hole_that_lasts_over_the_night_is_judged_by_the_session_in_it() -> None:
+    told = of_stock(0, 4 * 1440 + 100, [*range(380), *range(4 * 1440 + 90, 4 * 1440 + 100)])
+
+    assert [(380, 390), (390, 630), (4 * 1440 - 330, 4 * 1440), (4 * 1440, 4 * 1440 + 90)] == [
+        (start, stop) for start, stop, state, _ in told if state == "missing"
+    ]
+
+
+def test_an_hour_with_half_an_hour_of_session_is_in_the_session() -> None:
+    hour = FRIDAY - 30 * MINUTE
+    row_before = replace(candle(), timeframe="1h", open_time=hour - 2 * HOUR, close_time=hour - HOUR)
+    settled = settle(
+        Interval(hour - 2 * HOUR, hour + HOUR), [row_before], timeframe("1h"), "no row", Known(LATER, 0), 7, again=True, hours=NY
+    )
+
+    assert [(-2, "have", ""), (-1, "known_empty", CLOSED), (0, "known_empty", NO_TRADES)] == [
+        ((one.start - hour) // HOUR, one.state, one.cause) for one in settled.parts
+    ]
+
+
+def test_a_weekend_before_the_first_candle_is_no_sign_of_a_listing() -> None:
+    span = Interval(FRIDAY + DAY, FRIDAY + 4 * DAY + MINUTE)
+    row_on_tuesday = stock_row(4 * 1440)
+    settled = settle(span, [row_on_tuesday], M1, "no row", Known(LATER, None, span.start), 7, again=True, hours=NY)
+
+    assert {("known_empty", CLOSED), ("have", "")} == {(one.state, one.cause) for one in settled.parts}
+
+
+def test_a_stock_listed_later_is_before_its_listing_also_at_night() -> None:
+    span = Interval(FRIDAY, FRIDAY + 5 * DAY)
+    settled = settle(span, [], M1, "no row", Known(LATER, None, span.start), 7, again=True, hours=NY)
+
+    assert [(*span, "known_empty", NOT_LISTED_YET, 7)] == settled.parts
+
+
+@given(st.integers(-5000, 5000), st.integers(1, 9000), st.data(), st.booleans(), st.sampled_from(["1m", "15m", "1h"]))
+def test_every_instant_of_a_stock_is_in_exactly_one_state(
+    start: int, length: int, data: st.DataObject, again: bool, name: str
+) -> None:
+    frame = timeframe(name)
+    span = Interval(frame.open_of(FRIDAY + start * MINUTE), frame.close_of(FRIDAY + (start + length) * MINUTE - 1))
+    span = Interval(span.start, frame.open_of(span.stop))
+    count = span.length // frame.step
+    numbers = data.draw(st.sets(st.integers(0, max(0, count - 1)), max_size=40)) if count else set()
+    found = [
+        replace(candle(), open_time=span.start + n * frame.step, close_time=span.start + (n + 1) * frame.step)
+        for n in sorted(numbers)
+    ]
+    parts = settle(span, found, frame, "no row", Known(LATER, 0), 7, again=again, hours=NY).parts
+    have = Intervals((one.start, one.stop) for one in parts if one.state == "have")
+
+    assert span.length == sum(one.stop - one.start for one in parts)
+    assert span.length == sum(part.length for part in Intervals((one.start, one.stop) for one in parts))
+    assert all(frame.open_of(edge) == edge for one in parts for edge in one[:2])
+    assert len(numbers) * frame.step == sum(part.length for part in have)
+    assert all(one.open_time in have for one in found)

@@ -25,6 +25,7 @@ from marketd.model.timeframes import timeframe as named
 from marketd.net.backoff import Backoff
 from marketd.stores.archive import Page, Source
 from marketd.venues.candles import CandleDesk
+from marketd.venues.hours import hours_of
 
 if TYPE_CHECKING:
     from marketd.stores.archive import Archive
@@ -181,7 +182,10 @@ class Backfill:
             return
         around = piece.span.start - 2 * DAY, piece.span.stop + 2 * DAY
         ledger = await self._stored(lambda: self._archive.ledger(series, *around))
-        settled = settle(piece.span, rows, frame, self.desk.venue.candle_empty, known, now, ledger=ledger, again=piece.again)
+        settled = settle(
+            piece.span, rows, frame, self.desk.venue.candle_empty, known, now,
+            ledger=ledger, again=piece.again, hours=hours_of(self.desk.venue),
+        )  # fmt: skip
         page = Page(series, piece.span, settled.candles, settled.parts, source, job, piece.span.stop)
         await self._stored(lambda: self._archive.put(page))
         doubted = sum(part.length for part in settled.doubts)

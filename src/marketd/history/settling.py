@@ -2,10 +2,12 @@
 
 A candle is closed when the venue has one of a later time (`Known.edge`), never because our clock says so. A hole in the
 answer is believed at once only where the venue leaves out intervals without trades and the hole is short and lies between
-two rows; any other hole is asked for once more, since half an answer looks the same.
+two rows, and while the market is shut; any other hole is asked for once more, since half an answer looks the same.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
@@ -14,8 +16,10 @@ from marketd.model.events import Candle
 from marketd.model.intervals import Interval, Intervals
 from marketd.model.ledger import Stretch
 from marketd.model.timeframes import DAY, HOUR, Timeframe
+from marketd.venues.hours import Hours
 
 Empty = Literal["no row", "zero volume", "either"]
+When = Literal["", "quiet", "shut"]  # in the regular session, outside of it, when nobody can trade
 
 ASKED_ONCE = "the venue answered without it; it is asked for once more"
 NO_TRADES = "no trades"
@@ -54,18 +58,21 @@ def settle(
     *,
     ledger: Sequence[Stretch] = (),
     again: bool = False,
+    hours: Hours | None = None,
 ) -> Settled:
     """Judge an answer to `asked` (open times, ns). `ledger` is what is known of the series so far; `again`: the span had been
-    asked for before, so what is not there this time either is a hole, unless this answer shows that the one before was cut."""
+    asked for before, so what is not there this time either is a hole, unless this answer shows that the one before was cut.
+    `hours`: of a market that closes."""
     stop = max(asked.start, min(asked.stop, known.edge))
     found = {row.open_time: row for row in rows if asked.start <= row.open_time < asked.stop}
     candles = [replace(found[at], closed=found[at].closed or at < known.edge) for at in sorted(found)]
     runs = list(_runs([one for one in candles if one.open_time < stop], timeframe))
     holes = Intervals(runs).missing(asked.start, stop)
+    closed = _Closed(Interval(asked.start, stop), timeframe, hours)
     accounted = [
-        *ledger,
+        *(row for row in ledger if row.cause != CLOSED),
         *(Stretch(*run, "have", "", now) for run in runs),
-        *(Stretch(*hole, "known_empty", "", now) for hole in holes),
+        *(Stretch(*part, "known_empty", "", now) for hole in holes for part, when in closed.cut(hole) if not when),
     ]
     doubted = [row for row in ledger if again and row.state == "missing" and row.cause == ASKED_ONCE]
     cut = [row for row in doubted if any(run.start < row.stop and row.start < run.stop for run in runs)]
@@ -75,17 +82,20 @@ def settle(
     for run in [*runs, Interval(stop, stop)]:
         if at < run.start:
             hole = Interval(at, run.start)
+            is_inner = hole.start > asked.start and run.start < stop
+            step = timeframe.close_of(hole.start) - hole.start
             for part in _cut(hole, known):
-                is_inner = hole.start > asked.start and run.start < stop
-                step = timeframe.close_of(part.start) - part.start
-                cause = _cause(part, is_inner, known, empty, accounted, step)
-                is_short = is_inner and empty != "zero volume" and part.length < BELIEVED * step
-                is_sure = again and not any(row.start <= part.start < row.stop for row in cut)
-                if is_sure or is_short or cause == DELISTED or (cause == NOT_LISTED_YET and known.first is not None):
-                    parts.append(Stretch(*part, "known_empty", cause, now))
-                else:
-                    parts.append(Stretch(*part, "missing", ASKED_ONCE, now))
-                    doubts.append(part)
+                pieces = list(_pieces(part, is_inner, known, empty, accounted, step, closed))
+                doubtful = sum(piece.length for piece, when, _ in pieces if when != "shut")
+                is_short = is_inner and empty != "zero volume" and doubtful < BELIEVED * step
+                for piece, when, cause in pieces:
+                    is_sure = again and not any(row.start <= piece.start < row.stop for row in cut)
+                    is_known = when == "shut" or cause == DELISTED or (cause == NOT_LISTED_YET and known.first is not None)
+                    if is_sure or is_short or is_known:
+                        parts.append(Stretch(*piece, "known_empty", cause, now))
+                    else:
+                        parts.append(Stretch(*piece, "missing", ASKED_ONCE, now))
+                        doubts.append(piece)
         if run.length:
             parts.append(Stretch(*run, "have", "", now))
         at = max(at, run.stop)
@@ -112,14 +122,60 @@ def _cut(hole: Interval, known: Known) -> list[Interval]:
     return [hole]
 
 
-def _cause(hole: Interval, is_inner: bool, known: Known, empty: Empty, accounted: Sequence[Stretch], step: int) -> str:
-    """Thousands of holes are on a page of a thin market: what looks at all that is accounted for is not for each."""
-    if known.first is None and not is_inner:
-        is_first = hole.start <= known.horizon or any(row.stop == hole.start and row.cause == NOT_LISTED_YET for row in accounted)
-        if is_first and not any(row.state == "have" and row.start < hole.start for row in accounted):
-            return NOT_LISTED_YET
-    elif known.first is not None and hole.start <= known.first and hole.stop <= known.first + DAY:
-        return NOT_LISTED_YET  # the listing is known to the day
+class _Closed:
+    """When the market is closed, in whole candles: one that has a minute of the session is in it."""
+
+    def __init__(self, span: Interval, timeframe: Timeframe, hours: Hours | None) -> None:
+        self._shut = Intervals() if hours is None else _rounded(hours.shut(span), timeframe)
+        self._quiet = Intervals() if hours is None else _rounded(hours.quiet(span), timeframe)
+        self._edges = sorted({edge for part in (*self._shut, *self._quiet) for edge in part})
+
+    def cut(self, hole: Interval) -> Iterator[tuple[Interval, When]]:
+        """The hole in pieces, where the market opens and closes."""
+        inner = self._edges[bisect_right(self._edges, hole.start) : bisect_left(self._edges, hole.stop)]
+        for start, stop in pairwise([hole.start, *inner, hole.stop]):
+            yield Interval(start, stop), "shut" if start in self._shut else "quiet" if start in self._quiet else ""
+
+
+def _rounded(parts: Sequence[Interval], timeframe: Timeframe) -> Intervals:
+    found = Intervals()
+    for part in parts:
+        opened = timeframe.open_of(part.start)
+        found.add(opened if opened == part.start else timeframe.close_of(opened), timeframe.open_of(part.stop))
+    return found
+
+
+def _pieces(
+    hole: Interval,
+    is_inner: bool,
+    known: Known,
+    empty: Empty,
+    accounted: Sequence[Stretch],
+    step: int,
+    closed: _Closed,
+) -> Iterator[tuple[Interval, When, str]]:
+    """A hole cut by the market's hours, with the cause of each piece. Of a listing only what has a session in it can tell."""
+    cut = list(closed.cut(hole))
+    if not all(when for _, when in cut) and _is_early(hole, is_inner, known, accounted):
+        yield hole, "", NOT_LISTED_YET
+        return
+    for piece, when in cut:
+        yield piece, when, CLOSED if when else _cause(piece, is_inner, empty, accounted, step)
+
+
+def _is_early(hole: Interval, is_inner: bool, known: Known, accounted: Sequence[Stretch]) -> bool:
+    """Whether it lies before the listing. Thousands of holes are on a page of a thin market: what looks at all that is
+    accounted for is not for each."""
+    if known.first is not None:
+        return hole.start <= known.first and hole.stop <= known.first + DAY  # the listing is known to the day
+    if is_inner:
+        return False
+    is_first = hole.start <= known.horizon or any(row.stop == hole.start and row.cause == NOT_LISTED_YET for row in accounted)
+    return is_first and not any(row.state == "have" and row.start < hole.start for row in accounted)
+
+
+def _cause(hole: Interval, is_inner: bool, empty: Empty, accounted: Sequence[Stretch], step: int) -> str:
+    """Why a venue that was open has nothing there."""
     whole = hole if is_inner else _whole(hole, accounted)
     is_long = whole.length >= OUTAGE_AFTER and whole.length >= BELIEVED * step
     if empty == "zero volume" or (is_long and _is_busy(whole, accounted, step)):

@@ -18,6 +18,7 @@ from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.model.times import iso_of_ns, ns_of_iso
+from marketd.venues.hours import Hours, NewYorkHours
 from marketd.venues.notices import Acked, Alive, Declined, Lost, Notice, Ready, Unknown, Unsaid
 from marketd.venues.rows import Row, read_rows
 from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
@@ -44,6 +45,7 @@ class Alpaca:
     candle_reach: ClassVar[int | None] = None
     candle_empty: ClassVar[Empty] = "no row"
     candle_streams: ClassVar[int | frozenset[str] | None] = frozenset({"1m"})
+    hours: ClassVar[Hours | None] = NewYorkHours()
     proofs: ClassVar[Mapping[Channel, Proof]] = {
         "trade": Proof("overlap", "GET /v2/stocks/trades by time", "all of the symbol's history on the feed"),
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),
