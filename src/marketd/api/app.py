@@ -15,6 +15,7 @@ from marketd.api.exposition import metrics_routes
 from marketd.api.gaps import gaps_routes
 from marketd.api.guard import LOCAL_ORIGIN, Guard
 from marketd.api.health import health_routes
+from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
 from marketd.api.page import page_routes
 from marketd.api.parameters import given_once
@@ -70,6 +71,7 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
         allow_headers=["Authorization"],
         expose_headers=["X-Next-Cursor", "X-Exchange", "ETag", "Last-Modified"],
     )
+    app.add_middleware(Hot, clock=views.clock)
     app.add_middleware(Guard, host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
     return app
 

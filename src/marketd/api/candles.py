@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from marketd.api.answers import refuse, require
 from marketd.api.forms import Form, FormName, form_of
+from marketd.api.hot import KEY, Source
 from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMES, VENUE, one_timeframe
 from marketd.api.rows import EXTRA
 from marketd.api.schemas import CANDLES
@@ -68,6 +69,7 @@ def candles_routes(views: Views) -> APIRouter:
         start, end = _range(query)
         archive = await opened(views)
         form = query.form(series)
+        source = Source(archive, series, archive.version(series))
         found = await archive.candles(series, start, end, limit=BATCH if query.limit is None else query.limit + 1)
         if not found:
             await known(views, archive, series)
@@ -76,6 +78,7 @@ def candles_routes(views: Views) -> APIRouter:
             return await stream(request, _whole(archive, series, found, end, form), form.media_type, {}, validator)
         rows = found[: query.limit]
         headers = {"X-Next-Cursor": str(found[-1].open_time)} if len(found) > len(rows) else {}
+        request.scope[KEY] = source
         return await _answer(request, rows, form, headers)
 
     @routes.get(
@@ -87,7 +90,9 @@ def candles_routes(views: Views) -> APIRouter:
         venues = [query.exchange] if query.exchange is not None else await _venues(views, archive, query.symbol)
         for venue in venues:
             series = CandleSeries(venue, query.symbol, frame)
+            source = Source(archive, series, archive.version(series))
             if rows := await archive.candles(series, 0, NS_MAX, limit=query.limit, newest=True):
+                request.scope[KEY] = source
                 return await _answer(request, rows, query.form(series), {"X-Exchange": venue})
         await known(views, archive, CandleSeries(venues[0], query.symbol, frame))
         return await _answer(request, [], query.form(CandleSeries(venues[0], query.symbol, frame)), {})

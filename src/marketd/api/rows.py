@@ -16,23 +16,29 @@ NUMBERS = KEYS[5:]
 DAY_S = 86_400
 
 _encode = msgspec.json.Encoder().encode
-_TIMES = tuple(f"{at // 60:02d}:{at % 60:02d}" for at in range(1440))
+_MINUTES = tuple(f"T{at // 60:02d}:{at % 60:02d}:00+00:00" for at in range(1440))
 
 
 def seconds_text(seconds: int) -> str:
     """`2024-11-14T17:30:00+00:00`."""
     day, rest = divmod(seconds, DAY_S)
     minute, second = divmod(rest, 60)
-    return f"{_day(day)}T{_TIMES[minute]}:{second:02d}+00:00"
+    text = _days.get(day) or _day(day)
+    return text + _MINUTES[minute] if not second else f"{text}{_MINUTES[minute][:7]}{second:02d}+00:00"
+
+
+def _texts(rows: Sequence[Row]) -> dict[int, str]:
+    """Each time once: mostly one candle closes where the next one opens."""
+    times = {row.open_time for row in rows}
+    times.update([row.close_time for row in rows])
+    return {time: seconds_text(time // SECOND) for time in times}
 
 
 def _day(day: int) -> str:
     """Candles come many in one day, so days are remembered."""
-    found = _days.get(day)
-    if found is None:
-        if len(_days) >= DAYS_MAX:
-            _days.clear()
-        found = _days[day] = datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d")
+    if len(_days) >= DAYS_MAX:
+        _days.clear()
+    found = _days[day] = datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d")
     return found
 
 
@@ -45,8 +51,9 @@ def json_rows(series: CandleSeries, rows: Sequence[Row], include: Iterable[str] 
     names = "".join(f'"{key}":{_encode(value).decode()},' for key, value in zip(KEYS, series, strict=False))
     more = _more(include)
     mark = '"' if quoted else ""
+    times = _texts(rows)
     texts = [
-        f'{{{names}"open_time":"{seconds_text(row.open_time // SECOND)}","close_time":"{seconds_text(row.close_time // SECOND)}",'
+        f'{{{names}"open_time":"{times[row.open_time]}","close_time":"{times[row.close_time]}",'
         f'"open":{mark}{row.open}{mark},"high":{mark}{row.high}{mark},"low":{mark}{row.low}{mark},"close":{mark}{row.close}{mark},'
         f'"volume":{mark}{row.volume}{mark}'
         for row in rows
@@ -92,10 +99,10 @@ def csv_head(include: Iterable[str] = ()) -> bytes:
 def csv_rows(series: CandleSeries, rows: Sequence[Row], include: Iterable[str] = ()) -> bytes:
     """One line each. Nothing in them needs quoting: names and numbers hold neither commas nor quotes."""
     names = ",".join(series)
+    times = _texts(rows)
     wanted = [name for name in EXTRA if name in set(include)]
     lines = [
-        f"{names},{seconds_text(row.open_time // SECOND)},{seconds_text(row.close_time // SECOND)},"
-        f"{row.open},{row.high},{row.low},{row.close},{row.volume}"
+        f"{names},{times[row.open_time]},{times[row.close_time]},{row.open},{row.high},{row.low},{row.close},{row.volume}"
         for row in rows
     ]
     if wanted:

@@ -1,5 +1,6 @@
 """The archive as the other rooms see it: pages in, candles and what is known of them out."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import pairwise
@@ -35,6 +36,7 @@ class Archive:
         """`opening` is done before the first use; None: it was."""
         self._database, self._clock, self._opening = database, clock, opening
         self._claims = Claims(database)
+        self._versions: Counter[CandleSeries] = Counter()
 
     async def put(self, page: Page) -> Written:
         """Store the page: candles, ledger, gaps and the job's cursor in one transaction. The same page again changes nothing."""
@@ -47,7 +49,13 @@ class Archive:
             written = await writing.write_candles(connection, page, now)
             await accounting.settle(connection, page.series, page.parts, now)
             await jobs.advance(connection, page, written.new)
+        if page.candles:
+            self._versions[page.series] += 1
         return written
+
+    def version(self, series: CandleSeries) -> int:
+        """Another number after every write of candles through this object; other processes write unseen."""
+        return self._versions[series]
 
     async def settle(self, series: CandleSeries, parts: Sequence[Stretch]) -> None:
         """Let the ledger say this, with no candles stored; of what lies outside of the parts it says what it said."""
@@ -59,7 +67,7 @@ class Archive:
         self, series: CandleSeries, start: int, end: int, *, limit: int | None = None, newest: bool = False
     ) -> list[Row]:
         """`start <= open_time < end`, always oldest first; of more than `limit` the oldest, or the newest."""
-        async with self._reading() as connection:
+        async with self._reading(whole=False) as connection:
             return await reading.candle_rows(connection, series, start, end, limit, newest)
 
     async def stream(self, series: CandleSeries, start: int, end: int, *, batch: int = 10_000) -> AsyncIterator[list[Row]]:
@@ -158,10 +166,11 @@ class Archive:
             yield connection
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def _reading(self, whole: bool = True) -> AsyncIterator[AsyncConnection]:
+        """One consistent look, or a connection for a single question."""
         if self._opening is not None:
             await self._opening.passed()
-        async with self._database.reading() as connection:
+        async with self._database.reading() if whole else self._database.asking() as connection:
             yield connection
 
     def close(self) -> None:

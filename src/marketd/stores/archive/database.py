@@ -21,6 +21,8 @@ COMMAND_S = 60.0  # for one statement
 WAIT_S = 10.0  # for a free connection, or for another process to be done with the file
 WRITERS, READERS = 4, 8  # connections at most; on SQLite one writes
 
+TROUBLES = (sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, sqlite3.Error, OSError, TimeoutError)
+
 
 class Database:
     """Connections to write and connections to read, apart, so that neither starves the other."""
@@ -48,12 +50,16 @@ class Database:
         """The same, on a connection that only reads."""
         return self._told(self.readers)
 
+    def asking(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """The same for a single question: no transaction is begun or ended for it."""
+        return self._told(self.readers, begins=False)
+
     @asynccontextmanager
-    async def _told(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    async def _told(self, engine: AsyncEngine, begins: bool = True) -> AsyncIterator[AsyncConnection]:
         try:
-            async with asyncio.timeout(self._within_s), engine.begin() as connection:
+            async with asyncio.timeout(self._within_s), engine.begin() if begins else engine.connect() as connection:
                 yield connection
-        except (sa.exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except TROUBLES as error:
             if isinstance(error, sa.exc.StatementError) and not isinstance(error, sa.exc.DBAPIError):
                 raise  # never reached the database: a mistake of ours, which another try does not mend
             raise DeliveryError(f"{self.address.shown}: {reason(error)}") from error

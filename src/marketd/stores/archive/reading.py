@@ -10,7 +10,7 @@ from marketd.model.ledger import State, Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.stores.archive.accounting import gap_columns, of_series, touching
-from marketd.stores.archive.columns import epoch_seconds, whole_second_from
+from marketd.stores.archive.columns import OpenTime, epoch_seconds, whole_second_from
 from marketd.stores.archive.jobs import last_of_each
 from marketd.stores.archive.rows import GapRow, JobRow, Row, SeriesSummary, Summed
 from marketd.stores.archive.tables import NUMBERS, candle_gaps, candle_ledger, candle_revisions, candles
@@ -23,31 +23,56 @@ def _digits(table: sa.Table) -> Numbers:
     return [sa.cast(table.c[name], sa.Text).label(name) for name in NUMBERS]
 
 
-CANDLE = [
-    epoch_seconds(candles.c.open_time), *_digits(candles), candles.c.closed,
-    candles.c.revision, candles.c.source, candles.c.ts_recv,
-]  # fmt: skip
 REVISION = [
     epoch_seconds(candle_revisions.c.open_time), *_digits(candle_revisions), sa.true().label("closed"),
     candle_revisions.c.revision, candle_revisions.c.source, candle_revisions.c.ts_recv,
 ]  # fmt: skip
 
 
+# The one question that is asked for thousands of rows at a time goes to the driver as it is, a third cheaper.
+OPENS = {"sqlite": "CAST(strftime('%s', open_time) AS INTEGER)", "postgresql": "CAST(extract(epoch FROM open_time) AS BIGINT)"}
+MARKS = {"sqlite": ["?"] * 6, "postgresql": [f"${number}" for number in range(1, 7)]}
+QUERY = (
+    "SELECT {opens}, {digits}, closed, revision, source, ts_recv FROM candles WHERE exchange = {} AND symbol = {} "
+    "AND timeframe = {} AND open_time >= {} AND open_time < {} ORDER BY open_time {order} LIMIT {}"
+)
+CANDLES = {
+    (kind, newest): QUERY.format(
+        *MARKS[kind],
+        opens=opens,
+        digits=", ".join(f"CAST({name} AS TEXT)" for name in NUMBERS),
+        order="DESC" if newest else "ASC",
+    )
+    for kind, opens in OPENS.items()
+    for newest in (False, True)
+}
+
+
 async def candle_rows(
     connection: AsyncConnection, series: CandleSeries, start: int, end: int, limit: int | None, newest: bool
 ) -> list[Row]:
     """Oldest first, `start <= open_time < end`; of more than `limit` the oldest, or the newest."""
-    at = candles.c.open_time
-    query = sa.select(*CANDLE).where(*_between(candles, series, start, end)).order_by(at.desc() if newest else at)
-    rows = _rows(series, await connection.execute(query if limit is None else query.limit(limit)))
+    rows = _rows(series, await _fetched(connection, newest, series, start, end, limit))
     return rows[::-1] if newest else rows
+
+
+async def _fetched(
+    connection: AsyncConnection, newest: bool, series: CandleSeries, start: int, end: int, limit: int | None
+) -> Iterable[Any]:
+    dialect = connection.dialect
+    bind = OpenTime().process_bind_param
+    first, stop = (bind(whole_second_from(at), dialect) for at in (start, end))
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    if dialect.name == "postgresql":
+        return list(await driver.fetch(CANDLES["postgresql", newest], *series, first, stop, limit))
+    return list(await driver.execute_fetchall(CANDLES["sqlite", newest], (*series, first, stop, -1 if limit is None else limit)))
 
 
 async def revision_rows(connection: AsyncConnection, series: CandleSeries, start: int, end: int) -> list[Row]:
     """What was corrected, oldest open time first and then in the order in which it was said."""
     its = candle_revisions.c
     query = sa.select(*REVISION).where(*_between(candle_revisions, series, start, end)).order_by(its.open_time, its.revision)
-    return _rows(series, await connection.execute(query))
+    return _rows(series, (await connection.execute(query)).all())
 
 
 async def range_summed(connection: AsyncConnection, series: CandleSeries, start: int, end: int) -> Summed:
@@ -68,12 +93,11 @@ def _between(table: sa.Table, series: CandleSeries, start: int, end: int) -> lis
     return [of_series(table, series), at >= whole_second_from(start), at < whole_second_from(end)]
 
 
-def _rows(series: CandleSeries, found: sa.CursorResult[Any]) -> list[Row]:
+def _rows(series: CandleSeries, found: Iterable[Any]) -> list[Row]:
     close_of = _closing(series)
-    rows: Iterable[Any] = found.all()
     return [
-        Row(opens := second * SECOND, close_of(opens), open_, high, low, close, volume, closed, revision, source, ts_recv)
-        for second, open_, high, low, close, volume, closed, revision, source, ts_recv in rows
+        Row(opens := second * SECOND, close_of(opens), open_, high, low, close, volume, closed == 1, revision, source, ts_recv)
+        for second, open_, high, low, close, volume, closed, revision, source, ts_recv in found
     ]
 
 
