@@ -1,5 +1,6 @@
 """Whether the daemon does what it is for: judged by data, not by open sockets."""
 
+import asyncio
 from collections.abc import Mapping
 
 from marketd.api.views import Component
@@ -11,6 +12,7 @@ from marketd.sinks.delivery import Deliveries
 from marketd.venues.feed import Feed
 from marketd.venues.feeds import Feeds, ProviderState
 
+PING_S = 7.0  # a database that takes longer is of no use now; more than the wait for a free connection, which tells why
 DRY = "dry run: heartbeats only"
 
 
@@ -27,10 +29,13 @@ class Health:
         while True:
             if self._archiving is not None:
                 try:
-                    await self._archiving.archive.ping()
+                    async with asyncio.timeout(PING_S):
+                        await self._archiving.archive.ping()
                     self._archive_down = ""
                 except DeliveryError as error:
                     self._archive_down = str(error)
+                except TimeoutError:
+                    self._archive_down = f"the archive's database gives no answer in time ({PING_S:g} s)"
             self.components()
             await self._clock.sleep(1.0)
 
@@ -68,6 +73,9 @@ class Health:
         return Component(word, required, reason, known[1])
 
     def _of_archive(self, archiving: Archiving) -> tuple[Word, str]:
+        for state in self._sinks.states:
+            if state.name == archiving.live.name and not state.healthy and state.retries:
+                return "unhealthy", state.reason  # perhaps it can be read and not written
         if self._archive_down:
             return "unhealthy", self._archive_down
         failing = archiving.keeper.failing

@@ -129,14 +129,14 @@ class Backfill:
                     return left.id
         return await self._archive.job_started(series, span, newest_first)
 
-    async def _stored(self, ask: Callable[[], Awaitable[T]]) -> T:
+    async def _stored(self, ask: Callable[[], Awaitable[T]], progress: Progress | None = None) -> T:
         """What the archive answers, once it does."""
         backoff = Backoff(max_s=STORE_S_MAX)
         while True:
             try:
                 return await ask()
             except DeliveryError as error:
-                await self._wait(error, backoff)
+                await self._wait(error, backoff, progress)
 
     @property
     def _page(self) -> int:
@@ -187,7 +187,7 @@ class Backfill:
             ledger=ledger, again=piece.again, hours=hours_of(self.desk.venue),
         )  # fmt: skip
         page = Page(series, piece.span, settled.candles, settled.parts, source, job, piece.span.stop)
-        await self._stored(lambda: self._archive.put(page))
+        await self._stored(lambda: self._archive.put(page), progress)
         doubted = sum(part.length for part in settled.doubts)
         progress.done += sum(part.stop - part.start for part in settled.parts) - doubted
         progress.candles += len(settled.candles)

@@ -17,6 +17,7 @@ from marketd.stores.archive.columns import NS_MAX
 from marketd.stores.archive.database import WRITERS, Database
 from tests.postgres import PostgresServer
 from tests.stores.archive.conftest import SERIES, candle, have, page
+from tests.wire import Wire
 
 WITHIN_S = 20.0  # for what is bounded by one second, on a busy machine
 FILE_BYTES = 17 * 2**20  # more than a file of the server's own log, less than the page that follows
@@ -137,44 +138,6 @@ async def test_when_the_server_takes_no_more_connections_a_put_says_so(
 
         assert Written(50, 0, 0) == await archive.put(PAGE)
     server.sql("DROP OWNED BY guest; DROP ROLE guest", "trouble")
-
-
-class Wire:
-    """A way to the server that can be cut: the bytes stop, and nobody is told."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self.is_cut = False
-        self._ends: list[asyncio.StreamWriter] = []
-        self._group = asyncio.TaskGroup()
-
-    async def __aenter__(self) -> "Wire":
-        await self._group.__aenter__()
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        for end in self._ends:
-            end.transport.abort()
-        await self._group.__aexit__(None, None, None)
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection("127.0.0.1", self._port)
-        self._ends += [writer, back]
-        self._group.create_task(self._carry(reader, back))
-        self._group.create_task(self._carry(there, writer))
-
-    async def _carry(self, source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
-        try:
-            while data := await source.read(65_536):
-                if not self.is_cut:
-                    to.write(data)
-        except OSError:
-            pass
-        if not self.is_cut:
-            to.close()
 
 
 async def test_when_the_network_is_cut_a_put_gives_up_in_time_and_works_when_it_is_back(
