@@ -22,6 +22,16 @@ def test_a_series_is_filled_once_and_then_nothing_is_asked(ask: Ask, simulated: 
     assert "binance BTCUSDT 1h: everything was there\n" == there.out
 
 
+def test_files_of_the_venues_archive_are_used_where_it_is_named(ask: Ask, simulated: dict[str, str]) -> None:
+    words = ("--exchange", "binance", "--symbol", "BTCUSDT", "--timeframe", "1m")
+    environ = simulated | {"MARKETD__EXCHANGES__BINANCE__BULK_URL": simulated["BINANCE_REST_URL"]}
+    said = ask("backfill", *words, "--start", "2022-03-01T12:00", "--end", "2022-03-03T12:00", environ=environ)
+    rows = ask("candles", *words, "--format", "csv").out.splitlines()[1:]
+
+    assert 0 == said.code, said.err
+    assert (1440, 1440) == (sum(row.endswith(",bulk") for row in rows), sum(row.endswith(",backfill") for row in rows))
+
+
 def test_several_series_take_turns(ask: Ask, simulated: dict[str, str]) -> None:
     series = ("--exchange", "binance", "--symbol", "BTCUSDT,ETHUSDT", "--timeframe", "1h,1d")
     said = ask("backfill", *series, "--days", "5", "--order", "newest", environ=simulated)

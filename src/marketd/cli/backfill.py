@@ -109,7 +109,8 @@ async def _fill(
         archives.open_archive(config.database_url, clock) as archive,
     ):
         with _shown([series for series, _ in wanted]) as tell:
-            filler = Backfill(CandleDesk(rests[name], clock, metrics), archive, clock, tell)
+            desk = CandleDesk(rests[name], clock, metrics, bulk_url=config.feeds[name].bulk_url)
+            filler = Backfill(desk, archive, clock, tell)
             async with room("backfill") as here:
                 here.start("stop", _end_with(stop))
                 done = [await filler.fill(series, span, newest_first=newest_first) for series, span in wanted]

@@ -78,7 +78,10 @@ async def open_archiving(
     waited for; one that does not let us in, or is not ours, raises StartError."""
     async with archives.open_archive(config.database_url, clock, wait=True) as archive:
         series = series_of(config, venues)
-        desks = {name: CandleDesk(rests[name], clock, metrics, quarantine) for name in {one.venue for one in series}}
+        desks = {
+            name: CandleDesk(rests[name], clock, metrics, quarantine, config.feeds[name].bulk_url)
+            for name in {one.venue for one in series}
+        }
         daemon = config.archive
         horizon = Horizon(daemon.backfill_days, daemon.gap_repair_interval_minutes * 60, daemon.backfill_on_startup)
         keeper = Keeper(desks, series, archive, horizon, clock, metrics)

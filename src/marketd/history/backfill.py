@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from marketd.clock import Clock
 from marketd.errors import BadFrame, ConfigError, DeliveryError, Disconnected, Refused
+from marketd.history.bulk import files_wanted, take_file
 from marketd.history.planning import Piece, open_spans, pieces
 from marketd.history.settling import DELISTED, Known, settle
 from marketd.model.events import Candle
@@ -23,7 +24,7 @@ from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, Timeframe
 from marketd.model.timeframes import timeframe as named
 from marketd.net.backoff import Backoff
-from marketd.stores.archive import Page, Source
+from marketd.stores.archive import Page, Source, Written
 from marketd.venues.candles import CandleDesk
 from marketd.venues.hours import hours_of
 
@@ -109,11 +110,37 @@ class Backfill:
             return
         await self._beyond_reach(series, frame, span, known)
         closed = Interval(span.start, min(span.stop, known.edge))
+        if self.desk.has_bulk:
+            await self._take_files(series, instrument, frame, closed, newest_first, job, progress)
         for number in range(ROUNDS):  # what one round leaves in doubt is asked for in the next
             rows = await self._stored(lambda: self._archive.ledger(series))
             asked = list(pieces(rows, closed, frame, self._page, newest_first=newest_first))
             for piece in asked if number == 0 else [one for one in asked if one.again]:
                 await self._take(series, instrument, frame, piece, known, source, job, progress)
+
+    async def _take_files(
+        self,
+        series: CandleSeries,
+        instrument: Instrument,
+        frame: Timeframe,
+        closed: Interval,
+        newest_first: bool,
+        job: int,
+        progress: Progress,
+    ) -> None:
+        """Whole months and days from the venue's archive of files; what they do not have is left to REST."""
+        rows = await self._stored(lambda: self._archive.ledger(series))
+        files = files_wanted(rows, closed, frame, self._page, self._clock.now_ns())
+
+        async def put(page: Page) -> Written:
+            progress.done += sum(part.stop - part.start for part in page.parts)
+            return await self._stored(lambda: self._archive.put(page))
+
+        for file in reversed(files) if newest_first else files:
+            progress.requests += 2
+            now = self._clock.now_ns()
+            progress.candles += await take_file(self.desk, file, series, instrument, frame, put, now, job)
+            self._tell(progress)
 
     async def _job(self, series: CandleSeries, span: Interval, newest_first: bool, is_ours: bool, rows: list[Stretch]) -> int:
         """The row of this job: one that a run before left, if what it left is a part of this, or a new one. While another

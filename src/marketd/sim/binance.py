@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from marketd.sim.bulk import bulk_answer
 from marketd.sim.candles import CandleRow, Timeframe, timeframes
 from marketd.sim.history import Bar, Trade
 from marketd.sim.limits import Sliding, Window
@@ -263,6 +264,8 @@ class Binance(SimVenue):
     # -- REST -----------------------------------------------------------------------------------------------------
 
     def answer(self, request: Request) -> Response:
+        if request.path.startswith("/data/spot/") and request.method == "GET":
+            return bulk_answer(self, request.path, lambda row, timeframe, state: self._kline_row(state.listing, timeframe, row))
         name, used = request.path.removeprefix("/api/v3/"), self._used()
         handler = getattr(self, f"_get_{name}", None) if name.isalnum() else None
         if handler is None or request.method != "GET":
@@ -274,6 +277,8 @@ class Binance(SimVenue):
         return Response(to_json(body), status, used)
 
     def limited(self, request: Request) -> Response | None:
+        if request.path.startswith("/data/spot/"):
+            return None
         now_ns = self.clock_ns()
         if left_s := self.banned.left_s(now_ns):
             return self.ban_answer(left_s)

@@ -37,6 +37,9 @@ FAULTS: Mapping[str, tuple[str, int | None]] = {
     "wrong_order": ("the rows of a page of candles come shuffled", None),
     "duplicate_rows": ("every third row of a page of candles comes twice", None),
     "forming_last": ("the running candle comes as the newest row of a page that should end before it", None),
+    "wrong_checksum": ("a file of the archive of candles comes with another file's checksum", None),
+    "microseconds": ("the times in a file of the archive of candles are microseconds", None),
+    "missing_rows": ("every seventh row is missing from a file of the archive of candles, whose checksum fits", None),
     "corrected": ("candles that were served before come with more volume and another close, from then on", 3),
 }
 NTH = {"candle_429": 3}

@@ -42,6 +42,8 @@ class Binance:
         "book": Proof("sequence", "GET /api/v3/depth, that book only", "the 1000 best levels a side"),
         "candle": Proof("overlap", "GET /api/v3/klines", "all of the symbol's history"),
     }
+    # Of the archive at https://data.binance.vision (`bulk_url`), whose files venues/bulk.py reads.
+    bulk_path: ClassVar[str | None] = "data/spot/{period}/klines/{symbol}/{timeframe}/{symbol}-{timeframe}-{date}.zip"
     stream_url = "wss://stream.binance.com:9443"
     rest_url = "https://api.binance.com"
     book_depth: int | None = None

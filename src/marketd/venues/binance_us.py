@@ -20,6 +20,7 @@ class BinanceUs(Binance):
         **Binance.proofs,
         "trade": Proof("ids", "GET /api/v3/trades", "the 1000 newest trades of the symbol"),
     }
+    bulk_path: ClassVar[str | None] = None
     stream_url = "wss://stream.binance.us:9443"
     rest_url = "https://api.binance.us"
     weight_instruments, weight_trades, weight_snapshot, weight_candles = 10, 1, 10, 1

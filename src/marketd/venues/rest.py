@@ -60,6 +60,12 @@ class Rest:
         self._metrics.rest_requests.labels(name, "ok").inc()
         return answer
 
+    async def file(self, url: str) -> tuple[int, bytes]:
+        """Status and content of a file on another host of the venue, which is no part of the REST allowance. Raises
+        Disconnected."""
+        status, _, body = await self._http.get(url)
+        return status, body
+
     def _heard(self, refusal: Exception) -> None:
         self._metrics.rest_requests.labels(self.venue.name, "refused").inc()
         if not isinstance(refusal, Refused) or refusal.permanent:

@@ -33,6 +33,7 @@ class VenueConfig(Section):
     rest_share: float = Field(1.0, gt=0, le=1, description="share of the venue's REST limit that this process may use")
     ws_url: str | None = Field(None, description="WebSocket base instead of the venue's own")
     rest_url: str | None = Field(None, description="REST base instead of the venue's own")
+    bulk_url: str | None = Field(None, description="the venue's public archive of candle files; used where it is named")
     key: Secret | None = Field(None, description="key of venues that want one; from the environment only")
     secret: Secret | None = Field(None, description="secret belonging to the key; from the environment only")
     dry_run: bool | None = Field(None, description="for venues that need keys: false connects, otherwise heartbeats only")
@@ -57,7 +58,7 @@ class VenueConfig(Section):
             timeframe(name)
         return tuple(dict.fromkeys(names))
 
-    @field_validator("ws_url", "rest_url")
+    @field_validator("ws_url", "rest_url", "bulk_url")
     @classmethod
     def _address(cls, url: str | None) -> str | None:
         if url is not None and not url.startswith(("ws://", "wss://", "http://", "https://")):
