@@ -53,15 +53,29 @@ async def test_every_gap_is_told_with_its_cause(client: httpx.AsyncClient) -> No
         ({"open": "true"}, ["18:10 missing", "18:20 unrecoverable"]),
         ({"state": "have"}, ["18:00 have"]),
         ({"exchange": "bitfinex", "symbol": "btcusd", "tf": "1m", "open": "true", "state": "missing"}, ["18:10 missing"]),
-        ({"exchange": "binance"}, []),
-        ({"symbol": "ETHUSD"}, []),
-        ({"timeframe": "5m"}, []),
         ({"start": "2024-11-14T18:12:00Z"}, ["18:10 missing", "18:20 unrecoverable"]),
         ({"end": "2024-11-14T18:10:00Z"}, ["18:00 have"]),
     ],
 )
 async def test_filters_leave_what_was_asked_for(client: httpx.AsyncClient, params: dict[str, str], found: list[str]) -> None:
     assert found == await ask(client, **params)
+
+
+@pytest.mark.parametrize(
+    ("params", "parameter", "allowed"),
+    [
+        ({"exchange": "binance"}, "exchange", ["bitfinex"]),
+        ({"symbol": "ETHUSD", "exchange": "bitfinex"}, "symbol", ["BTCUSD"]),
+        ({"timeframe": "5m"}, "timeframe", ["1m"]),
+    ],
+)
+async def test_what_nothing_is_stored_of_is_404_and_what_there_is(
+    client: httpx.AsyncClient, params: dict[str, str], parameter: str, allowed: list[str]
+) -> None:
+    response = await client.get("/gaps", params=params)
+
+    assert (404, parameter) == (response.status_code, response.json()["parameter"])
+    assert allowed == response.json()["allowed"]
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,8 @@ def test_nothing_stored_names_what_there_is(ask: Ask, filled: None) -> None:
     said = ask("candles", "--exchange", "binance", "--symbol", "ETHUSDT", "--timeframe", "1m")
 
     assert 1 == said.code
-    assert "nothing is stored of binance ETHUSDT 1m; there is: binance BTCUSDT 1m" in said.err
+    assert "--symbol ETHUSDT: nothing of it is stored for binance" in said.err
+    assert "stored: BTCUSDT" in said.err
 
 
 @pytest.mark.parametrize(
@@ -89,3 +90,25 @@ def test_wrong_flags_are_one_line(ask: Ask, words: tuple[str, ...], says: str) -
 
     assert 2 == said.code
     assert says in said.err
+
+
+def test_looking_makes_no_archive(ask: Ask, tmp_path: Path) -> None:
+    said = ask(*SERIES, "--data-dir", "typo")
+
+    assert 1 == said.code
+    assert (
+        "there is no archive yet at typo/archive.db; name its directory with --data-dir, or fill it: marketd backfill" in said.err
+    )
+    assert [] == list(tmp_path.iterdir())
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_venue_or_a_symbol_written_in_another_way_is_told_how(ask: Ask) -> None:
+    spelled = ask("candles", "--exchange", "Binance", "--symbol", "BTC/USDT", "--timeframe", "1m")
+    unknown = ask("candles", "--exchange", "binanse", "--symbol", "BTCUSDT", "--timeframe", "1m")
+
+    assert 2 == spelled.code
+    assert "--symbol: found 'BTC/USDT'" in spelled.err
+    assert "did you mean BTCUSDT?" in spelled.err
+    assert 2 == unknown.code
+    assert "--exchange binanse: unknown venue (did you mean binance?)" in unknown.err

@@ -25,22 +25,37 @@ def lose(tmp_path: Path, *parts: Stretch) -> None:
     asyncio.run(settle())
 
 
-def test_an_archive_without_gaps_says_so(ask: Ask) -> None:
+def test_an_archive_without_gaps_says_so(ask: Ask, tmp_path: Path) -> None:
+    lose(tmp_path)
     said = ask("gaps")
 
     assert (0, "no gaps\n") == (said.code, said.out)
+
+
+def test_where_there_is_no_archive_none_is_made_and_none_is_said_to_be_whole(ask: Ask, tmp_path: Path) -> None:
+    mistyped = ask("gaps", "--data-dir", "/nonexistent/x")
+    elsewhere = ask("gaps", environ={"DATABASE_URL": "sqlite:///proc/x.db"})
+
+    assert [1, 1] == [mistyped.code, elsewhere.code]
+    assert "there is no archive yet at /nonexistent/x/archive.db; name its directory with --data-dir" in mistyped.err
+    assert "there is no archive yet at proc/x.db; give its path in DATABASE_URL" in elsewhere.err
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_a_gap_is_a_row_with_its_cause_and_exit_code_1(ask: Ask, tmp_path: Path) -> None:
     lose(tmp_path, Stretch(START, START + 5 * HOUR, "missing", "fetch failed: binance: 500", START))
     said = ask("gaps", "--exchange", "binance")
     other = ask("gaps", "--exchange", "bybit")
+    unknown = ask("gaps", "--exchange", "nope")
 
     assert 1 == said.code
     assert "2022-03-01T00:00:00+00:00" in said.out
     assert "fetch failed: binance: 500" in said.out
     assert "1 gaps" in said.out
-    assert (0, "no gaps\n") == (other.code, other.out)
+    assert (1, "") == (other.code, other.out)
+    assert "--exchange bybit: nothing of it is stored; stored: binance" in other.err
+    assert 2 == unknown.code
+    assert "--exchange nope: unknown venue" in unknown.err
 
 
 def test_what_cannot_be_fetched_any_more_is_no_failure(ask: Ask, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """`GET /candles` and `/candles/latest`: stored candles of a series, oldest first, in pages or as one stream of any length."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
@@ -107,12 +107,20 @@ async def opened(views: Views) -> "Archive":
 
 async def known(views: Views, archive: "Archive", series: CandleSeries) -> None:
     """Nothing in the range is an answer; nothing of such a series at all is a 404 that says what there is."""
+    await stored(views, archive, dict(zip(("exchange", "symbol", "timeframe"), series, strict=True)))
+
+
+async def stored(views: Views, archive: "Archive", names: Mapping[str, str | None]) -> None:
+    """404 that says what there is, for the first name that nothing is stored of beside those before it; None is any."""
     kept = [] if views.archive is None else [one.series for one in views.archive.keeper.kept]
-    there = {*await archive.series(), *kept}
-    for place, name in enumerate(("exchange", "symbol", "timeframe")):
-        others = sorted({one[place] for one in there if one[:place] == series[:place]})
-        if series[place] not in others:
-            refuse(f"nothing is stored of {series}", name, others, status=404)
+    left = {*await archive.series(), *kept}
+    for place, (parameter, name) in enumerate(names.items()):
+        if name is None:
+            continue
+        others = sorted({one[place] for one in left})
+        if name not in others:
+            refuse(f"nothing is stored of {' '.join(filter(None, names.values()))}", parameter, others, status=404)
+        left = {one for one in left if one[place] == name}
 
 
 async def _venues(views: Views, archive: "Archive", symbol: str) -> list[str]:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketd.api.answers import answer, refuse
-from marketd.api.candles import opened
+from marketd.api.candles import opened, stored
 from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMES, VENUE, one_timeframe
 from marketd.api.schemas import GAPS
 from marketd.api.views import Views
@@ -38,6 +38,8 @@ def gaps_routes(views: Views) -> APIRouter:
         frame = one_timeframe(query.timeframe, query.tf) if query.timeframe or query.tf else None
         archive = await opened(views)
         found = await archive.gaps(query.exchange, query.symbol, frame, query.open)
+        if not found:
+            await stored(views, archive, {"exchange": query.exchange, "symbol": query.symbol, "timeframe": frame})
         return answer(
             [
                 _row(one)

@@ -13,16 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketd.cli.archived import chosen, open_stored, symbols_of, timeframes_of
 from marketd.cli.backfill import time_of
 from marketd.cli.chart import chart
 from marketd.cli.options import ConfigFile, DataDir, EnvFile, Exchange, Profile
-from marketd.clock import SystemClock
 from marketd.config import Config, Flags, load
 from marketd.errors import ConfigError, StartError
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import timeframe
 from marketd.model.times import iso_of_ns
-from marketd.stores import archive as archives
 from marketd.stores.archive import Row
 
 NS_MAX = 2**63 - 1
@@ -55,11 +53,8 @@ def candles(
     found = load(Flags(profile=profile, file=config, env_file=env_file, data_dir=data_dir))
     if form == "parquet" and output is None:
         raise ConfigError("--output: found nothing, expected a file for parquet")
-    try:
-        timeframe(frame)
-    except ValueError as error:
-        raise ConfigError(f"--timeframe: {error}") from None
-    series = CandleSeries(exchange.lower(), symbol.upper(), frame)
+    names = one_of("--exchange", [exchange.lower()]), one_of("--symbol", symbols_of(symbol))
+    series = CandleSeries(*names, one_of("--timeframe", timeframes_of(frame)))
     span = time_of("--start", start, 0), time_of("--end", end, NS_MAX)
     rows = asyncio.run(_read(found, series, span, limit))
     if form == "parquet":
@@ -75,14 +70,17 @@ def candles(
 
 async def _read(config: Config, series: CandleSeries, span: tuple[int, int], limit: int | None) -> list[Row]:
     """Raises StartError that names what there is when there is nothing of the series at all."""
-    async with archives.open_archive(config.database_url, SystemClock()) as archive:
+    async with open_stored(config) as archive:
         rows = await archive.candles(series, *span, limit=limit, newest=limit is not None)
         if not rows:
-            known = await archive.series()
-            if series not in known:
-                there = ", ".join(" ".join(one) for one in known[:10]) or "nothing"
-                raise StartError(f"nothing is stored of {' '.join(series)}; there is: {there}")
+            chosen(await archive.series(), *([name] for name in series))
         return rows
+
+
+def one_of(flag: str, words: list[str]) -> str:
+    if len(words) != 1:
+        raise ConfigError(f"{flag}: expected one")
+    return words[0]
 
 
 def _cells(row: Row) -> tuple[str, ...]:

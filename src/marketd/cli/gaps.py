@@ -9,15 +9,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketd.cli.archived import chosen, open_stored, symbols_of, timeframes_of, venues_of
 from marketd.cli.backfill import asking, fill_series
 from marketd.cli.options import ConfigFile, DataDir, EnvFile, Profile
-from marketd.clock import SystemClock
 from marketd.config import Config, Flags, load
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import timeframe
 from marketd.model.times import iso_of_ns
-from marketd.stores import archive as archives
 from marketd.stores.archive import GapRow
 
 FIXABLE = frozenset({"missing", "repairing"})
@@ -25,9 +24,9 @@ COLUMNS = ("exchange", "symbol", "timeframe", "from", "to", "candles", "state", 
 
 
 def gaps(
-    exchange: Annotated[str | None, typer.Option(help="Of this venue only.")] = None,
-    symbol: Annotated[str | None, typer.Option(help="Of this symbol only.")] = None,
-    frame: Annotated[str | None, typer.Option("--timeframe", "--tf", help="Of this timeframe only.")] = None,
+    exchange: Annotated[str | None, typer.Option(help="Of these venues only, with commas.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Of these symbols only, with commas.")] = None,
+    frame: Annotated[str | None, typer.Option("--timeframe", "--tf", help="Of these timeframes only, with commas.")] = None,
     every: Annotated[bool, typer.Option("--all", help="Repaired ones too.")] = False,
     repair: Annotated[bool, typer.Option(help="Ask the venues for what is missing.")] = False,
     form: Annotated[Literal["table", "json"], typer.Option("--format", help="How they are written.")] = "table",
@@ -48,7 +47,7 @@ def gaps(
     """
     flags = Flags(profile=profile, file=config, env_file=env_file, data_dir=data_dir)
     found = load(flags)
-    wanted = exchange, symbol.upper() if symbol else None, frame
+    wanted = venues_of(exchange), symbols_of(symbol), timeframes_of(frame)
     rows = asyncio.run(_read(found, *wanted, open_only=not every))
     if repair:
         for venue in sorted({row.exchange for row in rows if row.state in FIXABLE}):
@@ -64,9 +63,13 @@ def gaps(
         raise typer.Exit(1)
 
 
-async def _read(config: Config, venue: str | None, symbol: str | None, frame: str | None, *, open_only: bool) -> list[GapRow]:
-    async with archives.open_archive(config.database_url, SystemClock()) as archive:
-        return await archive.gaps(venue, symbol, frame, open_only=open_only)
+async def _read(config: Config, venues: list[str], symbols: list[str], frames: list[str], *, open_only: bool) -> list[GapRow]:
+    async with open_stored(config) as archive:
+        series = set(chosen(await archive.series(), venues, symbols, frames))
+        rows = await archive.gaps(open_only=open_only)
+    if not (venues or symbols or frames):
+        return rows
+    return [row for row in rows if CandleSeries(row.exchange, row.symbol, row.timeframe) in series]
 
 
 def _shown(row: GapRow) -> dict[str, str | None]:
