@@ -21,6 +21,14 @@ def test_venues_that_answer_are_ok(ask: Ask, simulated: dict[str, str]) -> None:
     assert "tell-nobody" not in said.out + said.err
 
 
+def test_an_archive_of_files_is_shown_with_its_address(ask: Ask, simulated: dict[str, str]) -> None:
+    files = {"MARKETD__EXCHANGES__BINANCE__BULK_URL": "https://files.example/binance"}
+    said = ask("check", "--provider", "binance", "--symbols", "BTCUSDT", environ={**simulated, **files})
+
+    assert said.code == 0, said.out + said.err
+    assert "https://files.example/binance" in said.out
+
+
 def test_with_one_venue_of_two_down_it_could_still_run(ask: Ask, simulated: dict[str, str]) -> None:
     down = {"BYBIT_WS_URL": "ws://127.0.0.1:1/bybit", "BYBIT_REST_URL": "http://127.0.0.1:1/bybit"}
     said = ask("check", "--profile", "live-ingest", environ={**simulated, **down})

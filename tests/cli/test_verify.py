@@ -13,7 +13,7 @@ from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.times import ns_of_iso
 from marketd.stores import archive as archives
-from tests.cli.conftest import Ask
+from tests.cli.conftest import Ask, Start
 
 START = ns_of_iso("2022-03-01T00:00:00Z")
 HOUR = 3600 * 10**9
@@ -94,6 +94,21 @@ def test_against_another_archive(ask: Ask, simulated: dict[str, str], tmp_path: 
 
     assert (0, True) == (said.code, "48 differences (48 only there), 48 of them repaired" in said.out), said.err
     assert (0, True) == (back.code, "48 candles compared, no difference" in back.out), back.err
+
+
+def test_against_another_marketd(ask: Ask, start: Start, simulated: dict[str, str], tmp_path: Path) -> None:
+    ask("backfill", *ASKED, *TWO_DAYS, environ=simulated)
+    settle(tmp_path / "other", SERIES, Stretch(START, START + 2 * HOUR, "missing", "", 1))
+    daemon = start("run", "--profile", "api", "--port", "0", environ={"MARKETD_LOG_FORMAT": "json"})
+    address = json.loads(daemon.wait_for("daemon.started"))["address"]
+    there = ("verify", "--data-dir", "other/marketd-data", *TWO_DAYS, "--against", address)
+    found, mended, equal = ask(*there), ask(*there, "--repair"), ask(*there)
+    nobody = ask("verify", "--against", "http://127.0.0.1:1")
+
+    assert (1, True) == (found.code, "48 candles compared, 48 differences (48 only there)" in found.out), found.err
+    assert (0, True) == (mended.code, "48 of them repaired" in mended.out), mended.err
+    assert (0, True) == (equal.code, "48 candles compared, no difference" in equal.out), equal.err
+    assert (1, True) == (nobody.code, "http://127.0.0.1:1/candles" in nobody.out)
 
 
 @pytest.mark.parametrize(

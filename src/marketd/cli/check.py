@@ -173,6 +173,8 @@ async def _venue(config: Config, name: str, its: VenueConfig) -> Probed:
     collects = f"{', '.join(its.symbols) or 'nothing'}: {', '.join(its.wanted)}"
     if its.backup_for:
         collects = f"stands by for {its.backup_for}; {collects}"
+    if its.bulk_url is not None:
+        collects += f"; files of candles from {its.bulk_url}"
     if isinstance(source, MarketDataProvider):
         return Probed([name, collects, "its own", "not asked", "its own", "not asked"])
     rest, stream = its.rest_url or source.rest_url, its.ws_url or source.stream_url

@@ -19,13 +19,14 @@ from marketd.clock import SystemClock
 from marketd.config import Config, Flags, load
 from marketd.errors import ConfigError, MarketdError, StartError
 from marketd.history.proving import Prover, Report
-from marketd.history.witnesses import RestWitness, SmallerWitness, StoreWitness, TradesWitness, Witness
+from marketd.history.witnesses import ApiWitness, RestWitness, SmallerWitness, StoreWitness, TradesWitness, Witness
 from marketd.metrics import Metrics
 from marketd.model.events import Trade
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY
 from marketd.model.times import iso_of_ns
+from marketd.net.http import Http
 from marketd.rooms import room
 from marketd.stores import archive as archives
 from marketd.stores.archive import Archive
@@ -34,7 +35,7 @@ from marketd.venues import known_venues, venue_named
 from marketd.venues.candles import CandleDesk
 from marketd.venues.rests import open_rests
 
-AGAINST = "rest, trades, smaller, or the address of another archive (sqlite:///FILE, postgresql://...)"
+AGAINST = "rest, trades, smaller, or the address of another archive (sqlite:///FILE, postgresql://..., http://...)"
 WITNESSES = ("rest", "trades", "smaller")
 
 
@@ -193,6 +194,8 @@ async def _witnesses(
                 lambda series, span: _trades(reader, series, span),
                 lambda series: reader.ledger(series.symbol, series.venue, "trade"),
             )
+        elif against.startswith(("http://", "https://")):
+            witness = ApiWitness(await stack.enter_async_context(Http(within_s=60.0)), against)
         else:
             witness = StoreWitness(await stack.enter_async_context(archives.open_archive(against, clock, upgrade=False)))
         yield dict.fromkeys(venues, witness)

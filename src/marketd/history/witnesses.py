@@ -3,19 +3,23 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+import msgspec
 import structlog
 from msgspec.structs import replace
 
 from marketd.clock import Clock
 from marketd.errors import BadFrame, ConfigError, Disconnected, Refused
 from marketd.history.resample import Bar, nests, resampled
+from marketd.model.digits import number_text
 from marketd.model.events import Candle, Trade
 from marketd.model.intervals import Interval, Intervals
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, HOUR, Timeframe
 from marketd.model.timeframes import timeframe as named
+from marketd.model.times import iso_of_ns, ns_of_iso
 from marketd.net.backoff import Backoff
-from marketd.stores.archive import Source
+from marketd.net.http import Http
+from marketd.stores.archive import Row, Source
 from marketd.venues.candles import CandleDesk
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from marketd.stores.ledger import Row as TradesHeld
 
 TRIES = 5
+OK, NOT_THERE = 200, 404
 EXACT = frozenset({"have", "known_empty"})  # states of an interval of which everything is known
 log = structlog.get_logger("verify")
 
@@ -191,3 +196,57 @@ class StoreWitness:
         ledger = await self._archive.ledger(series, *span)
         said = Intervals((part.start, part.stop) for part in ledger if part.state in EXACT)
         return Account(rows, [Interval(max(a, span.start), min(b, span.stop)) for a, b in said])
+
+
+class ApiWitness:
+    """Another marketd, asked over HTTP: of what it has no candle of it says nothing."""
+
+    name = "the other store"
+    source: Source = "repaired"
+    replaces = True
+    empty_is_none = False
+    may_err = False
+
+    def __init__(self, http: Http, url: str) -> None:
+        self._http, self._url = http, url.rstrip("/")
+
+    def page(self, series: CandleSeries) -> int:
+        return 10_000
+
+    async def candles(self, series: CandleSeries, span: Interval) -> Account:
+        asked = {
+            "exchange": series.venue, "symbol": series.symbol, "timeframe": series.timeframe,
+            "start": iso_of_ns(span.start), "end": iso_of_ns(span.stop), "include": "closed,revision,source", "numbers": "string",
+        }  # fmt: skip
+        status, _, body = await self._http.get(f"{self._url}/candles", asked)
+        if status == NOT_THERE:
+            return Account([], [])
+        try:
+            if status != OK:
+                raise ValueError(f"status {status}")
+            rows = [_row(one) for one in _decode_candles(body)]
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise Disconnected(f"{self._url}/candles: {error}: {body[:200].decode('utf-8', 'replace')}") from error
+        return Account(rows, list(Intervals((row.open_time, row.close_time) for row in rows)))
+
+
+class WireCandle(msgspec.Struct):
+    open_time: str
+    close_time: str
+    open: str
+    high: str
+    low: str
+    close: str
+    volume: str
+    closed: bool
+    revision: int
+    source: str | None
+
+
+_decode_candles = msgspec.json.Decoder(list[WireCandle]).decode
+
+
+def _row(wire: WireCandle) -> Row:
+    opens, closes = ns_of_iso(wire.open_time), ns_of_iso(wire.close_time)
+    open_, high, low, close, volume = map(number_text, (wire.open, wire.high, wire.low, wire.close, wire.volume))
+    return Row(opens, closes, open_, high, low, close, volume, wire.closed, wire.revision, wire.source)
