@@ -3,8 +3,10 @@
 import asyncio
 from pathlib import Path
 
+from structlog.testing import capture_logs
+
 from marketd.config import Flags, load
-from marketd.daemon.archive import fed, series_of
+from marketd.daemon.archive import fed, lacking, series_of
 from marketd.history.planning import open_spans
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
@@ -65,6 +67,19 @@ def test_the_series_are_those_of_the_config_that_the_venue_has(tmp_path: Path) -
     found = config(tmp_path, "roles: [archive]\nexchanges: {binance: {symbols: [BTCUSDT, ETHUSDT], timeframes: [1m, 7m]}}\n")
 
     assert [("BTCUSDT", "1m"), ("ETHUSDT", "1m")] == [one[1:] for one in series_of(found, {"binance": Binance({})})]
+    assert {"binance": ["7m"]} == lacking(found, {"binance": Binance({})})
+
+
+async def test_a_timeframe_that_the_venue_lacks_is_warned_of(run_daemon, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "roles: [archive]\nexchanges: {binance: {symbols: [BTCUSDT], timeframes: [2m, 1h]}}\ndaemon: {backfill_days: 1}\n"
+    )
+    with capture_logs() as lines:
+        async with open_sim(["binance"]) as sim, run_daemon(sim, profile=None) as running:
+            kept = [one.series.timeframe for one in running.views.archive.keeper.kept]
+
+    assert ["1h"] == kept
+    assert [["2m"]] == [line["timeframes"] for line in lines if line["event"] == "archive.timeframe_unknown"]
 
 
 def test_the_archive_alone_listens_to_candles_only(tmp_path: Path) -> None:

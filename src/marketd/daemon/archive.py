@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from marketd.candles.compare import Comparison
 from marketd.candles.live import LiveCandles
 from marketd.candles.recheck import Recheck
@@ -24,6 +26,8 @@ from marketd.venues.venue import Venue
 
 if TYPE_CHECKING:
     from marketd.stores.archive import Archive
+
+log = structlog.get_logger("archive")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,16 @@ def series_of(config: Config, venues: Mapping[str, Venue]) -> list[CandleSeries]
     ]
 
 
+def lacking(config: Config, venues: Mapping[str, Venue]) -> dict[str, list[str]]:
+    """Timeframes that the config asks a venue for and that it does not have."""
+    found = {
+        name: [frame for frame in venue.timeframes if frame not in venues[name].timeframes]
+        for name, venue in config.feeds.items()
+        if name in venues and venue.backup_for is None
+    }
+    return {name: frames for name, frames in found.items() if frames}
+
+
 @asynccontextmanager
 async def open_archiving(
     config: Config, venues: Mapping[str, Venue], rests: Mapping[str, Rest], quarantine: Quarantine, clock: Clock, metrics: Metrics
@@ -78,6 +92,8 @@ async def open_archiving(
     waited for; one that does not let us in, or is not ours, raises StartError."""
     async with archives.open_archive(config.database_url, clock, wait=True) as archive:
         series = series_of(config, venues)
+        for name, frames in lacking(config, venues).items():
+            log.warning("archive.timeframe_unknown", venue=name, timeframes=frames, allowed=list(venues[name].timeframes))
         desks = {
             name: CandleDesk(rests[name], clock, metrics, quarantine, config.feeds[name].bulk_url)
             for name in {one.venue for one in series}

@@ -165,6 +165,11 @@ CODES: dict[str, Code] = {
         "the interval is `missing` in the ledger and in /gaps, with the cause",
         "see the reason; it is tried again by itself, less and less often",
     ),
+    "timeframe-unknown": Code(
+        "a venue does not have a timeframe that is configured for it",
+        "no candles of that timeframe are archived from it; the others are",
+        "name one of those that the line allows in `exchanges.<venue>.timeframes`",
+    ),
     "replay-answer-failed": Code(
         "a recorded REST answer could not be used",
         "what it would have repaired stays a gap in the replay",
@@ -212,6 +217,7 @@ BY_EVENT = {
     "archive.waiting": "archive-waiting",
     "candles.disagree": "candles-disagree",
     "archive.incomplete": "archive-incomplete",
+    "archive.timeframe_unknown": "timeframe-unknown",
     "feed.gap": "feed-gap",
     "feed.gap_unrecoverable": "feed-gap-unrecoverable",
     "rest.refused": "rest-refused",
