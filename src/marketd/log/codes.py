@@ -215,6 +215,7 @@ BY_EVENT = {
     "failover.refused": "failover-refused",
     "repair.failed": "repair-failed",
     "archive.waiting": "archive-waiting",
+    "verify.waiting": "archive-waiting",
     "candles.disagree": "candles-disagree",
     "archive.incomplete": "archive-incomplete",
     "archive.timeframe_unknown": "timeframe-unknown",
