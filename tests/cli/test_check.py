@@ -105,3 +105,23 @@ def test_two_entries_of_one_address_share_its_limit(ask: Ask, simulated: dict[st
     said = ask("check", "--provider", "binance,binance_us", "--symbols", "BTCUSDT", environ={**simulated, **same})
 
     assert "exchanges.binance.rest_share, exchanges.binance_us.rest_share: 1 + 1 adds up to 2" in said.out
+
+
+def test_the_archive_is_told_and_its_venues_and_database_are_asked(ask: Ask, simulated: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "roles: [archive]\nexchanges: {binance: {symbols: [BTCUSDT], timeframes: [1h]}}\ndaemon: {backfill_days: 7}"
+    )
+    well = ask("check", environ=simulated)
+    away = ask("check", environ={"DATABASE_URL": "postgresql://user:hunter2@127.0.0.1:1/db"})
+    wrong = ask("check", environ={"DATABASE_URL": "archive.db"})
+
+    assert 0 == well.code, well.out + well.err
+    assert "binance archives BTCUSDT: 1h, 7 days back" in well.out
+    assert "binance collects BTCUSDT: candle" in well.out
+    assert "ok, connects" in well.out
+    assert "archive.db: ok, no archive there yet" in well.out
+    assert 1 == away.code
+    assert "no connection" in away.out
+    assert "hunter2" not in away.out + away.err
+    assert 2 == wrong.code
+    assert "database.url: found 'archive.db'" in wrong.err

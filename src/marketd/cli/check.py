@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from marketd.cli import kept
 from marketd.cli.options import (
     Channels,
     ConfigFile,
@@ -25,12 +26,15 @@ from marketd.cli.options import (
 )  # fmt: skip
 from marketd.clock import SystemClock
 from marketd.config import Config, Flags
+from marketd.daemon.archive import fed
+from marketd.daemon.serving import COLLECTING
 from marketd.errors import MarketdError
 from marketd.metrics import Metrics
 from marketd.model.instruments import Instruments
 from marketd.net.governor import Governor, Priority
 from marketd.net.http import Http
 from marketd.net.websocket import connect
+from marketd.stores.archive.address import address_of
 from marketd.venues import source_named
 from marketd.venues.feeds import not_asked, nothing_listed
 from marketd.venues.provider import MarketDataProvider
@@ -54,7 +58,7 @@ def check(
     host: Host = None,
     port: Port = None,
 ) -> None:
-    """Validate the configuration, show what would start, and ask every venue whether it answers. Secrets are masked.
+    """Validate the configuration, show what would start, and ask every venue and the database. Secrets are masked.
 
     Examples:
 
@@ -71,10 +75,18 @@ def check(
         console.print(f"not in this version: {line}", markup=False)
     for key in checked.idle:
         console.print(f"without effect in this version: {key}", markup=False)
-    failures = asyncio.run(_probe(checked, console)) if "ingest" in checked.roles else 0
+    if "archive" in checked.roles:
+        for line in kept.plan(checked):
+            console.print(line, markup=False, soft_wrap=True)
+    is_needed = "archive" in checked.roles or not checked.roles  # what collects nothing serves what is stored
+    is_well = True
+    if is_needed or checked.database.url is not None:
+        answer, is_well = asyncio.run(kept.ask(checked, WITHIN_S))
+        console.print(answer, markup=False, soft_wrap=True)
+    failures = asyncio.run(_probe(checked, console)) if COLLECTING & set(checked.roles) else 0
     if checked.missing:
         raise typer.Exit(2)
-    if failures and failures == len(checked.feeds):
+    if (failures and failures == len(checked.feeds)) or (is_needed and not is_well):
         raise typer.Exit(1)
 
 
@@ -94,7 +106,7 @@ def _plan(config: Config) -> Table:
         "API": f"http://{config.api.host}:{config.api.port}",
         "API token": "set" if config.api.token else "not set: reading is open, changing needs the one in api-token",
         **{f"sink {name}": value for name, value in stores.items()},
-        "database": str(config.database.url or "SQLite in the data directory"),
+        "candle archive": address_of(config.database_url).shown,
         "NATS": str(config.nats.url) if config.nats.enabled else "off",
         "Redis": str(config.redis.url) if config.redis.enabled else "off",
         "shard": f"{config.shard.index}/{config.shard.count}",
@@ -118,7 +130,7 @@ async def _probe(config: Config, console: Console) -> int:
     """Ask every venue; the number of those that a daemon could not use. Raises ConfigError if no symbol is left to collect."""
     table = _table("venue", "asked", "where", "answer")
     table.columns[2].no_wrap = True  # an address is to be copied whole
-    results = await asyncio.gather(*(_venue(config, name, venue) for name, venue in config.feeds.items()))
+    results = await asyncio.gather(*(_venue(config, name, venue) for name, venue in fed(config).items()))
     for result in results:
         name, collects, rest, rest_answer, stream, stream_answer = result.cells
         table.add_row(name, "REST", rest, _without(rest, rest_answer))

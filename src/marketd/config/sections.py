@@ -51,7 +51,9 @@ class DatabaseConfig(Section):
     """Where candles are kept."""
 
     url: SecretUrl | None = Field(
-        None, description="PostgreSQL or SQLite; default SQLite in the data directory; may carry a password"
+        None,
+        description="postgresql://user:password@host:port/database, sqlite:///relative.db or sqlite:////absolute.db; "
+        "default SQLite in the data directory",
     )
 
 

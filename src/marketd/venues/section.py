@@ -27,7 +27,10 @@ class VenueConfig(Section):
 
     enabled: bool = Field(True, description="collect from this venue")
     symbols: Words = Field((), description="venue-neutral symbols, as BTCUSDT; a backup inherits its primary's")
-    timeframes: Words = Field((), description="candle timeframes (1m, 5m, 1h, 1d); naming some adds the channel candle")
+    timeframes: Words = Field(
+        (),
+        description="candle timeframes (1m, 5m, 1h, 1d); naming some adds the channel candle; the role archive keeps 1m without",
+    )
     channels: Channels | None = Field(None, description="trade, quote, book, candle; default trade, quote and book")
     backup_for: str | None = Field(None, description="stand by for this venue: publish only while it is degraded")
     rest_share: float = Field(1.0, gt=0, le=1, description="share of the venue's REST limit that this process may use")

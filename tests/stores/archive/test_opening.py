@@ -7,7 +7,7 @@ import pytest
 
 from marketd.clock import ManualClock
 from marketd.errors import DeliveryError, StartError
-from marketd.stores.archive import Written, open_archive
+from marketd.stores.archive import Written, ask_database, open_archive
 from tests.postgres import PostgresServer
 from tests.stores.archive.conftest import SERIES, candle, have, page
 
@@ -68,3 +68,27 @@ async def test_a_directory_that_cannot_be_is_told_at_once(tmp_path: Path, clock:
     with pytest.raises(StartError, match="cannot be opened"):
         async with open_archive(f"sqlite:///{tmp_path / 'file' / 'archive.db'}", clock, wait=True):
             pass
+
+
+async def test_asking_a_database_changes_nothing(clock: ManualClock, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'below' / 'archive.db'}"
+    absent = await ask_database(url, within_s=5)
+
+    assert "no archive there yet; the role archive makes it" == absent
+    assert [] == list(tmp_path.iterdir())
+    async with open_archive(url, clock):
+        pass
+    assert "answers" == await ask_database(url, within_s=5)
+
+
+async def test_a_database_that_cannot_be_had_is_told_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match="file is no directory"):
+        await ask_database(f"sqlite:///{tmp_path / 'file' / 'archive.db'}", within_s=5)
+    with pytest.raises(StartError, match=r"postgresql://127\.0\.0\.1:1/market: no connection"):
+        await ask_database("postgresql://127.0.0.1:1/market", within_s=5)
+
+
+async def test_an_empty_server_answers_and_stays_empty(server: PostgresServer) -> None:
+    for _ in range(2):
+        assert (await ask_database(server.url("template1"), within_s=5)).startswith("answers; schema none")

@@ -12,7 +12,7 @@ from marketd.stores.archive.rows import GapRow, JobRow, Page, Row, SeriesSummary
 if TYPE_CHECKING:
     from marketd.stores.archive.archive import Archive, open_archive
     from marketd.stores.archive.looking import Looker, open_archive_looker
-    from marketd.stores.archive.opening import upgrade_archive
+    from marketd.stores.archive.opening import ask_database, upgrade_archive
 
 __all__ = [
     "Archive",
@@ -25,11 +25,17 @@ __all__ = [
     "Source",
     "Summed",
     "Written",
+    "ask_database",
     "open_archive",
     "open_archive_looker",
     "upgrade_archive",
 ]
-_LATER = {"Looker": "looking", "open_archive_looker": "looking", "upgrade_archive": "opening"}  # all others are in `archive`
+_LATER = {  # all others are in `archive`
+    "Looker": "looking",
+    "open_archive_looker": "looking",
+    "ask_database": "opening",
+    "upgrade_archive": "opening",
+}
 
 
 def __getattr__(name: str) -> Any:

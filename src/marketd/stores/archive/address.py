@@ -6,7 +6,10 @@ from urllib.parse import unquote, urlsplit
 from marketd.errors import ConfigError
 from marketd.secrets import masked
 
-EXPECTED = "expected postgresql://user:password@host:port/database or sqlite:///path"
+EXPECTED = (
+    "expected postgresql://user:password@host:port/database, sqlite:///archive.db (relative to the working directory) "
+    "or sqlite:////var/lib/archive.db (absolute)"
+)
 
 
 class Address(NamedTuple):
@@ -24,7 +27,8 @@ def address_of(url: str) -> Address:
         return Address("sqlite", path, f"sqlite:///{path}")
     if found and kind in ("postgresql", "postgres") and _is_postgresql(rest):
         return Address("postgresql", f"postgresql://{rest}", masked(f"postgresql://{rest}"))
-    shown = masked(url) if found else "something else"
+    is_telling = not found and ("@" in url or "password" in url)  # what cannot be read cannot be masked
+    shown = "something else" if is_telling else masked(url)
     raise ConfigError(f"database.url: found {shown!r}, {EXPECTED}")
 
 

@@ -1,12 +1,14 @@
 """Making a database ready: there, of our schema; at once, or by itself as soon as it can be reached."""
 
+import asyncio
+import os
 from pathlib import Path
 
 from marketd.clock import Clock
 from marketd.errors import DeliveryError, StartError
 from marketd.stores.archive.address import Address, address_of
 from marketd.stores.archive.database import Database
-from marketd.stores.archive.upgrade import Upgraded, check_schema, upgrade_schema
+from marketd.stores.archive.upgrade import Upgraded, check_schema, schema_there, upgrade_schema
 
 UPGRADE_S = 6 * 3600.0  # a database taken over may hold a hundred million rows, and each is looked at
 AGAIN_S = 1.0  # between two tries, however many ask
@@ -55,6 +57,34 @@ async def upgrade_archive(url: str, clock: Clock) -> Upgraded:
         return await _upgrade(address_of(url), clock)
     except DeliveryError as error:
         raise not_opened(error) from error
+
+
+async def ask_database(url: str, *, within_s: float) -> str:
+    """What a daemon will find at this address: words for a person. Nothing is made or changed. Raises ConfigError for an address
+    that is none, StartError where a daemon would wait or end."""
+    address = address_of(url)
+    if address.kind == "sqlite" and not await asyncio.to_thread(Path(address.url).exists):
+        if hindered := await asyncio.to_thread(_hindered, Path(address.url)):
+            raise StartError(f"{address.url}: {hindered}")
+        return "no archive there yet; the role archive makes it"
+    database = Database(address, connect_s=within_s, command_s=within_s, wait_s=within_s)
+    try:
+        before, current = await schema_there(database)
+    except DeliveryError as error:
+        raise StartError(str(error)) from error
+    finally:
+        await database.close()
+    if before == current:
+        return "answers"
+    return f"answers; schema {before or 'none'}, the role archive brings it to {current}"
+
+
+def _hindered(path: Path) -> str:
+    """Why a file cannot be made there; empty if it can."""
+    there = next(one for one in path.absolute().parents if one.exists())
+    if not there.is_dir():
+        return f"{there} is no directory"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} is not writable"
 
 
 def not_opened(error: DeliveryError) -> StartError:

@@ -49,6 +49,18 @@ def _upgrade(connection: sa.Connection, now: int) -> Upgraded:
     return Upgraded(before, _head(scripts), done)
 
 
+async def schema_there(database: Database) -> tuple[str | None, str]:
+    """The schema that the database has, None where it knows nothing of us, and the current one. Raises StartError for a newer."""
+
+    def look(connection: sa.Connection) -> tuple[str | None, str]:
+        scripts, current = _scripts(), _current(connection)
+        _check(connection, scripts, current)
+        return current, _head(scripts)
+
+    async with database.reading() as connection:
+        return await connection.run_sync(look)
+
+
 async def check_schema(database: Database) -> None:
     """Raises StartError for a schema that this version does not know. Learns how the file at hand writes its times."""
     async with database.reading() as connection:
