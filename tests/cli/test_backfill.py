@@ -83,3 +83,12 @@ def test_stopped_on_the_way_the_same_command_goes_on(start: Start, ask: Ask, sim
 
     assert 0 == said.code, said.err
     assert 1440 <= len(ask("candles", *ASKED[:4], "--tf", "1m", "--format", "csv").out.splitlines())
+
+
+def test_a_venue_that_does_not_answer_is_given_up(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("marketd.cli.backfill.TRIES", 2)
+    said = ask("backfill", *ASKED, "--days", "1", environ={"BINANCE_REST_URL": "http://127.0.0.1:1/x"})
+
+    assert 1 == said.code
+    assert "127.0.0.1:1" in said.err
+    assert "given up after 2 tries" in said.err.splitlines()[-1]

@@ -12,7 +12,9 @@ from marketd.clock import ManualClock
 from marketd.errors import ConfigError
 from marketd.history.backfill import Backfill, Progress
 from marketd.history.planning import open_spans
-from marketd.model.intervals import Interval
+from marketd.history.settling import NO_TRADES
+from marketd.model.intervals import Interval, Intervals
+from marketd.model.ledger import NOT_FETCHED
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, HOUR, MINUTE, SECOND, timeframe
 from marketd.model.times import ns_of_iso
@@ -191,3 +193,35 @@ async def test_a_stock_over_a_long_weekend_is_accounted_for_and_the_closed_marke
         # One page of 1000 minutes after the other, and the evening and the morning once more: from 16:00 and from 4:00.
         assert progress.requests <= 1 + 6 + 2
         assert [] == await here.archive.gaps(open_only=True)
+
+
+async def test_what_a_stopped_backfill_left_is_missing_and_shown_among_the_gaps(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("coinbase", "BTCUSD", "1m")
+    span = Interval(M1.open_of(clock.now_ns() - 2 * DAY), M1.open_of(clock.now_ns()) - 60 * MINUTE)
+    async with rooms("coinbase", clock, tmp_path) as here:
+        began = asyncio.Event()
+        filling = Backfill(here.desk, here.archive, clock, lambda progress: began.set() if progress.candles else None)
+        task = asyncio.ensure_future(filling.fill(series, span))
+        while not began.is_set():
+            await asyncio.wait({task}, timeout=0.01)
+            await clock.advance(0.2)
+        task.cancel()
+        await asyncio.wait({task})
+        ledger = await here.archive.ledger(series)
+        gaps = await here.archive.gaps(open_only=True)
+        summary = (await here.archive.summary())[0]
+        await driven(clock, filling.fill(series, span))
+        after = await here.archive.gaps()
+
+    assert [] == Intervals((part.start, part.stop) for part in ledger).missing(*span)
+    assert [("missing", NOT_FETCHED)] == list({(gap.state, gap.cause) for gap in gaps})
+    assert summary.missing > 1000
+    assert [] == [gap for gap in after if gap.cause == NOT_FETCHED]
+
+
+async def test_a_quiet_start_of_a_short_span_is_no_listing(clock: ManualClock, tmp_path: Path) -> None:
+    series = CandleSeries("bitfinex", "BTCUSD", "1m")
+    async with rooms("bitfinex", clock, tmp_path) as here:
+        await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, Interval(clock.now_ns() - DAY, clock.now_ns())))
+
+        assert {NO_TRADES} == {part.cause for part in await here.archive.ledger(series) if part.state == "known_empty"}

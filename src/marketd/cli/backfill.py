@@ -1,6 +1,7 @@
 """`marketd backfill`: fill series of the archive now, with a progress bar; what is known already is not asked for again."""
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -32,6 +33,8 @@ from marketd.venues.rests import open_rests
 
 Tell = Callable[[Progress], None]
 DEFAULT_PROFILE = "all-in-one"
+TRIES = 6  # half a minute
+TOLD_EVERY_S = 10.0  # where nobody watches a bar
 
 
 def backfill(
@@ -110,7 +113,7 @@ async def _fill(
     ):
         with _shown([series for series, _ in wanted]) as tell:
             desk = CandleDesk(rests[name], clock, metrics, bulk_url=config.feeds[name].bulk_url)
-            filler = Backfill(desk, archive, clock, tell)
+            filler = Backfill(desk, archive, clock, tell, TRIES)
             async with room("backfill") as here:
                 here.start("stop", _end_with(stop))
                 done = [await filler.fill(series, span, newest_first=newest_first) for series, span in wanted]
@@ -131,6 +134,12 @@ def _summary(progress: Progress) -> str:
     return f"{name}: {progress.candles:,} candles in {progress.requests:,} requests"
 
 
+def _so_far(progress: Progress) -> str:
+    share = progress.done / progress.total if progress.total else 1.0
+    waiting = f"; waiting: {progress.waiting}" if progress.waiting else ""
+    return f"{' '.join(progress.series)}: {share:.1%}, {progress.candles:,} candles{waiting}"
+
+
 class Rate(ProgressColumn):
     """Candles a second."""
 
@@ -141,7 +150,7 @@ class Rate(ProgressColumn):
 
 @contextmanager
 def _shown(series: list[CandleSeries]) -> Iterator[Tell]:
-    """A bar for each series on a terminal; elsewhere nothing until the end."""
+    """A bar for each series on a terminal; elsewhere a line now and then, beside what is the answer."""
     console = Console()
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f} %"), Rate(), TimeRemainingColumn(),
@@ -151,7 +160,14 @@ def _shown(series: list[CandleSeries]) -> Iterator[Tell]:
     with bars if console.is_terminal else nullcontext():
         tasks = {one: bars.add_task(" ".join(one), total=None, candles=0, waiting="") for one in series}
 
+        clock = SystemClock()
+        told_s = clock.monotonic()
+
         def tell(progress: Progress) -> None:
+            nonlocal told_s
+            if not console.is_terminal and clock.monotonic() - told_s >= TOLD_EVERY_S:
+                told_s = clock.monotonic()
+                print(_so_far(progress), file=sys.stderr)
             bars.update(
                 tasks[progress.series],
                 total=progress.total,

@@ -12,14 +12,14 @@ import structlog
 from msgspec.structs import replace
 
 from marketd.clock import Clock
-from marketd.errors import BadFrame, ConfigError, DeliveryError, Disconnected, Refused
+from marketd.errors import BadFrame, ConfigError, DeliveryError, Disconnected, Refused, StartError
 from marketd.history.bulk import files_wanted, take_file
 from marketd.history.planning import Piece, open_spans, pieces
 from marketd.history.settling import DELISTED, Known, settle
 from marketd.model.events import Candle
 from marketd.model.instruments import Instrument
-from marketd.model.intervals import Interval
-from marketd.model.ledger import Stretch
+from marketd.model.intervals import Interval, Intervals
+from marketd.model.ledger import NOT_FETCHED, Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, Timeframe
 from marketd.model.timeframes import timeframe as named
@@ -57,9 +57,15 @@ class Backfill:
     """Fills series of one venue."""
 
     def __init__(
-        self, desk: CandleDesk, archive: "Archive", clock: Clock, tell: Callable[[Progress], None] = lambda progress: None
+        self,
+        desk: CandleDesk,
+        archive: "Archive",
+        clock: Clock,
+        tell: Callable[[Progress], None] = lambda progress: None,
+        tries: int | None = None,
     ) -> None:
-        self.desk, self._archive, self._clock, self._tell = desk, archive, clock, tell
+        """`tries`: so often a venue that does not answer is asked before StartError; None: for ever, as a daemon does."""
+        self.desk, self._archive, self._clock, self._tell, self._tries = desk, archive, clock, tell, tries
         self._first_days: dict[str, Known] = {}  # by symbol: its first day, as far as asked for
 
     async def fill(
@@ -110,6 +116,7 @@ class Backfill:
             return
         await self._beyond_reach(series, frame, span, known)
         closed = Interval(span.start, min(span.stop, known.edge))
+        await self._say_wanted(series, closed)
         if self.desk.has_bulk:
             await self._take_files(series, instrument, frame, closed, newest_first, job, progress)
         for number in range(ROUNDS):  # what one round leaves in doubt is asked for in the next
@@ -117,6 +124,14 @@ class Backfill:
             asked = list(pieces(rows, closed, frame, self._page, newest_first=newest_first))
             for piece in asked if number == 0 else [one for one in asked if one.again]:
                 await self._take(series, instrument, frame, piece, known, source, job, progress)
+
+    async def _say_wanted(self, series: CandleSeries, span: Interval) -> None:
+        """What is about to be asked for is missing until it is here: stopped on the way, the ledger knows what was left."""
+        now = self._clock.now_ns()
+        rows = await self._stored(lambda: self._archive.ledger(series))
+        unknown = Intervals((row.start, row.stop) for row in rows).missing(*span) if span.length > 0 else []
+        wanted = [Stretch(*part, "missing", NOT_FETCHED, now) for part in unknown]
+        await self._stored(lambda: self._archive.settle(series, wanted))
 
     async def _take_files(
         self,
@@ -308,8 +323,10 @@ class Backfill:
         """The day of the listing, from the daily candles, where that is cheaper than empty pages."""
         if have and have[0].start <= span.start:
             return 0
-        if "1d" not in self.desk.venue.timeframes or frame.step == 0 or frame.step >= DAY or edge - span.start < 2 * DAY:
+        if "1d" not in self.desk.venue.timeframes or frame.step == 0 or frame.step >= DAY:
             return None
+        if edge - span.start < 2 * DAY:  # too short to tell a listing from a quiet start
+            return 0
         cached = self._first_days.get(series.symbol)
         if cached is None or cached.horizon > span.start:
             found = await self._first_day(instrument, span, edge, progress)
@@ -346,6 +363,8 @@ class Backfill:
             await self._stored(lambda: self._archive.settle(series, [Stretch(*after, "known_empty", DELISTED, now)]))
 
     async def _wait(self, error: Exception, backoff: Backoff, progress: Progress | None = None) -> None:
+        if isinstance(error, Disconnected) and backoff.tries + 1 == self._tries:
+            raise StartError(f"{error}; given up after {self._tries} tries")
         delay_s = backoff.next_s()
         log.warning("archive.waiting", venue=self.desk.venue.name, reason=str(error), retry_in_s=round(delay_s, 1))
         if progress is not None:

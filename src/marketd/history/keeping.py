@@ -115,6 +115,11 @@ class Keeper:
         except MarketdError as error:
             failing = str(error)
         one.progress = None
+        if not failing and progress.candles:
+            log.info(
+                "archive.filled", venue=one.series.venue, symbol=one.series.symbol, timeframe=one.series.timeframe,
+                candles=progress.candles, requests=progress.requests,
+            )  # fmt: skip
         if failing:
             delay_s = one.backoff.next_s()
             log.error(

@@ -8,6 +8,7 @@ from marketd.model.intervals import Interval
 
 State = Literal["have", "missing", "known_empty", "repairing", "unrecoverable"]
 STATES: tuple[State, ...] = get_args(State)
+NOT_FETCHED = "not fetched yet"  # wanted, and its turn has not come: missing, but no gap that was found
 OUTAGE = "venue outage"  # how the cause of an emptiness begins that the venue itself is to blame for
 
 
@@ -23,7 +24,9 @@ class Stretch(NamedTuple):
     @property
     def is_gap(self) -> bool:
         """Whether something that should be there is not. A venue that had no trades leaves no gap; one that was down does."""
-        return self.state not in ("have", "known_empty") or (self.state == "known_empty" and self.cause.startswith(OUTAGE))
+        if self.state == "known_empty":
+            return self.cause.startswith(OUTAGE)
+        return self.state != "have" and self.cause != NOT_FETCHED
 
     def within(self, span: Interval) -> "Stretch":
         """The part of it in `span`, which it must touch."""

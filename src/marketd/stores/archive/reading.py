@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from marketd.model.ledger import State, Stretch
+from marketd.model.ledger import NOT_FETCHED, State, Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.stores.archive.accounting import gap_columns, of_series, touching
@@ -143,7 +143,26 @@ async def gap_rows(
             query = query.where(column == wanted)
     if open_only:
         query = query.where(its.repaired_at.is_(None), its.state != "known_empty")
-    return [GapRow(*row) for row in await connection.execute(query)]
+    found = [GapRow(*row) for row in await connection.execute(query)]
+    return sorted(found + await _not_fetched(connection, venue, symbol, its_timeframe), key=_place)
+
+
+def _place(row: GapRow) -> tuple[str, str, str, int]:
+    return row.exchange, row.symbol, row.timeframe, row.gap_start
+
+
+async def _not_fetched(
+    connection: AsyncConnection, venue: str | None, symbol: str | None, its_timeframe: str | None
+) -> list[GapRow]:
+    """What a backfill has still before it, or was stopped before: not in the table of gaps, since nobody found it."""
+    its = candle_ledger.c
+    query = sa.select(its.exchange, its.symbol, its.timeframe, its.start, its.stop, its.since, its.state, its.cause).where(
+        its.state == "missing", its.cause == NOT_FETCHED
+    )
+    for column, wanted in ((its.exchange, venue), (its.symbol, symbol), (its.timeframe, its_timeframe)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    return [GapRow(*row[:6], None, row[6], row[7]) for row in await connection.execute(query)]
 
 
 async def summaries(connection: AsyncConnection) -> list[SeriesSummary]:
