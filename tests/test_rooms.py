@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from marketd.rooms import room
+from marketd.rooms import room, to_the_end
 
 
 async def test_leaving_cancels_those_still_running() -> None:
@@ -60,3 +60,26 @@ async def test_a_task_that_fails_ends_the_room_and_its_neighbours() -> None:
 
     assert neighbours[0].cancelled()
     assert "gone" in str(getattr(failure.value, "exceptions", [failure.value])[0])
+
+
+async def test_work_goes_on_to_its_end_when_whoever_waits_is_cancelled() -> None:
+    began, may_end, ended = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def work() -> str:
+        began.set()
+        await may_end.wait()
+        ended.append("done")
+        return "done"
+
+    assert "done" == await to_the_end(asyncio.sleep(0, "done"))
+
+    async with room("writers") as here:
+        task = here.start("one", to_the_end(work()))
+        await began.wait()
+        task.cancel()
+        await asyncio.sleep(0)
+        assert not task.done()
+        may_end.set()
+        await asyncio.wait({task})
+
+    assert (["done"], True) == (ended, task.cancelled())
