@@ -47,7 +47,9 @@ def test_several_series_take_turns(ask: Ask, simulated: dict[str, str]) -> None:
     [
         (("--days", "3", "--start", "2024-01-01"), "--start or --days"),
         ((), "--start or --days"),
-        (("--start", "2024-02-01", "--end", "2024-01-01"), "--end"),
+        (("--start", "2024-02-01", "--end", "2024-01-01"), "--end: found '2024-01-01', expected a time after 2024-02-01"),
+        (("--start", "2100-01-01"), "--start: found '2100-01-01', expected a time before 20"),
+        (("--days", "36500"), "--days: found 36,500, expected at most "),
         (("--start", "soon"), "--start: found 'soon'"),
     ],
 )
@@ -92,3 +94,10 @@ def test_a_venue_that_does_not_answer_is_given_up(ask: Ask, monkeypatch: pytest.
     assert 1 == said.code
     assert "127.0.0.1:1" in said.err
     assert "given up after 2 tries" in said.err.splitlines()[-1]
+
+
+def test_a_symbol_in_another_spelling_is_told_how_before_anything_is_asked(ask: Ask) -> None:
+    said = ask("backfill", "--exchange", "kraken", "--symbol", "BTC/USD", "--tf", "1h", "--days", "1")
+
+    assert 2 == said.code
+    assert "did you mean BTCUSD?" in said.err

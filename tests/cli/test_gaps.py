@@ -51,7 +51,7 @@ def test_a_gap_is_a_row_with_its_cause_and_exit_code_1(ask: Ask, tmp_path: Path)
     assert 1 == said.code
     assert "2022-03-01T00:00:00+00:00" in said.out
     assert "fetch failed: binance: 500" in said.out
-    assert "1 gaps" in said.out
+    assert "1 gap\n" in said.out
     assert (1, "") == (other.code, other.out)
     assert "--exchange bybit: nothing of it is stored; stored: binance" in other.err
     assert 2 == unknown.code
@@ -77,3 +77,24 @@ def test_repair_asks_for_what_is_missing_and_then_it_is_not(ask: Ask, tmp_path: 
     assert "binance BTCUSDT 1h: 5 candles" in said.out
     assert said.out.endswith("no gaps\n")
     assert "have" in ask("gaps", "--all").out
+
+
+def test_the_ledger_tells_what_is_there_and_what_is_empty_too(ask: Ask, tmp_path: Path) -> None:
+    lose(
+        tmp_path,
+        Stretch(START, START + 2 * HOUR, "have", "", START),
+        Stretch(START + 2 * HOUR, START + 3 * HOUR, "known_empty", "no trades", START),
+    )
+    gaps, ledger = ask("gaps", "--all"), ask("gaps", "--ledger", "--exchange", "binance")
+    told = json.loads(ask("gaps", "--ledger", "--format", "json").out)
+
+    assert "no gaps\n" == gaps.out
+    assert 0 == ledger.code
+    assert ["2 have", "1 known_empty no trades"] == [" ".join(line.split()[5:-1]) for line in ledger.out.splitlines()[1:-1]]
+    assert ledger.out.endswith("2 stretches\n")
+    assert [("have", None), ("known_empty", "no trades")] == [(one["state"], one["cause"]) for one in told]
+    assert "2022-03-01T00:00:00+00:00" == told[0]["since"]
+
+
+def test_the_ledger_is_not_repaired(ask: Ask) -> None:
+    assert 2 == ask("gaps", "--ledger", "--repair").code

@@ -1,4 +1,4 @@
-"""`GET /gaps`: what is missing or was, and why."""
+"""`GET /gaps`: what is missing or was, and why; what the venue itself has no candle for is no gap."""
 
 from typing import Annotated, get_args
 
@@ -14,6 +14,8 @@ from marketd.model.ledger import State
 from marketd.model.times import iso_of_ns
 from marketd.stores.archive import GapRow
 
+STATES = f"one of {', '.join(get_args(State))}; have: repaired since; known_empty: the venue was down, or had nothing after all"
+
 
 class GapsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -22,7 +24,7 @@ class GapsQuery(BaseModel):
     symbol: SYMBOL | None = None
     timeframe: TIMEFRAME | None = None
     tf: TIMEFRAME | None = Field(None, description="another name of timeframe")
-    state: State | None = Field(None, description=f"one of {', '.join(get_args(State))}; have is repaired")
+    state: State | None = Field(None, description=STATES)
     open: bool = Field(False, description="true: only what is neither repaired nor the venue's own emptiness")
     start: TIME = Field(0, description=f"gaps that touch the time from here on: {TIMES}")
     end: TIME = Field(NS_MAX, description="and up to here, exclusive")
@@ -31,7 +33,11 @@ class GapsQuery(BaseModel):
 def gaps_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["stored"])
 
-    @routes.get("/gaps", responses=GAPS, summary="Intervals without candles: their state and cause, and when they were repaired")
+    @routes.get(
+        "/gaps",
+        responses=GAPS,
+        summary="What is missing, cannot be had, or was and is repaired, with its cause; intervals without trades are no gaps",
+    )
     async def gaps(query: Annotated[GapsQuery, Query()]) -> Response:
         if query.end <= query.start:
             refuse("end must be after start", "end", "a time after start")

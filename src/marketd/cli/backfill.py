@@ -14,6 +14,8 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from marketd.api.parameters import TIMES, ns_of_text
+from marketd.cli.archived import symbols_of, timeframes_of
+from marketd.cli.counting import counted
 from marketd.cli.options import ConfigFile, DataDir, EnvFile, Exchange, Profile
 from marketd.cli.stopping import run_until_stopped
 from marketd.clock import SystemClock
@@ -61,7 +63,9 @@ def backfill(
     found = load(asking(exchange, Flags(profile=profile, file=config, env_file=env_file, data_dir=data_dir)))
     name = next(iter(found.feeds))
     span = _span(start, end, days, SystemClock().now_ns())
-    series = [CandleSeries(name, one.upper(), frame) for one in _words(symbol) for frame in _words(frames)]
+    series = [CandleSeries(name, one, frame) for one in symbols_of(symbol) for frame in timeframes_of(frames)]
+    if not series:
+        raise ConfigError("--symbol and --timeframe: expected at least one of each")
     fill_series(found, [(one, span) for one in series], newest_first=order == "newest")
 
 
@@ -78,19 +82,29 @@ def fill_series(config: Config, wanted: Sequence[tuple[CandleSeries, Interval]],
         raise StartError("; ".join(dict.fromkeys(failed)))
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
 def _span(start: str | None, end: str | None, days: int | None, now: int) -> Interval:
     """Raises ConfigError for times that are none, or both --start and --days, or neither."""
     stop = time_of("--end", end, now)
     if (start is None) == (days is None):
         raise ConfigError("--start or --days: expected one of the two")
-    begin = time_of("--start", start, stop - (days or 0) * DAY)
-    if not 0 <= begin < stop:
-        raise ConfigError(f"--end: found {iso_of_ns(stop)}, expected a time after {iso_of_ns(max(0, begin))}")
+    begin = begin_of(start, stop, days, 0)
+    if begin >= stop:
+        raise not_after(start, end, stop)
     return Interval(begin, min(stop, now))
+
+
+def begin_of(start: str | None, stop: int, days: int | None, unsaid: int) -> int:
+    """Where a span begins that --start or --days say. Raises ConfigError for a time before there is any."""
+    if days is not None and stop < days * DAY:
+        raise ConfigError(f"--days: found {days:,}, expected at most {stop // DAY:,}: times begin in 1970")
+    return time_of("--start", start, unsaid) if days is None else stop - days * DAY
+
+
+def not_after(start: str | None, end: str | None, stop: int) -> ConfigError:
+    """The flag that was given is the one to change."""
+    if end is None:
+        return ConfigError(f"--start: found {start!r}, expected a time before {iso_of_ns(stop)}")
+    return ConfigError(f"--end: found {end!r}, expected a time after {'1970' if start is None else start}")
 
 
 def time_of(name: str, text: str | None, unsaid: int) -> int:
@@ -131,7 +145,7 @@ def _summary(progress: Progress) -> str:
     name = " ".join(progress.series)
     if not progress.total:
         return f"{name}: everything was there"
-    return f"{name}: {progress.candles:,} candles in {progress.requests:,} requests"
+    return f"{name}: {counted(progress.candles, 'candle')} in {counted(progress.requests, 'request')}"
 
 
 def _so_far(progress: Progress) -> str:

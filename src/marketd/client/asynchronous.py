@@ -90,7 +90,7 @@ class MarketDataClient:
         state: str | None = None,
         open_only: bool = False,
     ) -> list[Gap]:
-        """Intervals without candles; open ones are neither repaired nor the venue's own emptiness."""
+        """What is missing, cannot be had, or is repaired since; open ones are neither repaired nor the venue's own emptiness."""
         return await self._ask(questions.gaps(exchange, symbol, timeframe, state, open_only))
 
     async def symbols(self, exchange: str | None = None) -> dict[str, list[str]]:
