@@ -24,7 +24,7 @@ def report(*differences: Difference, unsaid: int = 0, failed: str = "") -> Repor
     span = Interval(START, START + 24 * HOUR)
     parts = [Interval(START, START + unsaid * HOUR)] if unsaid else []
     series = CandleSeries("binance", "BTCUSDT", "1h")
-    return Report(series, span, "REST", 1, 1, 24, parts, list(differences), failed)
+    return Report(series, span, "REST", 1, 1, 24, parts, differences=list(differences), failed=failed)
 
 
 CHANGED = Difference(START, START + HOUR, "values", "have", ("close",), row("1.60"), row("1.6100"))

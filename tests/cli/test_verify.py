@@ -73,17 +73,18 @@ def test_against_smaller_candles(ask: Ask, simulated: dict[str, str]) -> None:
     hours = ask("verify", "--tf", "1h", "--against", "smaller")
 
     assert (0, "binance BTCUSDT 1d against smaller candles: 2 candles compared, no difference\n") == (days.code, days.out)
-    assert (1, "binance BTCUSDT 1h against smaller candles: 0 candles compared, no difference; 48 could not be compared\n") == (
+    assert (1, "binance BTCUSDT 1h against smaller candles: 0 candles compared; 48 could not be compared\n") == (
         hours.code,
         hours.out,
     )
+    assert "nothing could be compared, so nothing is proved\n" == hours.err
 
 
 def test_against_stored_trades(ask: Ask, tmp_path: Path) -> None:
     settle(tmp_path, SERIES, Stretch(START, START + 2 * HOUR, "known_empty", "no trades", 1))
     said = ask("verify", *TWO_DAYS, "--against", "trades")
 
-    assert (1, True) == (said.code, "0 candles compared, no difference; 48 could not be compared" in said.out), said.err
+    assert (1, True) == (said.code, "0 candles compared; 48 could not be compared" in said.out), said.err
 
 
 def test_against_another_archive(ask: Ask, simulated: dict[str, str], tmp_path: Path) -> None:
@@ -105,7 +106,7 @@ def test_against_another_marketd(ask: Ask, start: Start, simulated: dict[str, st
     found, mended, equal = ask(*there), ask(*there, "--repair"), ask(*there)
     nobody = ask("verify", "--against", "http://127.0.0.1:1")
 
-    assert (1, True) == (found.code, "48 candles compared, 48 differences (48 only there)" in found.out), found.err
+    assert (1, True) == (found.code, "2 candles compared, 2 differences (2 only there); 46 not asked" in found.out), found.err
     assert (0, True) == (mended.code, "48 of them repaired" in mended.out), mended.err
     assert (0, True) == (equal.code, "48 candles compared, no difference" in equal.out), equal.err
     assert (1, True) == (nobody.code, "http://127.0.0.1:1/candles" in nobody.out)
@@ -117,6 +118,7 @@ def test_against_another_marketd(ask: Ask, start: Start, simulated: dict[str, st
         (("--against", "venue"), "--against: found 'venue', expected rest, trades, smaller"),
         (("--start", "2022-01-01", "--days", "3"), "--start or --days"),
         (("--start", "2022-03-01", "--end", "2022-02-01"), "--end"),
+        (("--days", "36500"), "--days: found 36,500"),
     ],
 )
 def test_a_wrong_question_is_one_line_that_names_the_flag(ask: Ask, words: tuple[str, ...], says: str) -> None:
@@ -131,7 +133,28 @@ def test_a_series_that_is_not_stored_is_named_with_what_is(ask: Ask, tmp_path: P
     settle(tmp_path, SERIES, Stretch(START, START + HOUR, "missing", "", 1))
     said = ask("verify", "--symbol", "NOPE")
 
-    assert (1, "marketd: verify: nothing of that is stored; there is: binance BTCUSDT 1h\n") == (said.code, said.err)
+    assert (1, "marketd: --symbol NOPE: nothing of it is stored; stored: BTCUSDT\n") == (said.code, said.err)
+
+
+def test_what_was_never_asked_for_is_one_line_and_no_difference(ask: Ask, simulated: dict[str, str]) -> None:
+    ask("backfill", *ASKED, *TWO_DAYS, environ=simulated)
+    said = ask("verify", *ASKED, "--start", "2022-02-27", "--end", "2022-03-03")
+    told = json.loads(ask("verify", *ASKED, "--start", "2022-02-27", "--end", "2022-03-03", "--format", "json").out)
+
+    assert 0 == said.code, said.out
+    assert (
+        "binance BTCUSDT 1h against REST: 48 candles compared, no difference; 48 not asked for yet: marketd backfill\n"
+        == said.out
+    )
+    assert (48, 48, []) == (told[0]["compared"], told[0]["not_asked"], told[0]["differences"])
+
+
+def test_looking_makes_no_archive(ask: Ask, tmp_path: Path) -> None:
+    said = ask("verify", "--data-dir", "typo")
+
+    assert 1 == said.code
+    assert "there is no archive yet at typo/archive.db" in said.err
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_venue_that_cannot_be_asked_is_said_and_hinders_no_other(ask: Ask, tmp_path: Path, simulated: dict[str, str]) -> None:

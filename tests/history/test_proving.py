@@ -92,6 +92,15 @@ async def test_candles_that_are_not_stored_are_found_whatever_the_ledger_says_an
         assert [("have", *longer)] == [(part.state, part.start, part.stop) for part in await here.archive.ledger(M1)]
 
 
+async def test_what_was_never_asked_for_is_counted_and_is_no_difference(clock: ManualClock, tmp_path: Path) -> None:
+    async with rooms("binance", clock, tmp_path) as here:
+        span = await filled(here)
+        found = await proved(here, span=Interval(span.start - 10 * MINUTE, span.stop))
+
+        assert (True, 240, 10) == (found.is_equal, found.compared, found.unasked)
+        assert 240 == len(await here.archive.candles(M1, 0, span.stop))
+
+
 async def test_what_the_venue_does_not_have_stays_and_is_said(clock: ManualClock, tmp_path: Path) -> None:
     async with rooms("binance", clock, tmp_path) as here:
         await overwritten(here.archive, [Candle("binance", "BTCUSDT", None, 1, "1m", 0, MINUTE, "1", "1", "1", "1", "1", True)])

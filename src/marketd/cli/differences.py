@@ -8,6 +8,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from marketd.cli.counting import counted
 from marketd.history.proving import Report
 from marketd.history.resample import Bar
 from marketd.history.verify import NUMBERS, Difference
@@ -26,14 +27,16 @@ def reported(reports: Sequence[Report], form: Form) -> str:
 def summary(report: Report) -> str:
     """One line."""
     name = f"{report.series} against {report.witness}" if report.witness else str(report.series)
-    said = f"{report.compared:,} candles compared"
+    said = f"{counted(report.compared, 'candle')} compared"
     found = report.differences
     if found:
         kinds = {kind: sum(one.kind == kind for one in found) for kind in dict.fromkeys(one.kind for one in found)}
-        said += f", {len(found):,} differences ({', '.join(f'{count:,} {kind}' for kind, count in kinds.items())})"
+        said += f", {counted(len(found), 'difference')} ({', '.join(f'{count:,} {kind}' for kind, count in kinds.items())})"
         said += f", {report.repaired:,} of them repaired" if report.repaired else ""
-    else:
+    elif report.compared:
         said += ", no difference"
+    if report.unasked:
+        said += f"; {report.unasked:,} not asked for yet: marketd backfill"
     if unsaid := _candles(report):
         said += f"; {unsaid:,} could not be compared"
     return f"{name}: {said}; {report.failed}" if report.failed else f"{name}: {said}"
@@ -112,6 +115,7 @@ def _told(report: Report) -> dict[str, Any]:
         "pages": report.pages,
         "compared": report.compared,
         "not_compared": [{"from": iso_of_ns(part.start), "to": iso_of_ns(part.stop)} for part in report.unsaid],
+        "not_asked": report.unasked,
         "failed": report.failed or None,
         "differences": [
             {

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from marketd.candles.build import built
-from marketd.cli.backfill import asking, time_of
+from marketd.cli.archived import chosen, open_stored, symbols_of, timeframes_of, venues_of
+from marketd.cli.backfill import asking, begin_of, not_after, time_of
+from marketd.cli.counting import counted
 from marketd.cli.differences import Form, reported, summary
 from marketd.cli.options import ConfigFile, DataDir, EnvFile, Profile
 from marketd.cli.stopping import run_until_stopped
@@ -24,8 +26,6 @@ from marketd.metrics import Metrics
 from marketd.model.events import Trade
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import DAY
-from marketd.model.times import iso_of_ns
 from marketd.net.http import Http
 from marketd.rooms import room
 from marketd.stores import archive as archives
@@ -59,6 +59,7 @@ def verify(
     """Compare stored candles with another account of them, by value, and the ledger with what is stored.
 
     Exit code 0 if nothing differs (any more), 1 if something does or nothing could be looked at, so that scripts can ask.
+    Intervals that were never asked for are no difference: they are counted, and `--repair` fetches them.
 
     Examples:
 
@@ -73,7 +74,7 @@ def verify(
     if against not in WITNESSES and "://" not in against:
         raise ConfigError(f"--against: found {against!r}, expected {AGAINST}")
     span = _span(start, end, days)
-    series = asyncio.run(_wanted(found, exchange, symbol, frames))
+    series = asyncio.run(_wanted(found, venues_of(exchange), symbols_of(symbol), timeframes_of(frames)))
     if against == "rest":
         named = sorted({one.venue for one in series if one.venue in known_venues()})
         found = load(asking(",".join(named), flags)) if named else found
@@ -86,7 +87,10 @@ def verify(
         output.write_text(text, encoding="utf-8")
     for report in reports:
         typer.echo(summary(report), err=form != "table" and output is None)
-    if not all(report.is_equal for report in reports) or not any(report.compared for report in reports):
+    is_proved = any(report.compared for report in reports)
+    if not is_proved:
+        typer.echo("nothing could be compared, so nothing is proved", err=True)
+    if not is_proved or not all(report.is_equal for report in reports):
         raise typer.Exit(1)
 
 
@@ -98,27 +102,19 @@ def _span(start: str | None, end: str | None, days: int | None) -> Interval | No
         return None
     now = SystemClock().now_ns()
     stop = min(now, time_of("--end", end, now))
-    begin = time_of("--start", start, 0 if days is None else stop - days * DAY)
-    if not 0 <= begin < stop:
-        raise ConfigError(f"--end: found {iso_of_ns(stop)}, expected a time after {iso_of_ns(max(0, begin))}")
+    begin = begin_of(start, stop, days, 0)
+    if begin >= stop:
+        raise not_after(start, end, stop)
     return Interval(begin, stop)
 
 
-async def _wanted(config: Config, venue: str | None, symbols: str | None, frames: str | None) -> list[CandleSeries]:
+async def _wanted(config: Config, venues: list[str], symbols: list[str], frames: list[str]) -> list[CandleSeries]:
     """The stored series that are meant. Raises StartError that names what there is when there is none."""
-    async with archives.open_archive(config.database_url, SystemClock()) as archive:
-        stored = await archive.series()
-    meant = [
-        one
-        for one in stored
-        if (venue is None or one.venue == venue.lower())
-        and (symbols is None or one.symbol in symbols.upper().replace(" ", "").split(","))
-        and (frames is None or one.timeframe in frames.replace(" ", "").split(","))
-    ]
+    async with open_stored(config) as archive:
+        meant = chosen(await archive.series(), venues, symbols, frames)
     if not meant:
-        there = ", ".join(map(str, stored[:10])) or "nothing"
-        raise StartError(f"verify: nothing of that is stored; there is: {there}")
-    return sorted(meant)
+        raise StartError("verify: nothing is stored yet")
+    return meant
 
 
 async def _verify(
@@ -224,7 +220,7 @@ class Bars:
         self._tasks = {one: progress.add_task(str(one), total=None, found="") for one in series}
 
     def tell(self, report: Report) -> None:
-        found = f"{len(report.differences):,} differences" if report.differences else ""
+        found = counted(len(report.differences), "difference") if report.differences else ""
         self._progress.update(self._tasks[report.series], total=report.pages, completed=report.asked, found=found)
 
 

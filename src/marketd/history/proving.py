@@ -36,6 +36,7 @@ class Report:
     asked: int = 0
     compared: int = 0  # candles
     unsaid: list[Interval] = field(default_factory=list)  # of what was asked for: where the witness cannot say
+    unasked: int = 0  # candles that the witness has where the ledger says nothing: never asked for, so no difference
     differences: list[Difference] = field(default_factory=list)
     failed: str = ""  # why it could not be brought to an end
 
@@ -61,7 +62,8 @@ class Prover:
         self, series: CandleSeries, span: Interval | None = None, *, sample: int | None = None, repair: bool = False
     ) -> Report:
         """Compare `series` in `span` (ns; default: from its first to its newest candle). `sample`: only so many pages of it,
-        drawn by chance. Raises what the witness raises, and DeliveryError."""
+        drawn by chance. What was never asked for is counted, and with `repair` fetched. Raises what the witness raises, and
+        DeliveryError."""
         frame = named(series.timeframe)
         newest = await self._archive.candles(series, 0, 2**63 - 1, limit=1, newest=True)
         if span is None:
@@ -77,14 +79,16 @@ class Prover:
         edge = newest[0].open_time if newest else 0
         for page in pages:
             found, unsaid = await self._look(series, page, edge)
-            differences = found.differences
+            differences = found.differences if repair else [one for one in found.differences if not _is_unasked(one)]
+            unasked = len(found.differences) - len(differences)
             if differences and self._witness.may_err:
                 again, _ = await self._look(series, page, edge)
                 differences = [one for one in again.differences if _key(one) in set(map(_key, differences))]
             if differences and repair:
                 differences = await self._repair(series, differences)
             report.asked += 1
-            report.compared += found.candles
+            report.compared += found.candles - unasked
+            report.unasked += unasked
             report.unsaid += unsaid
             report.differences += differences
             self._tell(report)
@@ -126,6 +130,10 @@ class Prover:
 def _is_own(row: Bar | None) -> bool:
     """Whether the venue itself said it."""
     return not (isinstance(row, Row) and row.source == "built")
+
+
+def _is_unasked(one: Difference) -> bool:
+    return one.kind == "only there" and not one.state
 
 
 def _key(one: Difference) -> tuple[object, ...]:
