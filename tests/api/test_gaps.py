@@ -52,7 +52,7 @@ async def test_every_gap_is_told_with_its_cause(client: httpx.AsyncClient) -> No
     [
         ({"open": "true"}, ["18:10 missing", "18:20 unrecoverable"]),
         ({"state": "have"}, ["18:00 have"]),
-        ({"exchange": "bitfinex", "symbol": "btcusd", "tf": "1m", "open": "true", "state": "missing"}, ["18:10 missing"]),
+        ({"exchange": "Bitfinex", "symbol": "btcusd", "tf": "1m", "open": "true", "state": "missing"}, ["18:10 missing"]),
         ({"start": "2024-11-14T18:12:00Z"}, ["18:10 missing", "18:20 unrecoverable"]),
         ({"end": "2024-11-14T18:10:00Z"}, ["18:00 have"]),
     ],
@@ -95,3 +95,9 @@ async def test_what_does_not_fit_is_refused_by_name(client: httpx.AsyncClient, p
 
     assert (400, parameter) == (response.status_code, response.json()["parameter"])
     assert response.json()["allowed"]
+
+
+async def test_a_venues_name_that_is_none_is_told_in_words(client: httpx.AsyncClient) -> None:
+    said = (await client.get("/gaps", params={"exchange": "bit finex"})).json()
+
+    assert "the name of a venue, as binance: letters, digits and _" == said["allowed"]

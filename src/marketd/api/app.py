@@ -14,6 +14,7 @@ from marketd.api.docs import docs_routes
 from marketd.api.exposition import metrics_routes
 from marketd.api.gaps import gaps_routes
 from marketd.api.guard import LOCAL_ORIGIN, Guard
+from marketd.api.heads import Heads
 from marketd.api.health import health_routes
 from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
@@ -72,6 +73,7 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
         expose_headers=["X-Next-Cursor", "X-Exchange", "ETag", "Last-Modified"],
     )
     app.add_middleware(Hot, clock=views.clock)
+    app.add_middleware(Heads)
     app.add_middleware(Guard, host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
     return app
 

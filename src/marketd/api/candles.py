@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from marketd.api.answers import refuse, require
 from marketd.api.forms import Form, FormName, form_of
 from marketd.api.hot import KEY, Source
-from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMES, VENUE, one_timeframe
+from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMEFRAMES, TIMES, VENUE, one_timeframe
 from marketd.api.rows import EXTRA
 from marketd.api.schemas import CANDLES
 from marketd.api.sending import Validator, send, stream, tag_of
@@ -37,7 +37,7 @@ class Shape(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     symbol: SYMBOL
-    timeframe: TIMEFRAME | None = None
+    timeframe: TIMEFRAME | None = Field(None, description=f"required, by this name or as tf; as 1m: {TIMEFRAMES}")
     tf: TIMEFRAME | None = Field(None, description="another name of timeframe")
     format: FormName = Field("json", description="json, csv or arrow (a stream of record batches)")
     numbers: Literal["string"] | None = Field(None, description="string: numbers in quotes; default JSON number literals")

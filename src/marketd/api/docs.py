@@ -13,8 +13,9 @@ from marketd.api.token import FILE
 
 HOW = f"""<p>Reading needs a token only if one is configured (<code>MARKETD_API_TOKEN</code>). What changes something always needs
 one; where none is configured it is in the file <code>{FILE}</code> of the data directory, which <code>marketd check</code> names.
-Errors are <code>{{"error", "parameter", "allowed"}}</code>.</p>
+HEAD is GET without the body. Errors are <code>{{"error", "parameter", "allowed"}}</code>.</p>
 <pre>curl "127.0.0.1:8100/trades?symbol=BTCUSDT&amp;limit=5"
+curl "127.0.0.1:8100/candles?exchange=binance&amp;symbol=BTCUSDT&amp;timeframe=1m&amp;start=2024-11-14&amp;limit=100"
 curl -X PUT 127.0.0.1:8100/subscriptions -H "Authorization: Bearer $(cat marketd-data/{FILE})" \\
      -H "Content-Type: application/json" -d '{{"symbols": ["BTCUSDT", "ETHUSDT"]}}'</pre>"""
 
@@ -55,5 +56,6 @@ def _row(one: dict[str, Any]) -> str:
     default = "required" if one.get("required") else schema.get("default", "")
     if schema.get("type") == "string" and isinstance(default, int):
         default = ""  # a time's bound in ns says nothing to a person
-    meaning = one.get("description") or schema.get("description") or ""
+    kinds = [schema, *schema.get("anyOf", [])]  # of a parameter that may be left out, the kind it else has says what it means
+    meaning = one.get("description") or next((kind["description"] for kind in kinds if "description" in kind), "")
     return f"<tr><td><code>{escape(one['name'])}</code></td><td>{escape(str(default))}</td><td>{escape(meaning)}</td></tr>"

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from marketd.api.answers import answer, refuse
 from marketd.api.candles import opened, stored
-from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMES, VENUE, one_timeframe
+from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMEFRAMES, TIMES, VENUE, one_timeframe
 from marketd.api.schemas import GAPS
 from marketd.api.views import Views
 from marketd.model.ledger import State
@@ -20,9 +20,9 @@ STATES = f"one of {', '.join(get_args(State))}; have: repaired since; known_empt
 class GapsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    exchange: VENUE | None = None
-    symbol: SYMBOL | None = None
-    timeframe: TIMEFRAME | None = None
+    exchange: VENUE | None = Field(None, description="of this venue only")
+    symbol: SYMBOL | None = Field(None, description="of this symbol only")
+    timeframe: TIMEFRAME | None = Field(None, description=f"of this timeframe only, as 1m: {TIMEFRAMES}")
     tf: TIMEFRAME | None = Field(None, description="another name of timeframe")
     state: State | None = Field(None, description=STATES)
     open: bool = Field(False, description="true: only what is neither repaired nor the venue's own emptiness")

@@ -58,8 +58,18 @@ def _time(value: object) -> int:
         raise ValueError(f"expected {TIMES}") from None
 
 
+def _venue(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_]{1,40}", text):
+        raise ValueError("the name of a venue, as binance: letters, digits and _")
+    return text.lower()
+
+
 SYMBOL = Annotated[str, Field(min_length=1, max_length=40, description="as BTCUSDT"), AfterValidator(neutral)]
-VENUE = Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$", description="name of a venue")]
+VENUE = Annotated[
+    str,
+    Field(description="name of a venue, as binance", json_schema_extra={"pattern": r"^[A-Za-z0-9_]{1,40}$"}),
+    AfterValidator(_venue),
+]
 TIME = Annotated[int, BeforeValidator(_time), WithJsonSchema({"type": "string", "examples": ["2024-11-14T17:30:00Z"]})]
 
 
