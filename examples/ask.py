@@ -7,7 +7,7 @@ import asyncio
 import sys
 from datetime import UTC, datetime, timedelta
 
-from marketd.client import LibraryMissing, MarketDataClient
+from marketd.client import ClientError, LibraryMissing, MarketDataClient
 
 
 async def main(base_url: str, exchange: str, symbol: str) -> None:
@@ -35,4 +35,12 @@ async def main(base_url: str, exchange: str, symbol: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*(sys.argv[1:4] or ["http://127.0.0.1:8100", "binance", "BTCUSDT"])))
+    words = sys.argv[1:] or ["http://127.0.0.1:8100", "binance", "BTCUSDT"]
+    if len(words) != 3:
+        sys.exit("usage: python examples/ask.py [ADDRESS VENUE SYMBOL], as http://127.0.0.1:8100 binance BTCUSDT")
+    try:
+        asyncio.run(main(*words))
+    except ClientError as error:
+        sys.exit(f"ask: {error}")
+    except KeyboardInterrupt:
+        pass

@@ -64,3 +64,8 @@ def test_without_a_library_the_error_says_what_to_install(monkeypatch: pytest.Mo
 
 def test_no_candles_are_a_frame_too() -> None:
     assert (0, 10) == Columns("polars", "text").frame().shape
+
+
+def test_a_library_that_is_none_of_ours_is_told_which_there_are() -> None:
+    with pytest.raises(LibraryMissing, match="library: found 'numpy', expected polars or pandas"):
+        library_for("numpy")  # type: ignore[arg-type]

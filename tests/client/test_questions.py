@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from marketd.client import questions
-from marketd.client.errors import BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
+from marketd.client import MarketDataClient, SyncMarketDataClient, questions
+from marketd.client.errors import BadAddress, BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
 from marketd.client.questions import Time, refusal, time_text
 
 
@@ -64,3 +64,11 @@ def test_the_pause_is_read_in_both_forms(headers: dict[str, str], pause_s: float
 
     assert isinstance(found, TryLater)
     assert pause_s == found.retry_after_s
+
+
+def test_an_address_without_its_scheme_is_refused_with_the_one_that_is_meant() -> None:
+    assert "http://localhost:8100" == questions.base_of("http://localhost:8100")
+    with pytest.raises(BadAddress, match=r"found 'localhost:8100', expected .*, as http://localhost:8100"):
+        MarketDataClient("localhost:8100")
+    with pytest.raises(BadAddress, match="as http://host"):
+        SyncMarketDataClient("ftp://host")

@@ -63,6 +63,27 @@ async def test_the_library_example_says_what_is_wrong_in_a_line(words: list[str]
         assert lines[0].startswith(says)
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["http://127.0.0.1:1"], "usage: python examples/ask.py [ADDRESS VENUE SYMBOL]"),
+        (["127.0.0.1:1", "binance", "BTCUSDT"], "ask: base_url: found '127.0.0.1:1'"),
+    ],
+)
+def test_the_client_example_says_what_is_wrong_in_a_line(words: list[str], says: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLES / "ask.py"), *words],
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (1, 1) == (ran.returncode, ran.stderr.count("\n")), ran.stderr
+    assert ran.stderr.startswith(says)
+
+
 def test_the_package_outside_installs_without_a_network(tmp_path: Path) -> None:
     source, target = tmp_path / "outside", tmp_path / "installed"
     shutil.copytree(EXAMPLES / "outside", source, ignore=shutil.ignore_patterns("__pycache__", "build", "dist"))

@@ -2,6 +2,7 @@
 
 from marketd.client.asynchronous import MarketDataClient
 from marketd.client.errors import (
+    BadAddress,
     BadAnswer,
     BadRequest,
     ClientError,
@@ -17,6 +18,7 @@ from marketd.client.shapes import Candle, Gap, Job, Page, Series, Status
 from marketd.client.synchronous import SyncMarketDataClient
 
 __all__ = [
+    "BadAddress",
     "BadAnswer",
     "BadRequest",
     "Candle",

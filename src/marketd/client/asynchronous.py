@@ -34,9 +34,9 @@ class MarketDataClient:
         timeout_s: float = TIMEOUT_S,
         wait: Callable[[float], Awaitable[None]] = wait,
     ) -> None:
-        """`token` is needed where the server has one set (MARKETD_API_TOKEN). `wait` is for tests."""
+        """`token` is needed where the server has one set (MARKETD_API_TOKEN). `wait` is for tests. Raises BadAddress."""
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        self._http = httpx.AsyncClient(base_url=base_url, headers=headers, timeout=timeout_s)
+        self._http = httpx.AsyncClient(base_url=questions.base_of(base_url), headers=headers, timeout=timeout_s)
         self._retry, self._wait = retry, wait
 
     async def __aenter__(self) -> Self:

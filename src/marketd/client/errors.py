@@ -10,7 +10,8 @@ ClientError
 ├── Passing            it may be over soon, so it is tried again
 │   ├── Unreachable    no connection, or one that broke
 │   └── TryLater       429 or 503
-└── LibraryMissing     a data frame was asked for, and no library for it is installed
+├── BadAddress         the address of the server is none
+└── LibraryMissing     a data frame was asked for, and no library for it is installed, or it is none of ours
 """
 
 
@@ -47,6 +48,9 @@ class TryLater(Passing):
     def __init__(self, error: str, retry_after_s: float | None = None) -> None:
         super().__init__(error)
         self.retry_after_s = retry_after_s
+
+
+class BadAddress(ClientError, ValueError): ...
 
 
 class LibraryMissing(ClientError, ImportError): ...

@@ -16,8 +16,10 @@ NUMBERS = ("open", "high", "low", "close", "volume")
 
 
 def library_for(wanted: Library | None) -> Library:
-    """The wanted library, or the first that is there. Raises LibraryMissing that says what to install."""
+    """The wanted library, or the first that is there. Raises LibraryMissing that says which there are or what to install."""
     known: tuple[Library, ...] = get_args(Library)
+    if wanted is not None and wanted not in known:
+        raise LibraryMissing(f"library: found {wanted!r}, expected {' or '.join(known)}, or None for the one that is installed")
     for name in known if wanted is None else (wanted,):
         if find_spec(name) is not None:
             return name

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from marketd.client.errors import BadAnswer, BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
+from marketd.client.errors import BadAddress, BadAnswer, BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
 from marketd.client.shapes import Candle, Gap, Page, Status
 
 Time = datetime | date | str | int  # a datetime without a zone is UTC; a number is epoch s, ms, us or ns; text is ISO 8601
@@ -34,6 +34,15 @@ class _Words(msgspec.Struct):
     error: str
     parameter: str | None = None
     allowed: Any = None
+
+
+def base_of(url: str) -> str:
+    """The address of a server, if it is one. Raises BadAddress."""
+    if url.startswith(("http://", "https://")):
+        return url
+    raise BadAddress(
+        f"base_url: found {url!r}, expected an address with http:// or https://, as http://{url.rpartition('://')[2]}"
+    )
 
 
 def page(
