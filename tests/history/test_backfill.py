@@ -226,3 +226,24 @@ async def test_a_quiet_start_of_a_short_span_is_no_listing(clock: ManualClock, t
         await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, Interval(clock.now_ns() - DAY, clock.now_ns())))
 
         assert {NO_TRADES} == {part.cause for part in await here.archive.ledger(series) if part.state == "known_empty"}
+
+
+@pytest.mark.parametrize("faults", ["half_page:nth=2;wrong_order;error500:p=0.3", "half_page:nth=5,count=1", "half_page:nth=3"])
+async def test_half_answers_to_questions_asked_again_lose_nothing_that_is_not_said(
+    faults: str, clock: ManualClock, tmp_path: Path
+) -> None:
+    series = CandleSeries("bitfinex", "BTCUSD", "1m")
+    span = Interval(M1.open_of(clock.now_ns() - 12 * DAY), M1.open_of(clock.now_ns()) - 10 * MINUTE)
+    contents = []
+    for number, wrong in enumerate(("", faults)):
+        (directory := tmp_path / str(number)).mkdir()
+        async with rooms("bitfinex", clock, directory, wrong) as here:
+            await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, span))
+            rows = {row.open_time for row in await here.archive.candles(series, *span)}
+            contents.append((rows, await here.archive.ledger(series)))
+    (truth, _), (there, ledger) = contents
+    empty = Intervals((part.start, part.stop) for part in ledger if part.state == "known_empty")
+    missing = Intervals((part.start, part.stop) for part in ledger if part.state == "missing")
+
+    assert [] == [at for at in truth if at in empty]
+    assert truth - there == {at for at in truth if at in missing}

@@ -50,7 +50,7 @@ def test_doubts_that_fit_on_a_page_are_asked_for_together() -> None:
         stretch(8, 30, "have"), stretch(30, 31, "missing", ASKED_ONCE), stretch(31, 40, "have"),
     ]  # fmt: skip
 
-    assert [Piece(span(3, 8), True), Piece(span(30, 31), True)] == list(pieces(rows, span(0, 40), MINUTE, 10))
+    assert [Piece(span(2, 9), True), Piece(span(29, 32), True)] == list(pieces(rows, span(0, 40), MINUTE, 10))
 
 
 def test_doubts_are_not_joined_across_what_was_never_asked_for() -> None:

@@ -88,6 +88,22 @@ def test_a_second_answer_that_brings_something_shows_that_the_first_was_cut_and_
     assert [(6, 8, "known_empty", NO_TRADES)] == said(third)
 
 
+def test_what_is_had_stays_so_whatever_an_answer_lacks_and_only_what_was_in_doubt_is_judged_again() -> None:
+    said_before = [
+        (0, 2, "have", ""), (2, 4, "missing", ASKED_ONCE), (4, 8, "have", ""),
+        (8, 9, "known_empty", OUTAGE), (9, 11, "missing", ASKED_ONCE), (11, 12, "have", ""),
+    ]  # fmt: skip
+    ledger = [Stretch(*minutes(start, end), state, cause, 1) for start, end, state, cause in said_before]  # type: ignore[arg-type]
+    cut = settle(minutes(0, 12), rows(0, 1, 4, 5), M1, "no row", Known(LATER, 0), 7, ledger=ledger, again=True)
+    whole = settle(minutes(0, 12), rows(0, 1, 4, 5, 6, 7, 11), M1, "no row", Known(LATER, 0), 7, ledger=ledger, again=True)
+
+    assert [part for part in said(cut) if part[2] != "have"] == [(2, 4, "known_empty", NO_TRADES), (9, 11, "missing", ASKED_ONCE)]
+    assert [part for part in said(whole) if part[2] != "have"] == [
+        (2, 4, "known_empty", NO_TRADES),
+        (9, 11, "known_empty", NO_TRADES),
+    ]
+
+
 def test_any_hole_is_asked_for_again_where_intervals_without_trades_have_rows() -> None:
     settled = judged(minutes(0, 4), rows(0, 3), empty="zero volume")
 

@@ -28,7 +28,8 @@ def pieces(
     rows: Sequence[Stretch], span: Interval, timeframe: Timeframe, page: int, *, newest_first: bool = False
 ) -> Iterator[Piece]:
     """The requests that would settle `span`, each at most `page` candles long. Neighbouring doubts share a request: holes
-    cost one question for all that fit on a page."""
+    cost one question for all that fit on a page. What is asked again is asked with a candle that is had on each side, where
+    there is one: an answer that lacks it was cut."""
     doubtful = Intervals((row.start, row.stop) for row in rows if row.state == "missing" and row.cause == ASKED_ONCE)
     fresh: list[Interval] = []
     again: list[Interval] = []
@@ -38,13 +39,24 @@ def pieces(
         again += Intervals(_others(part, untried))
     found = [Piece(one, False) for part in fresh for one in paged(part, timeframe, page)]
     untouched = Intervals(fresh)
-    found += [Piece(one, True) for part in _joined(again, untouched, timeframe, page) for one in paged(part, timeframe, page)]
+    have = Intervals((row.start, row.stop) for row in rows if row.state == "have")
+    less = max(1, page - 2)
+    for part in _joined(again, untouched, timeframe, less):
+        found += [
+            Piece(_with_neighbours(one, have, timeframe) if page > 2 else one, True) for one in paged(part, timeframe, less)
+        ]
     found.sort(key=lambda piece: piece.span.start, reverse=newest_first)
     yield from found
 
 
 def _others(part: Interval, without: Sequence[Interval]) -> Iterator[tuple[int, int]]:
     yield from Intervals(without).missing(*part)
+
+
+def _with_neighbours(span: Interval, have: Intervals, timeframe: Timeframe) -> Interval:
+    before = timeframe.open_of(span.start - 1) if span.start > 0 else 0
+    after = timeframe.close_of(span.stop)
+    return Interval(before if before in have else span.start, after if span.stop in have else span.stop)
 
 
 def _joined(parts: Sequence[Interval], untouched: Intervals, timeframe: Timeframe, page: int) -> Iterator[Interval]:

@@ -61,7 +61,8 @@ def settle(
     hours: Hours | None = None,
 ) -> Settled:
     """Judge an answer to `asked` (open times, ns). `ledger` is what is known of the series so far; `again`: the span had been
-    asked for before, so what is not there this time either is a hole, unless this answer shows that the one before was cut.
+    asked for before, so what is not there this time either is a hole, unless this answer is seen to be cut, too: it lacks what is
+    known to be there, or brings something of what was in doubt. What is had stays so, whatever an answer lacks.
     `hours`: of a market that closes."""
     stop = max(asked.start, min(asked.stop, known.edge))
     found = {row.open_time: row for row in rows if asked.start <= row.open_time < asked.stop}
@@ -74,8 +75,7 @@ def settle(
         *(Stretch(*run, "have", "", now) for run in runs),
         *(Stretch(*part, "known_empty", "", now) for hole in holes for part, when in closed.cut(hole) if not when),
     ]
-    doubted = [row for row in ledger if again and row.state == "missing" and row.cause == ASKED_ONCE]
-    cut = [row for row in doubted if any(run.start < row.stop and row.start < run.stop for run in runs)]
+    answer = _Answer(Interval(asked.start, stop), Intervals(runs), ledger, again)
     parts: list[Stretch] = []
     doubts: list[Interval] = []
     at = asked.start
@@ -89,17 +89,49 @@ def settle(
                 doubtful = sum(piece.length for piece, when, _ in pieces if when != "shut")
                 is_short = is_inner and empty != "zero volume" and doubtful < BELIEVED * step
                 for piece, when, cause in pieces:
-                    is_sure = again and not any(row.start <= piece.start < row.stop for row in cut)
                     is_known = when == "shut" or cause == DELISTED or (cause == NOT_LISTED_YET and known.first is not None)
-                    if is_sure or is_short or is_known:
-                        parts.append(Stretch(*piece, "known_empty", cause, now))
-                    else:
-                        parts.append(Stretch(*piece, "missing", ASKED_ONCE, now))
-                        doubts.append(piece)
+                    for open_part in answer.judged(piece):
+                        if is_short or is_known or answer.is_sure(open_part):
+                            parts.append(Stretch(*open_part, "known_empty", cause, now))
+                        else:
+                            parts.append(Stretch(*open_part, "missing", ASKED_ONCE, now))
+                            doubts.append(open_part)
         if run.length:
             parts.append(Stretch(*run, "have", "", now))
         at = max(at, run.stop)
     return Settled(candles, parts, doubts)
+
+
+class _Answer:
+    """What an answer says by what it lacks."""
+
+    def __init__(self, span: Interval, runs: Intervals, ledger: Sequence[Stretch], again: bool) -> None:
+        self._span, self._runs, self._again = span, runs, again
+        self._have = Intervals((row.start, row.stop) for row in ledger if row.state == "have")
+        self._doubted = Intervals((row.start, row.stop) for row in ledger if row.state == "missing" and row.cause == ASKED_ONCE)
+        held = Intervals(self._have.missing(*span)).missing(*span)
+        self._is_cut = any(runs.missing(*part) for part in held)
+
+    def judged(self, hole: Interval) -> list[Interval]:
+        """The parts of a hole that it may speak of: never what is had, and asked for again only what was in doubt."""
+        if not (self._again and len(self._doubted)):
+            return self._have.missing(*hole)
+        return [_shared(part, hole) for part in self._doubted if part.start < hole.stop and hole.start < part.stop]
+
+    def is_sure(self, part: Interval) -> bool:
+        """Whether nothing is there: asked for twice, nothing of it came, and the answer reached it from both sides, or lacks
+        nothing that is known."""
+        if not self._again:
+            return False
+        doubt = next((one for one in self._doubted if one.start <= part.start < one.stop), part)
+        if self._runs.missing(*doubt) != [doubt]:
+            return False
+        is_between = any(run.start < doubt.start for run in self._runs) and any(run.stop > doubt.stop for run in self._runs)
+        return is_between or not self._is_cut
+
+
+def _shared(one: Interval, other: Interval) -> Interval:
+    return Interval(max(one.start, other.start), min(one.stop, other.stop))
 
 
 def _runs(candles: Sequence[Candle], timeframe: Timeframe) -> Iterator[Interval]:
