@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 import pytest
 
 from marketd.client import MarketDataClient, SyncMarketDataClient, questions
-from marketd.client.errors import BadAddress, BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
+from marketd.client.errors import BadAddress, BadAnswer, BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
 from marketd.client.questions import Time, refusal, time_text
 
 
@@ -72,3 +72,29 @@ def test_an_address_without_its_scheme_is_refused_with_the_one_that_is_meant() -
         MarketDataClient("localhost:8100")
     with pytest.raises(BadAddress, match="as http://host"):
         SyncMarketDataClient("ftp://host")
+
+
+CANDLE = (
+    b'[{"exchange":"binance","symbol":"BTCUSDT","timeframe":"1m","open_time":"2024-01-01T00:00:00+00:00",'
+    b'"close_time":"2024-01-01T00:01:00+00:00","open":1.0,"high":2.0,"low":1,"close":1.5,"volume":3}]'
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "cursor", "following", "says"),
+    [
+        (CANDLE, "5", "5", "does not lead on"),
+        (CANDLE, "5", "4", "does not lead on"),
+        (b"[]", None, "7", "does not lead on"),
+        (CANDLE.replace(b"BTCUSDT", b"ETHUSDT"), None, None, "candles of binance ETHUSDT 1m, not of binance BTCUSDT 1m"),
+        (CANDLE.replace(b"2.0", b'"NaN"'), None, None, "a number that is none"),
+    ],
+)
+def test_a_page_that_leads_nowhere_or_is_of_something_else_is_a_bad_answer(
+    body: bytes, cursor: str | None, following: str | None, says: str
+) -> None:
+    asked = questions.page("Binance", "btcusdt", "1m", 0, 1, (), 10, cursor)
+    headers = {} if following is None else {"x-next-cursor": following}
+    with pytest.raises(BadAnswer, match=says):
+        questions.answered(asked, 200, headers, body)
+    assert 1 == len(questions.page("binance", "BTCUSDT", "1m", 0, 1, (), 10, "5").read(CANDLE, {"x-next-cursor": "6"}).candles)

@@ -53,9 +53,26 @@ def page(
     more = {"include": ",".join(include), "cursor": cursor or ""}
     return Question(
         "/candles",
-        lambda body, headers: Page(_candles.decode(body), headers.get("x-next-cursor")),
+        lambda body, headers: _page(body, headers.get("x-next-cursor"), (exchange.lower(), symbol.upper(), timeframe), cursor),
         {**names, **times, "limit": str(limit), **{key: value for key, value in more.items() if value}},
     )
+
+
+def _page(body: bytes, following: str | None, series: tuple[str, str, str], cursor: str | None) -> Page:
+    """Raises ValueError for candles of something else, numbers that are none, and a cursor that leads nowhere."""
+    found = _candles.decode(body)
+    for one in found:
+        if (one.exchange, one.symbol, one.timeframe) != series:
+            raise ValueError(f"candles of {one.exchange} {one.symbol} {one.timeframe}, not of {' '.join(series)}")
+        if not all(number.is_finite() for number in (one.open, one.high, one.low, one.close, one.volume)):
+            raise ValueError(f"a candle at {one.open_time} with a number that is none")
+    if following is not None and (not found or (cursor is not None and _place(following) <= _place(cursor))):
+        raise ValueError(f"the cursor {following!r} does not lead on from {cursor!r}")
+    return Page(found, following)
+
+
+def _place(cursor: str) -> int:
+    return int(cursor) if cursor.isascii() and cursor.isdecimal() and len(cursor) < 20 else -1
 
 
 def latest(symbol: str, timeframe: str, limit: int, exchange: str | None, include: Sequence[str]) -> Question[list[Candle]]:
@@ -96,7 +113,7 @@ def answered(question: Question[T], status: int, headers: Mapping[str, str], bod
         raise refusal(question.path, status, headers, body)
     try:
         return question.read(body, headers)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise BadAnswer(f"{question.path}: {error}; is it marketd that listens there?") from error
 
 
