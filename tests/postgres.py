@@ -143,7 +143,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """The server of this session."""
+    """One server for all tests of a run."""
     with PostgresServer() as server:
         yield server
 

@@ -10,6 +10,7 @@ from marketd.candles.live import SKIPPED, LiveCandles
 from marketd.clock import ManualClock
 from marketd.errors import DeliveryError
 from marketd.model.events import Candle, Trade
+from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import MINUTE
 from marketd.stores.archive import open_archive
@@ -112,3 +113,17 @@ async def test_a_batch_that_could_not_be_stored_builds_its_trades_once(clock: Ma
         stored = {(row.open_time - START) // MINUTE: row.volume for row in await archive.candles(COINBASE, 0, 2**62)}
 
     assert {1: "2", 2: "1"} == stored
+
+
+async def test_what_is_known_already_of_a_skipped_stretch_is_not_called_missing(clock: ManualClock, tmp_path: Path) -> None:
+    between = Stretch(START + 2 * MINUTE, START + 4 * MINUTE, "known_empty", "no trades", 1)
+    told: list[CandleSeries] = []
+    async with open_archive(url(tmp_path), clock) as archive:
+        live = LiveCandles(archive, [BINANCE], lambda venue: True, clock, told.append)
+        await live.write([candle(1)])
+        await archive.settle(BINANCE, [between])
+        await live.write([candle(4)])
+        states = [part.state for part in await archive.ledger(BINANCE)]
+
+    assert ["have", "known_empty", "have"] == states
+    assert [] == told

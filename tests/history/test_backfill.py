@@ -9,12 +9,13 @@ import pytest
 from msgspec.structs import replace
 
 from marketd.clock import ManualClock
-from marketd.errors import ConfigError
+from marketd.errors import BadFrame, ConfigError
 from marketd.history.backfill import Backfill, Progress
 from marketd.history.planning import open_spans
-from marketd.history.settling import NO_TRADES
+from marketd.history.settling import ASKED_ONCE, NO_TRADES, Known
+from marketd.model.events import Candle
 from marketd.model.intervals import Interval, Intervals
-from marketd.model.ledger import NOT_FETCHED
+from marketd.model.ledger import NOT_FETCHED, Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, HOUR, MINUTE, SECOND, timeframe
 from marketd.model.times import ns_of_iso
@@ -247,3 +248,29 @@ async def test_half_answers_to_questions_asked_again_lose_nothing_that_is_not_sa
 
     assert [] == [at for at in truth if at in empty]
     assert truth - there == {at for at in truth if at in missing}
+
+
+async def test_a_question_asked_again_that_fails_for_good_leaves_what_is_had(
+    clock: ManualClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    series, start = CandleSeries("bitfinex", "BTCUSD", "1m"), M1.open_of(clock.now_ns() - 3 * HOUR)
+    have, doubt = Interval(start, start + 10 * MINUTE), Interval(start + 10 * MINUTE, start + 20 * MINUTE)
+    async with rooms("bitfinex", clock, tmp_path) as here:
+        await here.archive.settle(series, [Stretch(*have, "have", "", 1), Stretch(*doubt, "missing", ASKED_ONCE, 1)])
+
+        async def unreadable(*_: object) -> list[Candle]:
+            raise BadFrame("bitfinex", b"", "no words")
+
+        filler = Backfill(here.desk, here.archive, clock)
+        later = Known(doubt.stop + HOUR, 0)
+
+        async def known(*_: object) -> Known:
+            return later
+
+        monkeypatch.setattr(filler, "_known", known)
+        monkeypatch.setattr(here.desk, "ask", unreadable)
+        progress = await driven(clock, filler.fill(series, Interval(start, doubt.stop)))
+        ledger = await here.archive.ledger(series)
+
+    assert [(*have, "have"), (*doubt, "missing")] == [part[:3] for part in ledger]
+    assert progress.failed

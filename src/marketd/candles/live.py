@@ -12,7 +12,7 @@ from marketd.candles.build import Builder
 from marketd.candles.compare import Comparison
 from marketd.clock import Clock
 from marketd.model.events import Candle, Event, Trade
-from marketd.model.intervals import Interval
+from marketd.model.intervals import Interval, Intervals
 from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import Timeframe, timeframe
@@ -68,7 +68,7 @@ class LiveCandles:
             self._batch, self._said = batch, self._sorted(batch)
         for series, candles in list(self._said.items()):
             is_built = (series.venue, series.symbol) in self._builders
-            page = self._page(series, [candles[at] for at in sorted(candles)], is_built)
+            page = await self._page(series, [candles[at] for at in sorted(candles)], is_built)
             await self._archive.put(page)
             del self._said[series]
             closed = [one.close_time for one in page.candles if one.closed]
@@ -111,7 +111,7 @@ class LiveCandles:
         if known is None or candle.closed or not known.closed:
             candles[candle.open_time] = candle
 
-    def _page(self, series: CandleSeries, candles: list[Candle], is_built: bool) -> Page:
+    async def _page(self, series: CandleSeries, candles: list[Candle], is_built: bool) -> Page:
         """Closed candles are had; between the newest one of before and the first of these something may be missing."""
         now = self._clock.now_ns()
         parts: list[Stretch] = []
@@ -120,7 +120,9 @@ class LiveCandles:
             if not candle.closed:  # forms: nothing is known of its interval yet
                 continue
             if at is not None and at < candle.open_time:
-                parts.append(Stretch(at, candle.open_time, "missing", SKIPPED, now))
+                rows = await self._archive.ledger(series, at, candle.open_time)
+                known = Intervals((row.start, row.stop) for row in rows)  # by REST meanwhile, for one
+                parts += [Stretch(*part, "missing", SKIPPED, now) for part in known.missing(at, candle.open_time)]
             parts.append(Stretch(candle.open_time, candle.close_time, "have", "", now))
             at = candle.close_time if at is None else max(at, candle.close_time)
         start = parts[0].start if parts and parts[0].start < candles[0].open_time else candles[0].open_time

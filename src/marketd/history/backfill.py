@@ -218,9 +218,11 @@ class Backfill:
         try:
             rows = await self._ask(instrument, frame, piece.span, progress)
         except (Refused, BadFrame) as error:  # for good: said in the ledger, tried again by the next scan
-            failed = Stretch(*piece.span, "missing", f"fetch failed: {error}"[:200], now)
+            held = await self._stored(lambda: self._archive.ledger(series, *piece.span))
+            cause = f"fetch failed: {error}"[:200]
+            failed = [Stretch(*part, "missing", cause, now) for part in open_spans(held, piece.span)]
             progress.failed.append(str(error))
-            await self._stored(lambda: self._archive.settle(series, [failed]))
+            await self._stored(lambda: self._archive.settle(series, failed))
             return
         around = piece.span.start - 2 * DAY, piece.span.stop + 2 * DAY
         ledger = await self._stored(lambda: self._archive.ledger(series, *around))
@@ -229,10 +231,10 @@ class Backfill:
             ledger=ledger, again=piece.again, hours=hours_of(self.desk.venue),
         )  # fmt: skip
         page = Page(series, piece.span, settled.candles, settled.parts, source, job, piece.span.stop)
-        await self._stored(lambda: self._archive.put(page), progress)
+        written = await self._stored(lambda: self._archive.put(page), progress)
         doubted = sum(part.length for part in settled.doubts)
         progress.done += sum(part.stop - part.start for part in settled.parts) - doubted
-        progress.candles += len(settled.candles)
+        progress.candles += written.new
         progress.waiting = ""
         self._tell(progress)
 

@@ -89,7 +89,7 @@ def settle(
                 doubtful = sum(piece.length for piece, when, _ in pieces if when != "shut")
                 is_short = is_inner and empty != "zero volume" and doubtful < BELIEVED * step
                 for piece, when, cause in pieces:
-                    is_known = when == "shut" or cause == DELISTED or (cause == NOT_LISTED_YET and known.first is not None)
+                    is_known = when == "shut" or (cause == NOT_LISTED_YET and known.first is not None)
                     for open_part in answer.judged(piece):
                         if is_short or is_known or answer.is_sure(open_part):
                             parts.append(Stretch(*open_part, "known_empty", cause, now))

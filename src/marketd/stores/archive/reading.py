@@ -120,7 +120,7 @@ async def stretches(
 
 
 async def series_there(connection: AsyncConnection) -> list[CandleSeries]:
-    """Every series with a candle, a stretch or a gap: one look into the index for each, never through all rows."""
+    """Every series with a candle or a stretch: one look into the index for each, never through all rows."""
     found: set[CandleSeries] = set()
     for table in (candles, candle_ledger):
         key = sa.tuple_(table.c.exchange, table.c.symbol, table.c.timeframe)
