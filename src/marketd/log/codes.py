@@ -155,6 +155,11 @@ CODES: dict[str, Code] = {
         "history waits; what was fetched is kept until it is stored",
         "nothing, unless it lasts: then see the reason",
     ),
+    "archive-replaced": Code(
+        "the archive's file was deleted or replaced while marketd had it open",
+        "what it held is gone with it; it is opened or made anew, and history is fetched again",
+        "stop marketd before you move its files",
+    ),
     "candles-disagree": Code(
         "a candle that a venue streamed differs from the one built from its trades",
         "the venue's is stored; the comparison with REST corrects it if it was wrong",
@@ -216,6 +221,7 @@ BY_EVENT = {
     "repair.failed": "repair-failed",
     "archive.waiting": "archive-waiting",
     "verify.waiting": "archive-waiting",
+    "archive.replaced": "archive-replaced",
     "candles.disagree": "candles-disagree",
     "archive.incomplete": "archive-incomplete",
     "archive.timeframe_unknown": "timeframe-unknown",

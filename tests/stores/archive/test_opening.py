@@ -92,3 +92,24 @@ async def test_a_database_that_cannot_be_had_is_told_with_the_reason(tmp_path: P
 async def test_an_empty_server_answers_and_stays_empty(server: PostgresServer) -> None:
     for _ in range(2):
         assert (await ask_database(server.url("template1"), within_s=5)).startswith("answers; schema none")
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+async def test_a_file_that_is_gone_is_said_and_opened_anew(tmp_path: Path, clock: ManualClock, how: str) -> None:
+    path, other = tmp_path / "archive.db", tmp_path / "other.db"
+    async with open_archive(f"sqlite:///{other}", clock):
+        pass
+    async with open_archive(f"sqlite:///{path}", clock, wait=True) as archive:
+        await archive.put(PAGE)
+        path.unlink()
+        if how == "replaced":
+            other.rename(path)
+        for _ in range(2):  # nothing is accepted into a file that nobody can see
+            with pytest.raises(DeliveryError, match="was removed or replaced"):
+                await archive.put(PAGE)
+        await clock.advance(2)
+        assert [] == await archive.candles(SERIES, 0, 2**63 - 1)
+        assert Written(1, 0, 0) == await archive.put(PAGE)
+
+    async with open_archive(f"sqlite:///{path}", clock) as again:
+        assert 1 == len(await again.candles(SERIES, 0, 2**63 - 1))

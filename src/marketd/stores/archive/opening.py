@@ -4,6 +4,8 @@ import asyncio
 import os
 from pathlib import Path
 
+import structlog
+
 from marketd.clock import Clock
 from marketd.errors import DeliveryError, StartError
 from marketd.stores.archive.address import Address, address_of
@@ -12,6 +14,8 @@ from marketd.stores.archive.upgrade import Upgraded, check_schema, schema_there,
 
 UPGRADE_S = 6 * 3600.0  # a database taken over may hold a hundred million rows, and each is looked at
 AGAIN_S = 1.0  # between two tries, however many ask
+Inode = tuple[int, int]
+log = structlog.get_logger("archive")
 
 
 class Opening:
@@ -22,10 +26,14 @@ class Opening:
         self._is_done = False
         self._is_under_way = False
         self._why, self._again_s = "", float("-inf")
+        self._path = Path(database.address.url) if database.kind == "sqlite" else None
+        self._wal = None if self._path is None else Path(f"{self._path}-wal")
+        self._opened: tuple[Inode | None, Inode | None] = None, None  # the file and its log, once they are ours
 
     async def done(self) -> None:
         """Do it, unless it is done. Raises DeliveryError where the database cannot do it now, StartError where it is not ours."""
         if self._is_done:
+            await self._still_there()
             return
         if self._is_under_way:
             raise DeliveryError(f"{self._database.address.shown}: is being opened")
@@ -36,12 +44,27 @@ class Opening:
             if self._upgrade:
                 await _upgrade(self._database.address, self._clock)
             await check_schema(self._database)
+            self._opened = _inode(self._path), _inode(self._wal)
             self._is_done = True
         except (DeliveryError, StartError) as error:
             self._why, self._again_s = str(error), self._clock.monotonic() + AGAIN_S
             raise
         finally:
             self._is_under_way = False
+
+    async def _still_there(self) -> None:
+        """A file that was deleted or replaced still takes what is written to it, and shows it to nobody: such a one is let go."""
+        file, wal = self._opened
+        if self._path is None or _inode(self._path) == file:
+            return
+        self._is_done = False
+        self._why = f"{self._database.address.shown}: was removed or replaced by another program; it is opened anew"
+        self._again_s = self._clock.monotonic() + AGAIN_S
+        log.error("archive.replaced", path=self._database.address.shown)
+        await self._database.close()
+        if self._wal is not None and wal is not None and _inode(self._wal) == wal:
+            self._wal.unlink()  # SQLite would apply the lost file's log to the one that took its place
+        raise DeliveryError(self._why)
 
     async def passed(self) -> None:
         """The same for those who found it started: whatever is wrong may be mended."""
@@ -77,6 +100,13 @@ async def ask_database(url: str, *, within_s: float) -> str:
     if before == current:
         return "answers"
     return f"answers; schema {before or 'none'}, the role archive brings it to {current}"
+
+
+def _inode(path: Path | None) -> Inode | None:
+    try:
+        return None if path is None else ((there := path.stat()).st_dev, there.st_ino)
+    except OSError:
+        return None
 
 
 def _hindered(path: Path) -> str:
