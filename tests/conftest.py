@@ -74,4 +74,4 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-pytest_plugins = ["tests.daemons", "tests.postgres"]
+pytest_plugins = ["tests.daemons", "tests.postgres", "tests.redis_server"]
