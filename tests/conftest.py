@@ -74,4 +74,4 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-pytest_plugins = ["tests.daemons", "tests.postgres", "tests.redis_server"]
+pytest_plugins = ["tests.daemons", "tests.nats_servers", "tests.postgres", "tests.redis_server"]

