@@ -21,6 +21,20 @@ class Metrics:
         )
         self.events_per_second = Gauge("market_events_per_second", "Events a second, 1 s mean", ["provider"], registry=registry)
         self.gaps = Counter("market_gaps", "Gaps found", ["provider"], registry=registry)
+        self.features_in = Counter("senpai_events_in", "Events the features took in", ["type", "provider"], registry=registry)
+        self.features_dropped = Counter(
+            "senpai_events_dropped", "Events the features did not get", ["reason", "type"], registry=registry
+        )
+        self.features_fill = Gauge("senpai_queue_fill_ratio", "Fill of the features' queue", registry=registry)
+        self.features_ms = Histogram(
+            "senpai_processing_latency_ms", "ts_recv to taken into the windows", buckets=LATENCY_MS, registry=registry
+        )
+        self.features_published = Counter("senpai_feature_publish", "Feature messages published", ["symbol"], registry=registry)
+        self.signals = Counter("senpai_signals_emitted", "Signals sent", ["symbol", "direction"], registry=registry)
+        self.features_connected = Gauge("senpai_nats_connected", "1 while NATS is connected", registry=registry)
+        self.alerts = Counter("senpai_alerts", "Alerts raised", ["kind"], registry=registry)
+        self.publish_errors = Counter("senpai_publish_errors", "Messages not published", ["subject"], registry=registry)
+        self.tracked_symbols = Gauge("senpai_tracked_symbols", "Symbols with features", registry=registry)
         # Our own.
         self.frames_bad = Counter("marketd_frames_bad", "Frames not understood", ["venue", "reason"], registry=registry)
         self.events_quarantined = Counter(

@@ -20,24 +20,24 @@ except ImportError:
 
 if atheris is not None:
     with atheris.instrument_imports(include=["marketd"]):
-        from tests.fuzz.targets import Rest, Stream, targets
+        from tests.fuzz.targets import Stream, Target, targets
 else:
-    from tests.fuzz.targets import Rest, Stream, targets
+    from tests.fuzz.targets import Stream, Target, targets
 
 from tests.fuzz.mutations import one_of
 
 
-def prefix_of(target: Stream | Rest) -> int:
+def prefix_of(target: Target) -> int:
     """Bytes in front of the JSON that choose the session or the question."""
     return 2 if isinstance(target, Stream) else 1
 
 
-def changed(target: Stream | Rest, data: bytes, dice: random.Random) -> bytes:
+def changed(target: Target, data: bytes, dice: random.Random) -> bytes:
     head = prefix_of(target)
     return data[:head] + one_of(data[head:], dice)
 
 
-def guided(target: Stream | Rest, seconds: int) -> None:
+def guided(target: Target, seconds: int) -> None:
     """By coverage; leaves the process when the time is over or something was found."""
 
     def mutate(data: bytes, size: int, seed: int) -> bytes:
@@ -55,7 +55,7 @@ def guided(target: Stream | Rest, seconds: int) -> None:
         atheris.Fuzz()
 
 
-def unguided(target: Stream | Rest, seconds: int) -> None:
+def unguided(target: Target, seconds: int) -> None:
     dice, seeds, runs = random.Random(1), list(target.seeds()), 0
     end = time.monotonic() + seconds
     while time.monotonic() < end:

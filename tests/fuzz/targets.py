@@ -2,6 +2,7 @@
 
 `Stream`: a frame on a line in the middle of good ones. `Rest`: the body of an answer. In both nothing escapes but BadFrame, a
 bad frame costs no later one, and what is published can be stored and said again: plain numbers, integers of 64 bits.
+`Producers`: a message of another program; nothing escapes but Malformed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,15 +16,17 @@ from marketd.model.events import BookDelta, BookL2, BookSnapshot, Candle, Event,
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import timeframe
+from marketd.model.vet import impossible
 from marketd.model.wire import decode, encode
 from marketd.sim import SIM_VENUES
 from marketd.sim.wire import Request as SimRequest
+from marketd.sources.tolerant import Malformed, read_event
 from marketd.venues import VENUES
 from marketd.venues.continuity import Repair
 from marketd.venues.intake import Intake
 from marketd.venues.notices import Notice
 from marketd.venues.venue import Answer, Line, Request, Span, Wanted
-from marketd.venues.vet import impossible
+from tests.samples import one_of_each
 from tests.venues.frames import TS_RECV, Session, sessions
 
 KEYS = {"ALPACA_KEY": "a key", "ALPACA_SECRET": "a secret", "ALPACA_DRY_RUN": "false"}
@@ -228,5 +231,27 @@ def simulated(name: str) -> Any:
     return venue
 
 
-def targets() -> list[Stream | Rest]:
-    return [kind(name) for name in sorted(VENUES) for kind in (Stream, Rest)]
+class Producers:
+    """A message of another program, as it comes over NATS. Input: any byte, the message."""
+
+    name = "producers messages"
+
+    def seeds(self) -> Iterator[bytes]:
+        for event in one_of_each():
+            yield b"\0" + encode(event)
+        yield b'\0{"exchange":"Kraken","pair":"btc/usd","price":1.50,"qty":"2e-3","timestamp":1700000000.25,"raw_json":{"a":[1]}}'
+        yield b'\0{"type":"depth","venue":"x","pair":"AB","bids":[["1",2]],"asks":[{"price":3,"qty":4}],"u":7}'
+
+    def __call__(self, data: bytes) -> None:
+        try:
+            event = read_event(data[1:], TS_RECV)
+        except Malformed:
+            return
+        check([event])
+
+
+Target = Stream | Rest | Producers
+
+
+def targets() -> list[Target]:
+    return [*(kind(name) for name in sorted(VENUES) for kind in (Stream, Rest)), Producers()]

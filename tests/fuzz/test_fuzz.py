@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tests.fuzz.mutations import all_of, one_of
-from tests.fuzz.targets import Rest, Stream, targets
+from tests.fuzz.targets import Stream, Target, targets
 from tests.venues.frames import sessions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +29,7 @@ def quiet() -> Iterator[None]:
 
 
 @each_target
-def test_good_input_passes(target: Stream | Rest) -> None:
+def test_good_input_passes(target: Target) -> None:
     seeds = list(target.seeds())
     for seed in seeds:
         target(seed)
@@ -48,7 +48,7 @@ def test_each_node_of_each_frame_may_be_anything(target: Stream) -> None:
 
 
 @each_target
-def test_changes_upon_changes_stay_bad_frames_or_events_that_can_be_stored(target: Stream | Rest) -> None:
+def test_changes_upon_changes_stay_bad_frames_or_events_that_can_be_stored(target: Target) -> None:
     dice = random.Random(target.name)
     head = 2 if isinstance(target, Stream) else 1
     seeds = list(target.seeds())
@@ -63,7 +63,7 @@ def test_changes_upon_changes_stay_bad_frames_or_events_that_can_be_stored(targe
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @each_target
-def test_fuzzing_by_coverage_finds_nothing(target: Stream | Rest, capfd: pytest.CaptureFixture[str]) -> None:
+def test_fuzzing_by_coverage_finds_nothing(target: Target, capfd: pytest.CaptureFixture[str]) -> None:
     """FUZZ_SECONDS (an hour) are shared by all targets."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", target.name, str(SECONDS)],

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 
-from marketd.model.times import iso_of_ns, ns_of_decimal_seconds, ns_of_iso, ns_of_ms
+from marketd.model.times import iso_of_ns, ns_of_decimal_seconds, ns_of_epoch, ns_of_iso, ns_of_ms
 from tests.model.strategies import times
 
 TEN = int(datetime(2024, 11, 14, 10, 0, 0, tzinfo=UTC).timestamp()) * 1_000_000_000
@@ -72,3 +72,17 @@ def test_text_has_as_many_digits_as_the_time() -> None:
         "2024-11-14T10:00:00.000000001+00:00",
     ] == texts
     assert ns_of_ms(1_700_000_000_123) == 1_700_000_000_123_000_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1700000000.123456789", "1700000000123.456789", "1700000000123456.789", "1700000000123456789", "17000000001234567.89e2"],
+)
+def test_an_epoch_is_read_by_its_magnitude_and_exactly(text: str) -> None:
+    assert 1_700_000_000_123_456_789 == ns_of_epoch(text)
+
+
+@pytest.mark.parametrize("text", ["", "-1", "NaN", "Infinity", "1e30", "soon"])
+def test_what_is_no_epoch_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a time"):
+        ns_of_epoch(text)

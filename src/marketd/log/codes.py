@@ -175,6 +175,11 @@ CODES: dict[str, Code] = {
         "no candles of that timeframe are archived from it; the others are",
         "name one of those that the line allows in `exchanges.<venue>.timeframes`",
     ),
+    "source-malformed": Code(
+        "a message of another producer is no event, however tolerantly it is read",
+        "it is counted by reason in senpai_events_dropped_total and skipped; everything else goes on",
+        "see the reason and the message in the line; correct that producer, or keep it off this subject",
+    ),
     "replay-answer-failed": Code(
         "a recorded REST answer could not be used",
         "what it would have repaired stays a gap in the replay",

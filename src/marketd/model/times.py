@@ -3,6 +3,7 @@
 import re
 from calendar import monthrange, timegm
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 
 SECONDS_MAX = 1024  # that are remembered
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?(Z|[+-]\d\d:?\d\d)?")
@@ -60,6 +61,23 @@ def ns_of_decimal_seconds(text: str) -> int:
     if not (whole.isascii() and whole.isdecimal()) or (fraction and not (fraction.isascii() and fraction.isdecimal())):
         raise ValueError(f"{text!r} is not a time in seconds")
     return int(whole) * 1_000_000_000 + int(fraction[:9].ljust(9, "0"))
+
+
+def ns_of_epoch(text: str) -> int:
+    """A number that is seconds, milliseconds, microseconds or nanoseconds since the epoch, by its magnitude; exactly, what lies
+    beyond nanoseconds is cut off. Raises ValueError.
+    """
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text!r} is not a time") from None
+    if not (number.is_finite() and 0 <= number < 10**20):
+        raise ValueError(f"{text!r} is not a time since 1970")
+    return int(number * next(factor for limit, factor in _UNITS if number < limit))
+
+
+# Seconds until the year 5138, then milliseconds, microseconds, nanoseconds.
+_UNITS = ((10**11, 1_000_000_000), (10**14, 1_000_000), (10**17, 1_000), (10**20, 1))
 
 
 def iso_of_ns(ts: int) -> str:

@@ -22,7 +22,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import DAY, SECOND, Timeframe
 from marketd.model.timeframes import timeframe as named
 from marketd.model.times import iso_of_ns
-from marketd.venues.vet import impossible
+from marketd.model.vet import impossible
 
 ROW_BYTES_MAX = 512
 COLUMNS = 12  # open time, open, high, low, close, volume, close time, and five more

@@ -10,12 +10,12 @@ from marketd.model.events import Candle
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
+from marketd.model.vet import impossible
 from marketd.net.governor import Priority
 from marketd.net.quarantine import Quarantine
 from marketd.venues.bulk import BulkFile, Damaged, read_bulk
 from marketd.venues.rest import Rest
 from marketd.venues.venue import Answer
-from marketd.venues.vet import impossible
 
 LIST_AGE_S = 3600.0
 OK, NOT_THERE = 200, 404

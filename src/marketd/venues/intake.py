@@ -13,6 +13,7 @@ from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, BookDelta, BookSnapshot, Candle, Event, Gap, Quote, Status, Trade
 from marketd.model.instruments import Instrument, Instruments
 from marketd.model.marks import is_number
+from marketd.model.vet import impossible
 from marketd.model.wire import encode
 from marketd.net.quarantine import Quarantine
 from marketd.venues.books import BookKeeper
@@ -20,7 +21,6 @@ from marketd.venues.continuity import Continuity, Repair
 from marketd.venues.notices import Checksum, LastTrade, Notice, Overlap, Unknown, Unsaid
 from marketd.venues.stream import Stream
 from marketd.venues.venue import Venue, Wanted
-from marketd.venues.vet import impossible
 
 JUDGED_MIN = 20
 NEVER = 2**63

@@ -9,10 +9,10 @@ from marketd.clock import Clock
 from marketd.errors import Disconnected, MarketdError
 from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, Channel, Event, Status, Trade
+from marketd.model.vet import impossible
 from marketd.model.wire import encode
 from marketd.net.backoff import Backoff
 from marketd.venues.continuity import Continuity
-from marketd.venues.vet import impossible
 
 log = structlog.get_logger("feed")
 

@@ -1,9 +1,9 @@
-"""What cannot be true of a market is kept aside, whichever venue says it."""
+"""What cannot be true of a market is kept aside, whichever venue or program says it."""
 
 from itertools import chain
 
 from marketd.model.digits import DIGITS_MAX, is_plain
-from marketd.model.events import BookDelta, BookSnapshot, Candle, Event, Quote, Trade
+from marketd.model.events import BookDelta, BookL2, BookSnapshot, Candle, Event, Quote, Trade
 
 LARGEST = 2**63 - 1  # that a store's integer holds
 FUTURE_NS = 3_600 * 1_000_000_000  # a venue's clock may be off by minutes; an hour is no clock error
@@ -21,7 +21,7 @@ def impossible(event: Event) -> str | None:
         why = _quote(event)  # type: ignore[arg-type]
     elif kind is Candle:
         why = _candle(event)  # type: ignore[arg-type]
-    elif kind is BookDelta or kind is BookSnapshot:
+    elif kind is BookDelta or kind is BookSnapshot or kind is BookL2:
         why = _book(event)  # type: ignore[arg-type]
     else:
         why = None
@@ -55,7 +55,7 @@ def _quote(quote: Quote) -> str | None:
     return None
 
 
-def _book(book: BookDelta | BookSnapshot) -> str | None:
+def _book(book: BookDelta | BookSnapshot | BookL2) -> str | None:
     texts = [*chain(*book.bids, *book.asks)]
     if max(map(len, texts), default=0) > DIGITS_MAX:
         return "price or size is no plain number"

@@ -3,7 +3,7 @@
 import pytest
 
 from marketd.model.events import BookSnapshot, Event
-from marketd.venues.vet import impossible
+from marketd.model.vet import impossible
 from tests.samples import T0, book, candle, delta, quote, trade
 
 SNAPSHOT = BookSnapshot("binance", "BTCUSDT", T0, T0, [("1.5", "2")], [("1.6", "0.1")], 7)
