@@ -509,3 +509,40 @@ async def test_what_is_abandoned_without_a_disk_is_counted() -> None:
 
     assert 2 == held.abandon([])
     assert {("late", "trade"): 1, ("late", "quote"): 1} == dict(held.dropped)
+
+
+async def test_what_was_published_is_settled_once_it_is_delivered_whatever_comes_after() -> None:
+    queue = subscription(Full.SPILL, 100)
+    await queue.settled()
+    queue.offer([trade(1), trade(2)])
+    waiting = asyncio.create_task(queue.settled())
+    await asyncio.sleep(0)
+    queue.offer([trade(3)])
+
+    await queue.take(1)
+    assert not await is_done(waiting)
+    queue.delivered()
+    assert not await is_done(waiting)
+    await queue.take(1)
+    assert not await is_done(waiting)
+    queue.delivered()
+    assert await is_done(waiting)
+
+
+async def test_what_waits_on_disk_is_settled_last() -> None:
+    queue = subscription(Full.SPILL, 2)
+    queue.offer([trade(1), trade(2), trade(3)])
+    waiting = asyncio.create_task(queue.settled())
+
+    await queue.take()
+    queue.delivered()
+    assert not await is_done(waiting)
+    await queue.take()
+    queue.delivered()
+    assert await is_done(waiting)
+
+
+async def is_done(task: asyncio.Task[None]) -> bool:
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return task.done()

@@ -80,6 +80,8 @@ class Subscription:
         self._heartbeats_limit = int(capacity * HEARTBEATS_GO)
         self._conflate_limit = int(capacity * CONFLATE)
         self._waiting = asyncio.Event()
+        self._in_hand = 0  # events taken and not yet delivered
+        self._settling: dict[asyncio.Event, int] = {}  # who waits, and for how many events; 0 is until nothing waits
         self._metrics = metrics
         self._drops_exported: dict[tuple[str, str], int] = {}
         if self._spilling:
@@ -143,6 +145,7 @@ class Subscription:
             for key in list(islice(self._latest, limit - len(batch))):
                 batch.append(self._latest.pop(key))
         self.taken += len(batch)
+        self._in_hand = len(batch)
         return batch or await self.take(limit)
 
     def delivered(self) -> None:
@@ -150,6 +153,28 @@ class Subscription:
         if self.spill is not None and self._spilling:
             self.spill.commit()
             self._spilling = len(self.spill) > 0
+        written, self._in_hand = self._in_hand, 0
+        for settled, left in self._settling.items():
+            self._settling[settled] = left - written
+            if self.drained or 0 < left <= written:
+                settled.set()
+
+    async def settled(self) -> None:
+        """Returns when all that was published before the call is delivered or dropped: then a source may acknowledge it.
+
+        Under pressure (events on disk, or conflated) it waits until nothing waits any more. Once the consumer has abandoned its
+        queue it waits for ever, since nothing is known then: whoever calls it is cancelled before.
+        """
+        waiting = len(self._queue) + self._in_hand
+        pressed = bool(self._latest) or self._spilling
+        if not waiting and not pressed:
+            return
+        settled = asyncio.Event()
+        self._settling[settled] = 0 if pressed else waiting
+        try:
+            await settled.wait()
+        finally:
+            del self._settling[settled]
 
     def abandon(self, batch: Sequence[Event]) -> int:
         """Nobody will take again: `batch` (taken, not delivered) and what waits go to the spill, or are dropped and counted.
