@@ -101,6 +101,12 @@ def test_a_disconnect_fires_once_per_period() -> None:
     assert [len(deck.due(at * S)) for at in (0, 29, 30, 31, 60)] == [0, 0, 1, 0, 1]
 
 
+def test_a_move_goes_up_and_down_in_turn() -> None:
+    deck = armed(name="move", every_s=30)
+
+    assert [[one.total % 2 for one in deck.due(at * S)] for at in (0, 30, 60, 61)] == [[], [1], [0], []]
+
+
 def test_an_outage_lasts_as_long_as_it_says() -> None:
     deck = armed(name="disconnect", at_s=1, for_s=5)
     deck.due(2 * S)

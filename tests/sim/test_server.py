@@ -85,6 +85,19 @@ async def test_a_jump_moves_every_venue_that_lists_the_symbol() -> None:
         assert all(28 < (b / a - 1) * 10_000 < 32 for a, b in zip(before, after, strict=True))
 
 
+async def test_a_move_is_of_one_symbol_and_comes_when_it_is_said_to() -> None:
+    clock = ManualClock(1_700_000_000_000_000_000)
+    async with open_sim(["binance"], clock=clock, faults="move:symbol=BTCUSDT,bps=-40,at=5s") as sim:
+        prices = []
+        for _ in range(2):
+            prices.append([float(sim.venue("binance").book(symbol)[0][0][0]) for symbol in ("BTCUSDT", "ETHUSDT")])
+            await clock.advance(5)
+            sim.tick()
+        prices.append([float(sim.venue("binance").book(symbol)[0][0][0]) for symbol in ("BTCUSDT", "ETHUSDT")])
+
+    assert [-40, 0] == [round((after / before - 1) * 10_000) for before, after in zip(prices[0], prices[2], strict=True)]
+
+
 @pytest.mark.parametrize("rate", [0, 500])
 async def test_what_fails_inside_comes_out_as_it_is(rate: float) -> None:
     with pytest.raises(KeyError):

@@ -20,6 +20,7 @@ FRAME_FAULTS = frozenset({"mute", "gap", "duplicate", "reorder", "garble"})
 FAULTS: Mapping[str, tuple[str, int | None]] = {
     "disconnect": ("drop the connections without a word; with for, refuse new ones (503) that long", None),
     "cut": ("the venue ends the connections as it does once a day, with its announcement `by` seconds before", None),
+    "move": ("the price moves by `bps` basis points at once and stays there; with every, up and down in turn", None),
     "mute": ("the connection stays open and answers pings, but no frame of the symbol (or at all) is sent", None),
     "stall": ("neither read nor write; what was to be sent comes afterwards", None),
     "gap": ("frames are skipped: the trades happened and REST knows them, the socket does not say so", 5),
@@ -63,6 +64,7 @@ class Fault:
     p: float = 1.0  # chance that a matching frame or answer is hit
     nth: int | None = None  # of what matches, only each nth is hit
     by_s: float = 2.0
+    bps: int = 40  # of a move
     status: int = 429
     retry_after_s: float | None = None
     message: str | None = None
@@ -86,7 +88,7 @@ class Fault:
             self.for_s = self.every_s / 2
 
 
-MOMENTS = frozenset({"disconnect", "cut"})
+MOMENTS = frozenset({"disconnect", "cut", "move"})
 KEYS = {item.name.removesuffix("_s"): item for item in fields(Fault) if item.name != "name"}
 UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -294,6 +296,6 @@ class Deck:
         """True within the `for` of a disconnect: new connections are refused."""
         return any(a.fault.name == "disconnect" and a.is_outage(now_ns) for a in self.armed)
 
-    def due(self, now_ns: int) -> list[Fault]:
-        """Faults of a moment whose moment has come."""
-        return [a.fault for a in self.armed if a.fault.name in MOMENTS and a.is_due(now_ns)]
+    def due(self, now_ns: int) -> list[Armed]:
+        """Faults of a moment whose moment has come; `total` tells for the how many-th time."""
+        return [a for a in self.armed if a.fault.name in MOMENTS and a.is_due(now_ns)]

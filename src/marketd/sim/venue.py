@@ -292,13 +292,21 @@ class SimVenue:
         for session in list(self.sessions):
             if session.socket.stalled != stalled:
                 session.socket.stall(stalled)
-        for fault in self.deck.due(now_ns):
+        for armed in self.deck.due(now_ns):
+            fault = armed.fault
+            if fault.name == "move":
+                self._move(fault.symbol, fault.bps if armed.total % 2 else -fault.bps, now_ns)
+                continue
             for session in [session for session in self.sessions if session.covers(fault.symbol)]:
                 if fault.name == "disconnect":
                     session.socket.abort()
                 else:
                     session.announce_cut()
                     session.cut_at_ns = now_ns + int(fault.by_s * 1e9)
+
+    def _move(self, symbol: str | None, bps: int, now_ns: int) -> None:
+        for one in self.listings if symbol is None else [symbol] if symbol in self.listings else []:
+            self.market.jump(one, bps, now_ns // 1_000_000)
 
     def view(self, topic: tuple[str, ...], symbol: str, depth: int) -> BookView:
         """The shared view of a book topic; it starts with its first listener."""
