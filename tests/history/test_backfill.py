@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from marketd.clock import ManualClock
 from marketd.errors import BadFrame, ConfigError
-from marketd.history.backfill import Backfill, Progress
+from marketd.history.backfill import Backfill
+from marketd.history.job import Progress
 from marketd.history.planning import open_spans
-from marketd.history.settling import ASKED_ONCE, NO_TRADES, Known
+from marketd.history.settling import ASKED_ONCE, Known
 from marketd.model.events import Candle
 from marketd.model.intervals import Interval, Intervals
 from marketd.model.ledger import NOT_FETCHED, Stretch
@@ -91,17 +92,6 @@ async def test_newest_first_ends_with_the_same_content(clock: ManualClock, tmp_p
 
     assert contents[0] == contents[1]
     assert len(contents[0][0]) > 600
-
-
-async def test_before_the_listing_nothing_is_asked_page_by_page(clock: ManualClock, tmp_path: Path) -> None:
-    series = CandleSeries("bitfinex", "BTCUSD", "1h")
-    async with filling("bitfinex", clock, tmp_path) as (backfill, archive, _, _):
-        span = Interval(1_500_000_000 * 10**9 // (3600 * 10**9) * 3600 * 10**9, clock.now_ns())
-        progress = await driven(clock, backfill.fill(series, span))
-        first = (await archive.ledger(series))[0]
-
-        assert ("known_empty", "before listing") == (first.state, first.cause)
-        assert progress.requests < 20
 
 
 async def test_what_a_venue_does_not_serve_is_unrecoverable_and_not_asked_for(clock: ManualClock, tmp_path: Path) -> None:
@@ -219,14 +209,6 @@ async def test_what_a_stopped_backfill_left_is_missing_and_shown_among_the_gaps(
     assert {"missing"} == {gap.state for gap in gaps}
     assert summary.missing > 1000
     assert [] == [gap for gap in after if gap.cause == NOT_FETCHED]
-
-
-async def test_a_quiet_start_of_a_short_span_is_no_listing(clock: ManualClock, tmp_path: Path) -> None:
-    series = CandleSeries("bitfinex", "BTCUSD", "1m")
-    async with rooms("bitfinex", clock, tmp_path) as here:
-        await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, Interval(clock.now_ns() - DAY, clock.now_ns())))
-
-        assert {NO_TRADES} == {part.cause for part in await here.archive.ledger(series) if part.state == "known_empty"}
 
 
 @pytest.mark.parametrize("faults", ["half_page:nth=2;wrong_order;error500:p=0.3", "half_page:nth=5,count=1", "half_page:nth=3"])

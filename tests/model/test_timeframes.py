@@ -33,6 +33,16 @@ def test_a_candle_ends_where_its_successor_opens(name: str, ts: int) -> None:
     assert closed == frame.open_of(closed)
 
 
+@given(names, times)
+def test_the_next_opening_is_the_first_at_or_after_a_time(name: str, ts: int) -> None:
+    frame = timeframe(name)
+    opened = frame.open_from(ts)
+
+    assert opened == frame.open_of(opened)
+    assert ts <= opened < ts + frame.length_at(ts)
+    assert frame.length_at(ts) == frame.close_of(frame.open_of(ts)) - frame.open_of(ts)
+
+
 def test_weeks_begin_on_monday_and_months_on_the_first() -> None:
     sunday = day(2024, 3, 3)
 

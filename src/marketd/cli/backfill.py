@@ -21,7 +21,8 @@ from marketd.cli.stopping import run_until_stopped
 from marketd.clock import SystemClock
 from marketd.config import Config, Flags, load
 from marketd.errors import ConfigError, StartError
-from marketd.history.backfill import Backfill, Progress
+from marketd.history.backfill import Backfill
+from marketd.history.job import Progress
 from marketd.metrics import Metrics
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries

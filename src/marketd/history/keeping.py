@@ -10,7 +10,8 @@ import structlog
 
 from marketd.clock import Clock
 from marketd.errors import DeliveryError, MarketdError
-from marketd.history.backfill import Backfill, Progress
+from marketd.history.backfill import Backfill
+from marketd.history.job import Progress
 from marketd.history.planning import open_spans
 from marketd.metrics import Metrics
 from marketd.model.intervals import Interval

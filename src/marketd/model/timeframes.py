@@ -31,6 +31,16 @@ class Timeframe(NamedTuple):
         when = datetime.fromtimestamp(open_time // SECOND, UTC)
         return _month(when.year + when.month // 12, when.month % 12 + 1)
 
+    def open_from(self, ts: int) -> int:
+        """The first open time at or after `ts` (ns)."""
+        opened = self.open_of(ts)
+        return opened if opened == ts else self.close_of(opened)
+
+    def length_at(self, ts: int) -> int:
+        """How long the candle that holds `ts` is, ns."""
+        opened = self.open_of(ts)
+        return self.close_of(opened) - opened
+
 
 def timeframe(name: str) -> Timeframe:
     """The timeframe of a name such as `5m`. Raises ValueError that says which forms are allowed."""
