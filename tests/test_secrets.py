@@ -10,6 +10,7 @@ from marketd.secrets import SecretUrl, is_secret_key, masked
     [
         ("postgresql://user:pass@localhost:5432/db", "postgresql://user:***@localhost:5432/db"),
         ("redis://:pass@host/0", "redis://:***@host/0"),
+        ("nats://s3cr3t@host:4222,tls://me:pw@other", "nats://***@host:4222,tls://me:***@other"),
         ("redis://localhost:6379/0", "redis://localhost:6379/0"),
         ("https://x/y?api_key=abc&limit=1", "https://x/y?api_key=***&limit=1"),
         ("wss://stream.binance.com:9443/stream?streams=btcusdt@trade/ethusdt@trade", None),

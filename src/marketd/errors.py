@@ -6,6 +6,7 @@ MarketdError
 ├── Refused            a venue declines a request: its words, how long to wait, whether for good
 ├── Disconnected       a connection ended or never began
 ├── DeliveryError      a sink could not write a batch and wants it again
+│   └── Unreachable    ... since its server is away, which whoever connects to it has said
 └── StartError         the daemon cannot start: a busy port, an unwritable directory
 """
 
@@ -41,6 +42,10 @@ class Disconnected(MarketdError):
 
 class DeliveryError(MarketdError):
     """A sink could not write; the batch is kept and offered again."""
+
+
+class Unreachable(DeliveryError):
+    """The server is away. Whoever connects to it has said so and goes on trying: it need not be said again."""
 
 
 class StartError(MarketdError):

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 MASK = "***"
 
 _USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
+_TOKEN = re.compile(r"(?P<scheme>(?:nats|tls)://)[^\s:/@]+@", re.IGNORECASE)  # a user alone is no user there
 _QUERY = re.compile(r"(?P<key>[?&;][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE)
 _BEARER = re.compile(r"(?P<word>bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"(^|_)(token|secret|password|passwd|authorization|(api|access|private)_?key)($|_)", re.IGNORECASE)
@@ -30,6 +31,7 @@ class SecretUrl(SecretStr):
 def masked(text: str, known: Iterable[str] = ()) -> str:
     """The text without passwords in addresses, keys in queries, bearer tokens, and the secrets known by value."""
     text = _USER_INFO.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
+    text = _TOKEN.sub(rf"\g<scheme>{MASK}@", text)
     text = _QUERY.sub(rf"\g<key>{MASK}", text)
     text = _BEARER.sub(rf"\g<word>{MASK}", text)
     for word in known:

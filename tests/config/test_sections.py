@@ -20,11 +20,8 @@ def test_every_key_has_a_default_and_an_explanation_and_no_other_key_is_taken(se
 
 
 def test_the_defaults_are_those_that_were_promised() -> None:
-    nats, redis, discovery, features = (
-        sections.NatsConfig(), sections.RedisConfig(), sections.DiscoveryConfig(), sections.FeaturesConfig(),
-    )  # fmt: skip
+    redis, discovery, features = sections.RedisConfig(), sections.DiscoveryConfig(), sections.FeaturesConfig()
 
-    assert (nats.url.get_secret_value(), nats.subject_prefix, nats.jetstream) == ("nats://localhost:4222", "md.events", False)
     assert (redis.url.get_secret_value(), redis.stream_maxlen) == ("redis://localhost:6379/0", 10_000)
     assert (discovery.plan, discovery.limit, discovery.refresh_s) == ("demo", 200, 3600)
     assert discovery.fallback_pairs == ("BTCUSDT", "ETHUSDT", "SOLUSDT")

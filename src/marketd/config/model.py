@@ -16,7 +16,6 @@ from marketd.config.sections import (
     DiscoveryConfig,
     FeaturesConfig,
     MessageLogConfig,
-    NatsConfig,
     PaperConfig,
     RedisConfig,
     RetentionConfig,
@@ -24,6 +23,7 @@ from marketd.config.sections import (
 from marketd.config.sinks import SinksConfig
 from marketd.history.section import ArchiveConfig
 from marketd.log.section import LoggingConfig
+from marketd.net.nats import NatsConfig
 from marketd.section import Section
 from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, VenueConfig, split_words
 

@@ -18,15 +18,6 @@ class BusConfig(Section):
     heartbeat_s: float = Field(10.0, gt=0, description="silence of a venue after which a heartbeat event is made")
 
 
-class NatsConfig(Section):
-    """NATS in and out."""
-
-    url: SecretUrl = Field(SecretUrl("nats://localhost:4222"), description="server; a password only from the environment")
-    enabled: bool = Field(False, description="publish events to NATS")
-    subject_prefix: str = Field("md.events", min_length=1, description="first part of every subject")
-    jetstream: bool = Field(False, description="durable streams instead of plain subjects")
-
-
 class RedisConfig(Section):
     """Redis, wherever it is used."""
 

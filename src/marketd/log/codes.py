@@ -65,6 +65,11 @@ CODES: dict[str, Code] = {
         "its events stay in the spill where it is durable, else they are dropped and counted",
         "repair the cause and restart",
     ),
+    "nats-error": Code(
+        "the NATS server cannot be reached, went away, does not let us in, or refuses what we do, in its own words",
+        "what is for NATS waits, in memory and then on disk, trades and closed candles for certain; the rest goes on",
+        "start or reach the server that the line names, or set NATS_URL; NATS_ENABLED=false where there is none",
+    ),
     "spill-failing": Code(
         "events that a sink could not take cannot be kept on disk either: the disk or the spill is full",
         "what finds no room is lost for that sink, counted in events_dropped_total as spill_full",
@@ -233,6 +238,7 @@ BY_EVENT = {
     "feed.gap": "feed-gap",
     "feed.gap_unrecoverable": "feed-gap-unrecoverable",
     "rest.refused": "rest-refused",
+    "nats.error": "nats-error",
     "bus.dropped": "bus-dropped",
     "venue.dry": "venue-dry",
     "replay.answer_failed": "replay-answer-failed",

@@ -1,0 +1,109 @@
+"""One connection to a real server: what was sent is confirmed, or it is said that it was not."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from marketd.clock import SystemClock
+from marketd.errors import Unreachable
+from marketd.net import nats_session
+from marketd.net.nats import NatsConfig, open_link
+from marketd.net.nats_session import Session
+from marketd.secrets import SecretUrl
+from tests.nats_servers import NatsServer
+
+
+@asynccontextmanager
+async def session_to(server: NatsServer) -> AsyncIterator[Session]:
+    async with open_link(NatsConfig(url=SecretUrl(server.url)), "marketd-test", SystemClock()) as link:
+        yield link.session
+
+
+async def sent_and_confirmed(session: Session, data: bytes) -> None:
+    await session.send(data)
+    await session.confirm()
+
+
+async def test_what_is_confirmed_was_read_by_the_server_in_order(nats_server: NatsServer) -> None:
+    async with session_to(nats_server) as theirs, session_to(nats_server) as ours:
+        subscription = await theirs.client.subscribe("t.>")
+        await theirs.confirm()
+        for number in range(10):
+            await ours.send(b"".join(b"PUB t.%d 2\r\nhi\r\n" % (number * 100 + at) for at in range(100)))
+            await ours.confirm()
+        got = [(await subscription.next_msg()).subject for _ in range(1000)]
+
+    assert [f"t.{number}" for number in range(1000)] == got
+
+
+async def test_a_killed_server_ends_whoever_waits_for_it_at_once(nats_server: NatsServer) -> None:
+    async with session_to(nats_server) as session:
+        nats_server.hang()
+        waiting = asyncio.gather(*(session.confirm() for _ in range(3)), return_exceptions=True)
+        await asyncio.sleep(0)
+        nats_server.kill()
+        async with asyncio.timeout(nats_session.ANSWER_S / 2):
+            answers = await waiting
+
+        assert [Unreachable] * 3 == [type(one) for one in answers]
+        with pytest.raises(Unreachable, match=f"nats: {nats_server.url}: the connection ended"):
+            await session.send(b"PING\r\n")
+
+
+async def test_a_server_that_hangs_is_given_up(nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_session, "ANSWER_S", 0.3)
+    async with session_to(nats_server) as session:
+        nats_server.hang()
+        try:
+            with pytest.raises(Unreachable, match=r"no answer within 0\.3 s"):
+                await session.confirm()
+
+            assert session.gone.is_set()
+        finally:
+            nats_server.resume()
+
+
+async def test_a_server_that_reads_nothing_is_sent_no_more_than_the_socket_takes(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_session, "ANSWER_S", 0.3)
+    data = b"PUB t 65000\r\n" + b"x" * 65000 + b"\r\n"
+    sent = 0
+    async with session_to(nats_server) as session:
+        nats_server.hang()
+        try:
+            for _ in range(10_000):
+                try:
+                    await session.send(data)
+                except Unreachable:
+                    break
+                sent += 1
+        finally:
+            nats_server.resume()
+
+    assert sent * len(data) < 64 * 1024 * 1024
+
+
+async def test_an_answer_that_nobody_waits_for_any_more_breaks_nothing(nats_server: NatsServer) -> None:
+    async with session_to(nats_server) as session:
+        nats_server.hang()
+        task = asyncio.ensure_future(session.confirm())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        await asyncio.wait({task})
+        nats_server.resume()
+        await session.confirm()
+
+        assert not session.gone.is_set()
+
+
+async def test_a_message_that_is_too_large_ends_the_session(nats_server: NatsServer) -> None:
+    async with session_to(nats_server) as session:
+        size = session.max_payload + 1
+        data = b"PUB t %d\r\n%s\r\n" % (size, b"x" * size)
+        with pytest.raises(Unreachable):
+            await sent_and_confirmed(session, data)
+
+        assert session.gone.is_set()
