@@ -36,6 +36,8 @@ class Trade(Event, frozen=True, gc=False, tag="trade"):
     side: Side | None  # the aggressor, who crossed the spread; None when the venue does not say
     trade_id: str
     repaired: bool = False  # fetched later to fill a gap
+    # The venue's own trade object, its text unchanged, where a sink wants it; the stream's object or, of a repaired one, REST's.
+    raw: str | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def decimal(self) -> tuple[Decimal, Decimal]:

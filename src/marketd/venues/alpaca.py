@@ -21,7 +21,7 @@ from marketd.model.times import iso_of_ns, ns_of_iso
 from marketd.venues.hours import Hours, NewYorkHours
 from marketd.venues.notices import Acked, Alive, Declined, Lost, Notice, Ready, Unknown, Unsaid
 from marketd.venues.rows import Row, read_rows
-from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, RawTrades, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Said = Sequence[Event | Notice]
@@ -51,6 +51,7 @@ class Alpaca:
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),
         "candle": Proof("overlap", "GET /v2/stocks/bars", "all of the symbol's history on the feed"),
     }
+    raw_trades: ClassVar[RawTrades] = RawTrades([(None,)], "i", ("trades", None, None), "i", id_ends_ours=True)
     stream_url = f"wss://stream.data.alpaca.markets/v2/{FEED}"
     rest_url = "https://data.alpaca.markets"
     book_depth: int | None = None

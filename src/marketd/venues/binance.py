@@ -17,7 +17,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Cut, Declined, Notice, Unknown, Unsaid
 from marketd.venues.rows import read_rows
-from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, RawTrades, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 TOPICS_PER_FRAME = 100
@@ -42,6 +42,7 @@ class Binance:
         "book": Proof("sequence", "GET /api/v3/depth, that book only", "the 1000 best levels a side"),
         "candle": Proof("overlap", "GET /api/v3/klines", "all of the symbol's history"),
     }
+    raw_trades: ClassVar[RawTrades] = RawTrades([("data",)], "t", (None,), "id")
     # Of the archive at https://data.binance.vision (`bulk_url`), whose files venues/bulk.py reads.
     bulk_path: ClassVar[str | None] = "data/spot/{period}/klines/{symbol}/{timeframe}/{symbol}-{timeframe}-{date}.zip"
     stream_url = "wss://stream.binance.com:9443"

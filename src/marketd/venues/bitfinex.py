@@ -20,7 +20,7 @@ from marketd.model.timeframes import Timeframe, timeframe
 from marketd.venues.closing import Closing
 from marketd.venues.notices import Acked, Alive, Checksum, Cut, Declined, Lost, Notice, Overlap, Ready, Unknown, Unsaid
 from marketd.venues.rows import Row, read_rows
-from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import Answer, Empty, Limits, Proof, Quota, RawTrades, Request, Span, TradesPage, Wanted
 
 TIMESTAMP, SEQ_ALL, OB_CHECKSUM = 32768, 65536, 131072
 FLAGS = TIMESTAMP | SEQ_ALL | OB_CHECKSUM
@@ -52,6 +52,7 @@ class Bitfinex:
         "book": Proof("checksum", "subscribing again, that book only", "the 25 best levels a side"),
         "candle": Proof("sequence", "GET /candles/trade:{timeframe}:{symbol}/hist", "all of the symbol's history"),
     }
+    raw_trades: ClassVar[RawTrades] = RawTrades([(1, None), (2,)], 0, (None,), 0)
     stream_url = "wss://api-pub.bitfinex.com/ws/2"
     rest_url = "https://api-pub.bitfinex.com/v2"
     book_depth: int | None = BOOK_LEVELS  # recorded: what leaves is removed before what comes, so there are never more

@@ -18,7 +18,7 @@ from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Alive, Declined, Notice, Unknown, Unsaid
 from marketd.venues.rows import read_rows
-from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, RawTrades, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Read = Sequence[Event | Notice]
@@ -45,6 +45,7 @@ class Bybit:
         "book": Proof("sequence", "subscribing again, that book only", "the 50 best levels a side"),
         "candle": Proof("overlap", "GET /v5/market/kline", "all of the symbol's history"),
     }
+    raw_trades: ClassVar[RawTrades] = RawTrades([("data", None)], "i", ("result", "list", None), "execId")
     stream_url = "wss://stream.bybit.com/v5/public/spot"
     rest_url = "https://api.bybit.com"
     book_depth: int | None = 50

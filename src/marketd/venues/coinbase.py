@@ -18,7 +18,7 @@ from marketd.model.timeframes import SECOND, Timeframe
 from marketd.model.times import iso_of_ns
 from marketd.venues.notices import Acked, Alive, Declined, LastTrade, Notice, Overlap, Unknown, Unsaid
 from marketd.venues.rows import read_rows
-from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, RawTrades, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Read = Sequence[Event | Notice]
@@ -41,6 +41,7 @@ class Coinbase:
         "quote": Proof("none", "nothing", "the next quote replaces a lost one"),
         "book": Proof("none", "subscribing again, that book only", "the whole book"),
     }
+    raw_trades: ClassVar[RawTrades] = RawTrades([()], "trade_id", (None,), "trade_id")
     stream_url = "wss://ws-feed.exchange.coinbase.com"
     rest_url = "https://api.exchange.coinbase.com"
     book_depth: int | None = None

@@ -51,6 +51,7 @@ class FeedConfig:
     book_deltas: bool = False
     audit_s: float = 60.0
     heartbeat_s: float = 10.0
+    keep_raw: bool = False  # trades carry the venue's own trade object
 
 
 class Feed:

@@ -20,6 +20,7 @@ from marketd.venues import source_named
 from marketd.venues.failover import Failover, Gate
 from marketd.venues.feed import Feed, FeedConfig
 from marketd.venues.provider import MarketDataProvider, run_provider
+from marketd.venues.raw import keep_raw
 from marketd.venues.rest import Rest
 from marketd.venues.section import FailoverConfig, VenueConfig
 from marketd.venues.venue import Span, Venue, Wanted
@@ -97,7 +98,11 @@ class Feeds:
         self.configs, self.share = dict(configs), share
         sources = {name: source_named(name, settings(name)) for name in configs}
         self.providers = {name: ProviderState(one) for name, one in sources.items() if isinstance(one, MarketDataProvider)}
-        self.venues: dict[str, Venue] = {name: one for name, one in sources.items() if not isinstance(one, MarketDataProvider)}
+        self.venues: dict[str, Venue] = {
+            name: keep_raw(one) if feed_config.keep_raw else one
+            for name, one in sources.items()
+            if not isinstance(one, MarketDataProvider)
+        }
         self.feeds: dict[str, Feed] = {}
         self.failovers: list[Failover] = []
         self.pulses: dict[str, Pulse] = {name: Pulse() for name in self.venues}

@@ -28,7 +28,7 @@ from marketd.model.times import ns_of_decimal_seconds, ns_of_iso
 from marketd.venues.closing import Closing
 from marketd.venues.notices import Acked, Alive, Checksum, Declined, Notice, Overlap, Unknown, Unsaid
 from marketd.venues.rows import read_rows
-from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, Request, Span, TradesPage, Wanted
+from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, RawTrades, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
 Places = Annotated[int, msgspec.Meta(ge=0, le=30)]
@@ -56,6 +56,7 @@ class Kraken:
         "book": Proof("checksum", "subscribing again, that book only", "the 25 best levels a side"),
         "candle": Proof("overlap", "GET /0/public/OHLC", "the 720 newest candles of the timeframe"),
     }
+    raw_trades: ClassVar[RawTrades] = RawTrades([("data", None)], "trade_id", ("result", None, None), 6)
     stream_url = "wss://ws.kraken.com/v2"
     rest_url = "https://api.kraken.com"
     book_depth: int | None = BOOK_LEVELS  # the venue does not tell about levels that fall out
@@ -171,8 +172,7 @@ class KrakenLine:
 
     def __init__(self, instruments: Instruments) -> None:
         self.ready = True
-        self._instruments = instruments
-        self._symbols = instruments.symbols
+        self._instruments, self._symbols = instruments, instruments.symbols
         self._asked: dict[int, dict[str, Wanted]] = {}  # by request id and their symbol, until answered
         self._on: set[Wanted] = set()
         self._next_id = 1

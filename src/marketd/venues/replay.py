@@ -16,6 +16,7 @@ from marketd.venues.continuity import Repair
 from marketd.venues.feed import FeedConfig
 from marketd.venues.intake import Intake
 from marketd.venues.notices import Acked, Declined, Lost, Notice
+from marketd.venues.raw import keep_raw
 from marketd.venues.repair import from_the_last_known
 from marketd.venues.venue import Answer, Line, Request, Venue
 
@@ -27,7 +28,7 @@ class Replay:
     """One venue's part of a capture. Feed it records in order, then `end` it."""
 
     def __init__(self, venue: Venue, config: FeedConfig, publish: Callable[[Sequence[Event]], None], metrics: Metrics) -> None:
-        self.venue = venue
+        self.venue = venue = keep_raw(venue) if config.keep_raw else venue
         self.intake = Intake(
             venue,
             publish,

@@ -40,6 +40,19 @@ class Proof(NamedTuple):
     reach: str  # how far back that call goes
 
 
+class RawTrades(NamedTuple):
+    """Where trades stand in what a venue sends, and where in a trade its id: `raw.py` keeps their texts for who wants them."""
+
+    stream: Sequence["Path"]  # in a frame; the first that leads anywhere is the one
+    stream_id: str | int
+    rest: "Path"  # in a REST body
+    rest_id: str | int
+    id_ends_ours: bool = False  # our id is made of more than the venue's, which stands last, after a dash
+
+
+Path = Sequence[str | int | None]  # into a key, into an index, into everything there is
+
+
 class Quota(NamedTuple):
     """A REST allowance: `weight` per `per_s` seconds."""
 
