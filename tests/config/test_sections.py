@@ -20,13 +20,11 @@ def test_every_key_has_a_default_and_an_explanation_and_no_other_key_is_taken(se
 
 
 def test_the_defaults_are_those_that_were_promised() -> None:
-    redis, discovery, features = sections.RedisConfig(), sections.DiscoveryConfig(), sections.FeaturesConfig()
+    redis, discovery = sections.RedisConfig(), sections.DiscoveryConfig()
 
     assert (redis.url.get_secret_value(), redis.stream_maxlen) == ("redis://localhost:6379/0", 10_000)
     assert (discovery.plan, discovery.limit, discovery.refresh_s) == ("demo", 200, 3600)
     assert discovery.fallback_pairs == ("BTCUSDT", "ETHUSDT", "SOLUSDT")
-    assert (features.rate_hz_max, features.window_s, features.signal_return) == (10, 60, 0.003)
-    assert (features.signal_volume, features.signal_spread_bps) == (1, 20)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +35,6 @@ def test_the_defaults_are_those_that_were_promised() -> None:
         (sections.DiscoveryConfig, "plan", "free"),
         (sections.DiscoveryConfig, "limit", 0),
         (sections.RedisConfig, "stream_maxlen", 0),
-        (sections.FeaturesConfig, "rate_hz_max", -1),
         (sections.PaperConfig, "cash", 0),
     ],
 )

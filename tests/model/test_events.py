@@ -5,7 +5,19 @@ from typing import get_args
 
 import pytest
 
-from marketd.model.events import EVENT_TYPES, TYPE_NAMES, AnyEvent, BookSnapshot, Candle, Gap, Heartbeat, Quote, Trade, droppable
+from marketd.model.events import (
+    EVENT_TYPES,
+    TYPE_NAMES,
+    AnyEvent,
+    BookSnapshot,
+    Candle,
+    Gap,
+    Heartbeat,
+    Quote,
+    Share,
+    Trade,
+    droppable,
+)
 
 CANDLE = Candle(
     "one",
@@ -32,7 +44,7 @@ def test_an_event_never_changes() -> None:
 
 
 def test_every_type_has_its_name_on_the_wire() -> None:
-    named = {kind: kind.__struct_config__.tag for kind in (*EVENT_TYPES, BookSnapshot)}
+    named = {kind: kind.__struct_config__.tag for kind in (*EVENT_TYPES, BookSnapshot, Share)}
 
     assert TYPE_NAMES == named
     assert set(EVENT_TYPES) == set(get_args(AnyEvent))

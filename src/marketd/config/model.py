@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from marketd.analysis.section import FeaturesConfig
 from marketd.api.section import ApiConfig
 from marketd.config.sections import (
     AnalysisConfig,
@@ -14,7 +15,6 @@ from marketd.config.sections import (
     DashboardConfig,
     DatabaseConfig,
     DiscoveryConfig,
-    FeaturesConfig,
     MessageLogConfig,
     PaperConfig,
     RedisConfig,

@@ -127,7 +127,15 @@ def _kind(annotation: Any) -> str:
         return ", ".join(f"`{one}`" for one in parts)
     if parts:
         return _kind(parts[0])
-    names = {"str": "text", "int": "integer", "float": "number", "bool": "true or false", "Path": "path", "SecretUrl": "address"}
+    names = {
+        "str": "text",
+        "int": "integer",
+        "float": "number",
+        "bool": "true or false",
+        "Path": "path",
+        "SecretUrl": "address",
+        "RuleConfig": "rules",
+    }
     return names.get(annotation.__name__, str(annotation.__name__))
 
 

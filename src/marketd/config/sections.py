@@ -63,18 +63,6 @@ class MessageLogConfig(Section):
     maxlen: int = Field(10_000, ge=1, description="entries kept, approximately")
 
 
-class FeaturesConfig(Section):
-    """Rolling features and the signals made of them."""
-
-    provider: str = Field("primary", description="primary (follows failover) or the name of a venue")
-    rate_hz_max: float = Field(10.0, gt=0, description="messages a second and symbol, at most")
-    window_s: float = Field(60.0, gt=0, description="length of the rolling window")
-    signal_return: float = Field(0.003, gt=0, description="return in 10 s from which a signal is sent")
-    signal_volume: float = Field(1.0, ge=0, description="volume in 10 s from which a signal is sent")
-    signal_spread_bps: float = Field(20.0, gt=0, description="spread below which a signal is sent")
-    signal_cooldown_s: float = Field(5.0, ge=0, description="time between two signals of a symbol")
-
-
 class AnalysisConfig(Section):
     """Scanner and technical analysis."""
 

@@ -16,6 +16,7 @@ GapState = Literal["found", "filled", "unrecoverable"]
 REPAIRING = "being repaired: "  # how the cause of a gap begins that is said again when its repair begins
 NOTHING_THERE = "the venue has no such trades"  # the cause of a gap that is closed because nothing was there
 LineState = Literal["connected", "disconnected", "stale", "refused", "switched"]
+ShareState = Literal["assigned", "ready", "released"]
 Level = tuple[str, str]  # price, size
 
 SYSTEM = "__system__"  # the symbol of events that concern a whole venue
@@ -123,6 +124,17 @@ class Status(Event, frozen=True, gc=False, tag="status"):
     reason: str
 
 
+class Share(Event, frozen=True, gc=False, tag="share"):
+    """Which symbols this process looks after, said among the events that it concerns. Never leaves the process.
+
+    assigned: forget them; what follows is their past, by which to rebuild, saying nothing. ready: live from here on.
+    released: forget them, another one has them.
+    """
+
+    state: ShareState
+    symbols: Sequence[str]
+
+
 AnyEvent = Trade | Quote | BookL2 | BookDelta | Candle | Heartbeat | Gap | Status
 EVENT_TYPES: tuple[type[Event], ...] = (Trade, Quote, BookL2, BookDelta, Candle, Heartbeat, Gap, Status)
 TYPE_NAMES: dict[type[Event], str] = {
@@ -135,6 +147,7 @@ TYPE_NAMES: dict[type[Event], str] = {
     Gap: "gap",
     Status: "status",
     BookSnapshot: "book_snapshot",
+    Share: "share",
 }
 
 

@@ -1,0 +1,28 @@
+"""What the features say to the outside has exactly the names that consumers know."""
+
+import msgspec
+
+from marketd.analysis.payloads import NAMES, Alert, Features, Quality, Signal, Values
+
+
+def keys(value: object) -> list[str]:
+    return list(msgspec.json.decode(msgspec.json.encode(value)))
+
+
+def test_the_eleven_have_their_names_and_are_null_where_nothing_is_known() -> None:
+    wire = msgspec.json.decode(msgspec.json.encode(Values()))
+
+    assert wire == dict.fromkeys(NAMES)
+    assert list(NAMES) == [
+        "mid", "spread_abs", "spread_bps", "trade_vwap_10s", "trade_vwap_60s", "trade_count_10s", "trade_volume_10s",
+        "return_10s", "realized_vol_60s", "latency_ms_p50", "latency_ms_p95",
+    ]  # fmt: skip
+
+
+def test_the_venue_is_called_provider_outside() -> None:
+    features = Features("BTCUSDT", "binance", 7, Values(), Quality())
+    signal = Signal("BTCUSDT", "binance", "long", 7, "rule", "mid > 1", {"mid": 2.0}, Quality())
+
+    assert ["symbol", "provider", "ts", "features", "quality"] == keys(features)
+    assert ["symbol", "provider", "direction", "ts", "rule", "expression", "inputs", "quality"] == keys(signal)
+    assert ["kind", "symbol", "ts", "detail"] == keys(Alert("gap", "BTCUSDT", 7, "why"))
