@@ -12,6 +12,7 @@ from queue import Empty, Queue
 import pytest
 
 from marketd.cli import main
+from marketd.cli.stopping import STOPS
 
 ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 40.0
@@ -118,7 +119,12 @@ def ask(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.
     def run(*words: str, environ: Mapping[str, str] | None = None) -> Said:
         for name, text in (environ or {}).items():
             monkeypatch.setenv(name, text)
-        code = main(words)
+        handlers = {number: signal.getsignal(number) for number in STOPS}
+        try:
+            code = main(words)
+        finally:  # a command that has ended in order leaves the signals ignored, as its process ends
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
         said = capsys.readouterr()
         return Said(code, said.out, said.err)
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -44,6 +45,23 @@ def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
         runner.run(guarded())
     for number in STOPS:
         signal.signal(number, signal.SIG_IGN)  # closing the loop has undone it
+
+
+def until_told() -> threading.Event:
+    """For work that waits without a loop: set by Ctrl-C or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+async def until(stop: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Work until it is done or `stop` is set, whichever comes first."""
+    async with asyncio.TaskGroup() as group:
+        tasks = {group.create_task(work, name="work"), group.create_task(stop.wait(), name="stop")}
+        _, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
 
 
 def _force() -> None:

@@ -1,186 +1,77 @@
-"""`marketd tail`: the end of an event file, and what is added to it."""
+"""`marketd tail`: the end of an event file, a Redis stream or a NATS subject, and what is added to it."""
 
-import os
-import signal
-import sys
-from collections import deque
-from pathlib import Path
-from threading import Event
-from typing import Annotated, BinaryIO
+import asyncio
+from typing import Annotated
 
-import msgspec
 import typer
 
-from marketd.errors import ConfigError, StartError
+from marketd.cli.list_redis import list_streams
+from marketd.cli.options import ConfigFile, EnvFile
+from marketd.cli.stopping import run_until_stopped, until
+from marketd.cli.tail_file import tail_file
+from marketd.cli.tail_redis import tail_redis
+from marketd.config import Config, Flags, load
+from marketd.errors import ConfigError
 
-EVERY_S = 0.2
-BLOCK = 65_536
-LATER = ("redis:", "nats:")
-_decoder = msgspec.json.Decoder()
+LAST = 10
+
+
+def _sources(incomplete: str) -> list[str]:
+    known = ("redis:list", "redis:trades:", "nats:md.events.>", "marketd-data/events.jsonl")
+    return [one for one in known if one.startswith(incomplete)]
 
 
 def tail(
-    source: Annotated[str, typer.Argument(help="An event file, as events.jsonl.")],
-    count: Annotated[int, typer.Option(min=0, help="The last so many lines; 0 follows what is added.")] = 10,
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="redis:KEY, redis:list, or an event file, as events.jsonl.",
+            autocompletion=_sources,
+        ),
+    ],
+    count: Annotated[int, typer.Option(min=0, help="The last so many; 0 follows what is added, until Ctrl-C.")] = LAST,
+    group: Annotated[str | None, typer.Option(help="Take entries as a member of this group and acknowledge them.")] = None,
+    consumer: Annotated[str | None, typer.Option(help="The member's name in the group; default tail.")] = None,
+    config: ConfigFile = None,
+    env_file: EnvFile = None,
 ) -> None:
-    """The last lines of an event file; --count 0 follows it, also when it is rotated, until Ctrl-C.
+    """The last entries of an event file or a Redis stream; --count 0 follows, until Ctrl-C.
+
+    One JSON line an entry where the output is a pipe or a file, a line for people on a terminal. REDIS_URL and NATS_URL say
+    where the servers are. Without --group nothing is changed on a server.
 
     Examples:
 
     - `marketd tail marketd-data/events.jsonl`
 
-    - `marketd tail events.jsonl --count 0`
+    - `marketd tail redis:list`
+
+    - `marketd tail redis:trades:BTCUSDT --count 0`
+
+    - `marketd tail redis:trades:BTCUSDT --group mine --consumer one`
     """
-    if source.startswith(LATER):
-        raise ConfigError(f"tail {source}: {source.partition(':')[0]} is not in this version; allowed: a .jsonl file")
-    path = Path(source)
-    if path.suffix != ".jsonl":
-        raise ConfigError(f"tail {source}: found {path.suffix or 'no ending'}, expected a .jsonl file")
-    if not path.exists():
-        near = [one for one in (Path(path.name), Path("marketd-data", path.name)) if one.exists()]
-        found = f"; there is one at {near[0]}" if near else "; a daemon writes events.jsonl in its data directory"
-        raise StartError(f"{path}: there is no such file{found}")
-    out = Whole(path, sys.stdout.buffer)
-    if count:
-        lines = last_lines(path, count)
-        out.skip_to(path.stat().st_size - sum(len(line) + 1 for line in lines) - _torn_bytes(path))
-        for line in lines:
-            out.write(line + b"\n")
-        sys.stdout.buffer.flush()
-    else:
-        follow(path, until_told(), out)
-    if out.damaged:
-        sys.stderr.write(f"{path}: {out.damaged} damaged {'line' if out.damaged == 1 else 'lines'} skipped\n")
+    kind, _, name = source.partition(":")
+    if consumer is not None and group is None:
+        raise ConfigError("--consumer: is a member's name within a group; expected --group NAME beside it")
+    if kind == "redis":
+        _redis(name, count, group, consumer or "tail", load(Flags(file=config, env_file=env_file)))
+        return
+    if kind == "nats":
+        raise ConfigError(f"tail {source}: nats is not in this version; allowed: redis:KEY, redis:list or a .jsonl file")
+    if group is not None:
+        raise ConfigError(f"--group {group}: a file has no consumer groups; allowed with redis:KEY")
+    tail_file(source, count)
 
 
-class Whole:
-    """Passes on whole lines of a file that are JSON; of the others it says file, line and what is wrong with them."""
+def _redis(name: str, count: int, group: str | None, consumer: str, config: Config) -> None:
+    if not name:
+        raise ConfigError("tail redis: names no stream; expected redis:KEY, as redis:trades:BTCUSDT, or redis:list")
+    if name == "list" and group is not None:
+        raise ConfigError(f"--group {group}: the list has no consumer groups; allowed with redis:KEY")
 
-    def __init__(self, path: Path, out: BinaryIO) -> None:
-        self._path, self._out = path, out
-        self._at = 0  # of the file: all before was passed over or seen
-        self.damaged = 0
+    async def work(stop: asyncio.Event) -> None:
+        url = config.redis.url
+        work = list_streams(url) if name == "list" else tail_redis(url, name, count, group, consumer)
+        await until(stop, work)
 
-    def skip_to(self, at: int) -> None:
-        """The lines from here on come next."""
-        self._at = at
-
-    def write(self, lines: bytes) -> None:
-        """Whole lines, each with its end."""
-        try:
-            _decoder.decode_lines(lines)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            for line in lines.splitlines(keepends=True):
-                self._one(line)
-        else:
-            self._out.write(lines)
-            self._at += len(lines)
-
-    def _one(self, line: bytes) -> None:
-        at, self._at = self._at, self._at + len(line)
-        try:
-            if line.strip():
-                _decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            self.damaged += 1
-            self._out.flush()
-            sys.stderr.write(f"{self._path}:{self._number(at)}: damaged, skipped: {error}\n")
-        else:
-            self._out.write(line)
-
-    def _number(self, at: int) -> int:
-        """Of the line that begins there."""
-        with self._path.open("rb") as file:
-            count = 1
-            while at > 0 and (block := file.read(min(BLOCK, at))):
-                at -= len(block)
-                count += block.count(b"\n")
-        return count
-
-
-def _torn_bytes(path: Path) -> int:
-    """Half a line at the end, which is not shown."""
-    with path.open("rb") as file:
-        at = file.seek(0, os.SEEK_END)
-        torn = 0
-        while at:
-            size = min(BLOCK, at)
-            at = file.seek(at - size)
-            block = file.read(size)
-            end = block.rfind(b"\n") + 1
-            torn += len(block) - end
-            if end:
-                break
-        return torn
-
-
-def last_lines(path: Path, count: int) -> list[bytes]:
-    """The last whole lines, oldest first, read from the end."""
-    with path.open("rb") as file:
-        at = file.seek(0, os.SEEK_END)
-        blocks: deque[bytes] = deque()
-        newlines = 0
-        while at and newlines <= count:
-            size = min(BLOCK, at)
-            at = file.seek(at - size)
-            blocks.appendleft(file.read(size))
-            newlines += blocks[0].count(b"\n")
-    whole = b"".join(blocks)
-    lines = whole[: whole.rfind(b"\n") + 1].splitlines()
-    return lines[-count:]
-
-
-def until_told() -> Event:
-    """Set by Ctrl-C or SIGTERM: that is how following ends."""
-    stop = Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
-
-
-def follow(path: Path, stop: Event, out: Whole) -> None:
-    """Write lines as they are added. A file that was rotated away is read to its end before the new one is begun."""
-    file: BinaryIO = path.open("rb")
-    out.skip_to(file.seek(0, os.SEEK_END))
-    try:
-        while not stop.is_set():
-            if copy_lines(file, out):
-                continue
-            sys.stdout.buffer.flush()
-            fresh = _replaced(path, file)
-            if fresh is not None:
-                copy_lines(file, out)
-                file.close()
-                file = fresh
-                out.skip_to(0)
-                continue
-            stop.wait(EVERY_S)
-    finally:
-        file.close()
-
-
-def copy_lines(file: BinaryIO, out: Whole) -> bool:
-    """Copy the whole lines that are there; half a line waits for its end."""
-    at = file.tell()
-    if os.fstat(file.fileno()).st_size < at:  # cut short: begin again
-        at = file.seek(0)
-        out.skip_to(0)
-    block = file.read(BLOCK)
-    end = block.rfind(b"\n") + 1
-    while not end and len(block) % BLOCK == 0 and (more := file.read(BLOCK)):
-        block += more
-        end = block.rfind(b"\n") + 1
-    out.write(block[:end])
-    file.seek(at + end)
-    return end > 0
-
-
-def _replaced(path: Path, file: BinaryIO) -> BinaryIO | None:
-    """The file that now bears the name, if it is another one."""
-    try:
-        now, held = path.stat(), os.fstat(file.fileno())
-        if (now.st_dev, now.st_ino) == (held.st_dev, held.st_ino):
-            return None
-        return path.open("rb")
-    except FileNotFoundError:
-        return None  # between two files
+    run_until_stopped(work)

@@ -1,0 +1,53 @@
+"""`marketd tail redis:list`: which streams there are, for programs and for people."""
+
+import json
+
+import pytest
+
+from marketd.cli import entries
+from tests.cli.conftest import Ask
+from tests.redis_server import RedisServer
+
+KEY = "trades:BTCUSDT"
+
+
+@pytest.fixture
+def streams(redis_server: RedisServer) -> dict[str, str]:
+    """Where a server is that holds two streams, one with a group, and a key that is none."""
+    for _ in range(25):
+        redis_server.command("XADD", KEY, "*", "pair", "BTCUSDT")
+    redis_server.command("XADD", "other", "5-0", "a", "b")
+    redis_server.command("SET", "market:price:BTC", "1")
+    redis_server.command("XGROUP", "CREATE", KEY, "mine", "0")
+    redis_server.command("XREADGROUP", "GROUP", "mine", "one", "COUNT", 3, "STREAMS", KEY, ">")
+    return {"REDIS_URL": redis_server.url}
+
+
+def test_the_list_has_lengths_times_and_groups(ask: Ask, streams: dict[str, str]) -> None:
+    said = ask("tail", "redis:list", environ=streams)
+    other, trades = (json.loads(line) for line in said.out.splitlines())
+
+    assert ("other", 1, None, []) == (other["stream"], other["length"], other["first"], other["groups"])
+    assert (KEY, 25) == (trades["stream"], trades["length"])
+    assert trades["first"] <= trades["last"]
+    assert trades["last"].endswith("+00:00")
+    assert trades["bytes"] > 0
+    assert [{"name": "mine", "consumers": 1, "pending": 3, "lag": 22}] == trades["groups"]
+
+
+def test_on_a_terminal_it_is_a_table(ask: Ask, streams: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries.Output, "is_read_by_people", property(lambda self: True, lambda self, value: None), raising=False)
+    said = ask("tail", "redis:list", environ=streams)
+    head, other, trades, count = said.out.splitlines()
+
+    assert head.split()[:3] == ["stream", "entries", "first"]
+    assert other.split()[:4] == ["other", "1", "-", "-"]
+    assert trades.split()[:2] == [KEY, "25"]
+    assert trades.rstrip().endswith("mine (1, 3, 22)")
+    assert count.startswith("2 streams at redis://127.0.0.1:")
+
+
+def test_an_empty_server_has_an_empty_list(ask: Ask, redis_server: RedisServer) -> None:
+    said = ask("tail", "redis:list", environ={"REDIS_URL": redis_server.url})
+
+    assert (0, "", "") == (said.code, said.out, said.err)
