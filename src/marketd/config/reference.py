@@ -97,7 +97,8 @@ def _section(key: str, model: type[BaseModel]) -> list[str]:
         below = _model(field)
         if below is None:
             rows.append(_row(f"{key}.{name}", field))
-        else:
+            below = _listed(field)
+        if below is not None:
             inner += _section(f"{key}.{name}", below)
     if not rows:
         return inner
@@ -108,6 +109,12 @@ def _section(key: str, model: type[BaseModel]) -> list[str]:
 
 def _model(field: FieldInfo) -> type[BaseModel] | None:
     kind: Any = get_args(field.annotation)[1] if get_origin(field.annotation) is dict else field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _listed(field: FieldInfo) -> type[BaseModel] | None:
+    """What the setting is a list of, if those have settings of their own."""
+    kind: Any = get_args(field.annotation)[0] if get_origin(field.annotation) is tuple else None
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
@@ -122,7 +129,8 @@ def _kind(annotation: Any) -> str:
         return "secret"
     parts = [one for one in get_args(annotation) if one is not type(None)]
     if get_origin(annotation) is tuple:
-        return f"list of {_kind(parts[0])}"
+        kind = _kind(parts[0])
+        return "list of sections, below" if kind == "section" else f"list of {kind}"
     if parts and all(isinstance(one, str) for one in parts):
         return ", ".join(f"`{one}`" for one in parts)
     if parts:
@@ -136,7 +144,7 @@ def _kind(annotation: Any) -> str:
         "SecretUrl": "address",
         "RuleConfig": "rules",
     }
-    return names.get(annotation.__name__, str(annotation.__name__))
+    return names.get(annotation.__name__, "section")
 
 
 def _default(field: FieldInfo) -> str:
