@@ -95,7 +95,7 @@ class Window:
             self.late += 1
             return False
         ids, number = self._ids, trade.trade_id
-        if number in ids:
+        if number in ids and number:  # other producers may give none
             self.duplicates += 1
             return False
         try:

@@ -185,6 +185,26 @@ CODES: dict[str, Code] = {
         "it is counted by reason in senpai_events_dropped_total and skipped; everything else goes on",
         "see the reason and the message in the line; correct that producer, or keep it off this subject",
     ),
+    "source-lost": Code(
+        "events from NATS did not reach us: the connection was away, or we were too slow and some were dropped",
+        "the windows of the symbols concerned are touched by a gap, which quality says, and a `gap` alert is raised",
+        "nothing for a short absence; if it repeats, use JetStream, which keeps events, or give features a machine of their own",
+    ),
+    "source-waiting": Code(
+        "the events' stream or its consumer cannot be used",
+        "no events come in; what JetStream keeps comes once it can",
+        "do what the reason says",
+    ),
+    "features-alert": Code(
+        "the data behind the features is late, has a gap, or comes faster than it is taken",
+        "quality says so in what is published; nothing else changes",
+        "see the kind and the detail; /status of the collector has the cause",
+    ),
+    "features-not-published": Code(
+        "NATS took no features, signals or alerts",
+        "those messages are given up and counted in senpai_publish_errors_total; the API shows the features all the same",
+        "see nats.error",
+    ),
     "replay-answer-failed": Code(
         "a recorded REST answer could not be used",
         "what it would have repaired stays a gap in the replay",
@@ -241,6 +261,11 @@ BY_EVENT = {
     "nats.error": "nats-error",
     "bus.dropped": "bus-dropped",
     "venue.dry": "venue-dry",
+    "source.malformed": "source-malformed",
+    "source.lost": "source-lost",
+    "source.waiting": "source-waiting",
+    "features.alert": "features-alert",
+    "features.not_published": "features-not-published",
     "replay.answer_failed": "replay-answer-failed",
     "symbols.unlisted": "symbol-unlisted",
     "capture.dropped": "capture-failed",

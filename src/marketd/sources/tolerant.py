@@ -68,9 +68,7 @@ class TolerantReader:
             self._metrics.features_dropped.labels(f"malformed_{error.reason}", error.kind).inc()
             if self.malformed[error.reason] <= SHOWN_MAX:
                 shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
-                log.warning(
-                    "source.malformed", code="source-malformed", subject=subject, reason=str(error), frame=shown, left="skipped"
-                )
+                log.warning("source.malformed", subject=subject, reason=str(error), frame=shown, left="skipped")
             return None
 
 

@@ -1,0 +1,87 @@
+"""Features, signals and alerts to NATS: what cannot be sent now is counted and given up, since later it would be of no use."""
+
+import asyncio
+from collections import deque
+
+import msgspec
+import structlog
+
+from marketd.analysis.payloads import Alert, Features, Signal
+from marketd.clock import Clock
+from marketd.errors import DeliveryError
+from marketd.metrics import Metrics
+from marketd.net.nats import NatsLink, token
+
+FEATURES, SIGNALS, ALERTS = "senpai.features", "senpai.signals", "senpai.alerts"
+WAITING_MAX = 10_000  # signals and alerts that wait for the socket; features wait as their latest value only
+SAY_EVERY_S = 10.0
+log = structlog.get_logger("features")
+_encode = msgspec.json.Encoder().encode
+
+
+class Publisher:
+    """`features`, `signal` and `alert` never wait and never fail; `run` sends. Without a link nothing is sent."""
+
+    def __init__(self, link: NatsLink | None, clock: Clock, metrics: Metrics) -> None:
+        self.published = self.errors = 0
+        self._link, self._clock, self._metrics = link, clock, metrics
+        self._latest: dict[str, tuple[str, bytes]] = {}  # by symbol: subject, payload
+        self._waiting: deque[tuple[str, bytes]] = deque()
+        self._wake = asyncio.Event()
+        self._said_s = -SAY_EVERY_S
+
+    def features(self, made: Features) -> None:
+        """One that is not sent yet gives way to its successor."""
+        if self._link is not None:
+            self._latest[made.symbol] = f"{FEATURES}.{token(made.symbol)}", _encode(made)
+            self._wake.set()
+
+    def signal(self, made: Signal) -> None:
+        self._metrics.signals.labels(made.symbol, made.direction).inc()
+        log.info("features.signal", symbol=made.symbol, direction=made.direction, rule=made.rule, venue=made.venue, ts=made.ts)
+        self._put(f"{SIGNALS}.{token(made.symbol)}", _encode(made))
+
+    def alert(self, made: Alert) -> None:
+        self._metrics.alerts.labels(made.kind).inc()
+        log.warning("features.alert", kind=made.kind, symbol=made.symbol, reason=made.detail)
+        self._put(ALERTS, _encode(made))
+
+    async def run(self) -> None:
+        """Send what there is, packed, until cancelled."""
+        if self._link is None:
+            return
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            latest, self._latest = self._latest, {}
+            waiting, self._waiting = self._waiting, deque()
+            messages = [*latest.values(), *waiting]
+            try:
+                await self._link.session.send(_packed(messages))
+            except DeliveryError as error:
+                self._lost([subject for subject, _ in messages], str(error))
+            else:
+                self.published += len(messages)
+                for symbol in latest:
+                    self._metrics.features_published.labels(symbol).inc()
+
+    def _put(self, subject: str, payload: bytes) -> None:
+        if self._link is None:
+            return
+        if len(self._waiting) >= WAITING_MAX:
+            self._lost([self._waiting.popleft()[0]], f"{WAITING_MAX:,} messages wait already")
+        self._waiting.append((subject, payload))
+        self._wake.set()
+
+    def _lost(self, subjects: list[str], why: str) -> None:
+        self.errors += len(subjects)
+        for subject in subjects:
+            self._metrics.publish_errors.labels(subject).inc()
+        now_s = self._clock.monotonic()
+        if now_s - self._said_s >= SAY_EVERY_S:
+            self._said_s = now_s
+            log.warning("features.not_published", count=len(subjects), so_far=self.errors, error=why)
+
+
+def _packed(messages: list[tuple[str, bytes]]) -> bytes:
+    return b"".join([b"PUB %s %d\r\n%s\r\n" % (subject.encode(), len(payload), payload) for subject, payload in messages])
