@@ -36,6 +36,49 @@ class Screen(io.TextIOWrapper):
         return bytes(buffer.getvalue()).decode()
 
 
+def said(monkeypatch: pytest.MonkeyPatch, data: bytes, is_terminal: bool) -> str:
+    screen = Screen(is_terminal)
+    monkeypatch.setattr("sys.stdout", screen)
+    out = Output()
+    out.message("md.events.trade.BTCUSDT", data)
+    out.flush()
+    return screen.text
+
+
+EVENT = (
+    b'{"type":"trade","provider":"binance","symbol":"BTCUSDT","ts_event":1731605400123456000,"ts_recv":1731605400200000000,'
+    b'"price":"37000.10","size":"0.50","side":"buy","trade_id":"7","repaired":false}'
+)
+
+
+def test_a_program_reads_a_message_as_it_was_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert EVENT.decode() + "\n" == said(monkeypatch, EVENT, is_terminal=False)
+
+
+def test_a_message_of_several_lines_becomes_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert '{"a":[1,"2.50"]}\n' == said(monkeypatch, b'{\n  "a": [1, "2.50"]\n}', is_terminal=False)
+
+
+@pytest.mark.parametrize(
+    ("data", "value"), [(b"hello", "hello"), (b"\xff", "\\xff"), (b"", ""), (b"7", 7), (b'"x"', "x"), (b"[1]", [1])]
+)
+def test_what_is_no_json_object_stands_beside_its_subject(monkeypatch: pytest.MonkeyPatch, data: bytes, value: Any) -> None:
+    line = said(monkeypatch, data, is_terminal=False)
+
+    assert {"subject": "md.events.trade.BTCUSDT", "data": value} == json.loads(line)
+
+
+def test_a_person_reads_an_event_as_the_console_shows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = said(monkeypatch, EVENT, is_terminal=True)
+
+    assert "17:30:00.200 binance    BTCUSDT    trade buy  0.50 @ 37000.10\n" == line
+
+
+@pytest.mark.parametrize("data", [b"hello", b'{"kind":"gap"}', b'{"type":"trade"}'])
+def test_a_person_reads_any_other_message_with_its_subject(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    assert f"md.events.trade.BTCUSDT  {data.decode()}\n" == said(monkeypatch, data, is_terminal=True)
+
+
 def shown(monkeypatch: pytest.MonkeyPatch, entry_id: str, fields: dict[str, str], is_terminal: bool) -> str:
     screen = Screen(is_terminal)
     monkeypatch.setattr("sys.stdout", screen)

@@ -39,7 +39,6 @@ COMMANDS = ["demo", "run", "check", "replay", "symbols", "trades", "backfill", "
         (["trades", "--symbol", "BTCUSDT", "--start", "soon"], 2, ["--start", "soon", "ISO"]),
         (["trades", "--symbol", "BTCUSDT", "--format", "xml"], 2, ["--format", "xml", "csv"]),
         (["tail", "nowhere.jsonl"], 1, ["nowhere.jsonl"]),
-        (["tail", "nats:md.events.>"], 2, ["nats is not in this version"]),
         (["tail", "x.txt"], 2, [".jsonl"]),
         (["replay", "nowhere.jsonl"], 2, ["nowhere.jsonl"]),
         (["replay", "x", "--speed", "fast"], 2, ["--speed", "fast", "max"]),

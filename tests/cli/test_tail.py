@@ -6,14 +6,24 @@ import pytest
 
 from tests.cli.conftest import Ask
 
+NAMELESS = "--consumer one: members of a NATS group have no names; allowed with redis:KEY"
+NO_SUBJECT = "tail nats:a..b: is no subject; expected one as md.events.trade.BTCUSDT, md.events.> or md.events.*.BTCUSDT"
+
 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
         (["x.txt"], "tail x.txt: expected redis:KEY, redis:list, nats:SUBJECT, nats:list or a .jsonl file"),
         (["redis:"], "tail redis: names no stream; expected redis:KEY, as redis:trades:BTCUSDT, or redis:list"),
-        (["redis:list", "--group", "mine"], "--group mine: the list has no consumer groups; allowed with redis:KEY"),
-        (["x.jsonl", "--group", "mine"], "--group mine: a file has no consumer groups; allowed with redis:KEY"),
+        (["redis:list", "--group", "mine"], "--group mine: a list has no groups; allowed with redis:KEY and nats:SUBJECT"),
+        (["x.jsonl", "--group", "mine"], "--group mine: a file has no groups; allowed with redis:KEY and nats:SUBJECT"),
+        (["nats:"], "tail nats: names no subject; expected nats:SUBJECT, as nats:md.events.>, or nats:list"),
+        (["nats:list", "--group", "mine"], "--group mine: a list has no groups; allowed with redis:KEY and nats:SUBJECT"),
+        (["nats:a", "--group", "g", "--consumer", "one"], NAMELESS),
+        (
+            ["nats:a..b"],
+            NO_SUBJECT,
+        ),
         (["redis:a", "--consumer", "one"], "--consumer: is a member's name within a group; expected --group NAME beside it"),
     ],
 )
@@ -23,12 +33,21 @@ def test_a_source_that_is_none_is_one_line(ask: Ask, words: list[str], says: str
     assert (2, f"marketd: {says}\n") == (said.code, said.err)
 
 
-def test_an_absent_server_is_one_line_without_its_password(ask: Ask) -> None:
-    said = ask("tail", "redis:list", environ={"REDIS_URL": "redis://me:hunter2@127.0.0.1:1/0"})
+@pytest.mark.parametrize(
+    ("source", "variable", "shown"),
+    [
+        ("redis:list", "REDIS_URL", "redis://me:***@127.0.0.1:1/0"),
+        ("redis:trades:BTCUSDT", "REDIS_URL", "redis://me:***@127.0.0.1:1/0"),
+        ("nats:list", "NATS_URL", "nats://me:***@127.0.0.1:1"),
+        ("nats:md.events.>", "NATS_URL", "nats://me:***@127.0.0.1:1"),
+    ],
+)
+def test_an_absent_server_is_one_line_without_its_password(ask: Ask, source: str, variable: str, shown: str) -> None:
+    said = ask("tail", source, environ={variable: shown.replace("***", "hunter2")})
 
     assert 1 == said.code
-    assert said.err.startswith("marketd: redis at redis://me:***@127.0.0.1:1/0 does not answer: ")
-    assert said.err.endswith("REDIS_URL says where it is\n")
+    assert said.err.startswith(f"marketd: {variable.partition('_')[0].lower()} at {shown} does not answer: ")
+    assert said.err.endswith(f"{variable} says where it is\n")
     assert "hunter2" not in said.err
     assert said.err.count("\n") == 1
 

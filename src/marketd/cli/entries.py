@@ -7,7 +7,12 @@ from typing import Any
 
 import msgspec
 
+from marketd.model.events import AnyEvent
+from marketd.sinks.console import line_of
+
 _encode = msgspec.json.Encoder().encode
+_any = msgspec.json.Decoder()
+_events = msgspec.json.Decoder(AnyEvent)
 WIDTH_MAX = 400
 HIDDEN = {"raw_json"}  # beside the same trade in plain fields
 
@@ -25,6 +30,26 @@ class Output:
         else:
             self.json({"id": entry_id} | {("field.id" if name == "id" else name): text for name, text in fields.items()})
 
+    def message(self, subject: str, data: bytes) -> None:
+        """A NATS message: its payload where that is JSON, as our own are; any other beside its subject."""
+        try:
+            value = _any.decode(data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._other(subject, data.decode(errors="backslashreplace"))
+            return
+        if self.is_read_by_people:
+            self._line(_event(data) or f"{subject}  {data.decode()}")
+        elif isinstance(value, dict):
+            sys.stdout.buffer.write((msgspec.json.format(data, indent=-1) if b"\n" in data else data) + b"\n")
+        else:
+            self.json({"subject": subject, "data": value})
+
+    def _other(self, subject: str, text: str) -> None:
+        if self.is_read_by_people:
+            self._line(f"{subject}  {text}")
+        else:
+            self.json({"subject": subject, "data": text})
+
     def json(self, value: Any) -> None:
         """One line."""
         sys.stdout.buffer.write(_encode(value) + b"\n")
@@ -34,6 +59,14 @@ class Output:
 
     def flush(self) -> None:
         sys.stdout.flush()
+
+
+def _event(data: bytes) -> str:
+    """As the console shows it, if it is one of ours."""
+    try:
+        return line_of(_events.decode(data))
+    except msgspec.ValidationError:
+        return ""
 
 
 def printable(text: str) -> str:

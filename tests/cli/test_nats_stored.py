@@ -1,0 +1,67 @@
+"""The last messages of a subject, from a stream that nothing is changed in."""
+
+import asyncio
+
+import nats
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nats.aio.client import Client
+
+from marketd.cli.nats_stored import NoJetStream, held, last_of, streams
+from tests.nats_servers import NatsServer
+
+
+async def publish(client: Client, subjects: list[str]) -> None:
+    for number, subject in enumerate(subjects, 1):
+        await client.jetstream().publish(f"md.events.{subject}", str(number).encode())
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    subjects=st.lists(st.sampled_from(["trade.A", "trade.B", "quote.A"]), max_size=60),
+    wanted=st.sampled_from(["md.events.>", "md.events.trade.*", "md.events.quote.A", "md.>", "md.events.trade.C"]),
+    count=st.integers(1, 20),
+)
+def test_the_last_are_the_last_in_order(nats_server: NatsServer, subjects: list[str], wanted: str, count: int) -> None:
+    async def look() -> tuple[list[int], int]:
+        client = await nats.connect(nats_server.url)
+        stream = client.jetstream()
+        await stream.add_stream(name="events", subjects=["md.events.>"])
+        try:
+            await publish(client, subjects)
+            (found,) = await streams(client, wanted)
+            return [int(one.data) for one in await last_of(client, found, wanted, count)], found["state"]["consumer_count"]
+        finally:
+            await stream.delete_stream("events")
+            await client.close()
+
+    fits = [number for number, subject in enumerate(subjects, 1) if matches(wanted, f"md.events.{subject}")]
+
+    assert (fits[-count:], 0) == asyncio.run(look())
+
+
+def matches(wanted: str, subject: str) -> bool:
+    if wanted.endswith(">"):
+        return subject.startswith(wanted[:-1])
+    return all(one in ("*", other) for one, other in zip(wanted.split("."), subject.split("."), strict=True))
+
+
+async def test_streams_are_those_that_take_something_of_the_subject(nats_server: NatsServer) -> None:
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(name="trades", subjects=["md.events.trade.*"])
+    await client.jetstream().add_stream(name="alerts", subjects=["senpai.alerts"])
+    await publish(client, ["trade.A", "trade.A", "trade.B"])
+    found = {subject: [one["config"]["name"] for one in await streams(client, subject)] for subject in ("md.>", "x", ">")}
+    counts = await held(client, "trades")
+    await client.close()
+
+    assert {"md.>": ["trades"], "x": [], ">": ["alerts", "trades"]} == {name: sorted(names) for name, names in found.items()}
+    assert {"md.events.trade.A": 2, "md.events.trade.B": 1} == counts
+
+
+async def test_without_jetstream_it_is_said(plain_nats_server: NatsServer) -> None:
+    client = await nats.connect(plain_nats_server.url)
+    with pytest.raises(NoJetStream, match="--js"):
+        await streams(client)
+    await client.close()
