@@ -69,6 +69,7 @@ class Metrics:
             "marketd_candles_compared", "Closed candles, streamed against built", ["venue", "result"], registry=registry
         )
         self.candles_revised = Counter("marketd_candles_revised", "Closed candles corrected", ["venue"], registry=registry)
+        self.partitions_owned = Gauge("marketd_partitions_owned", "Partitions that this member reads", registry=registry)
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:

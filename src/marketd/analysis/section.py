@@ -70,6 +70,12 @@ class FeaturesConfig(Section):
     alert_latency_ms: float = Field(1000.0, gt=0, description="latency_ms_p95 above which an alert is sent")
     alert_fill: float = Field(0.9, gt=0, le=1, description="how full the queue is when an alert is sent")
     alert_cooldown_s: float = Field(60.0, ge=0, description="time between two alerts of a kind and symbol")
+    partitions: int = Field(
+        0, ge=0, le=512, description="parts into which members of a group split the symbols, the same at each; 0 or 1: one member"
+    )
+    lease_s: int = Field(
+        3, ge=1, le=300, description="seconds after which the others take over from a member that is not heard of any more"
+    )
     symbols_max: int = Field(10_000, ge=1, description="symbols that are followed; what others come after is counted")
 
     @model_validator(mode="after")

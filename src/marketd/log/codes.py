@@ -195,6 +195,16 @@ CODES: dict[str, Code] = {
         "no events come in; what JetStream keeps comes once it can",
         "do what the reason says",
     ),
+    "partitions-lapsed": Code(
+        "this member could not renew its lease in time: the process was paused, the machine overloaded, or NATS away",
+        "others have its partitions, or it takes them again with their windows rebuilt; nothing is published after its end",
+        "nothing, unless it repeats: then raise `features.lease_s`, or give the members more CPU",
+    ),
+    "partition-lost": Code(
+        "another member took a partition while this one still read it",
+        "nothing is lost: the other one goes on from what was last noted as done; a few features may have been published by both",
+        "see that the members' clocks run alike, and that one bucket serves them all",
+    ),
     "features-alert": Code(
         "the data behind the features is late, has a gap, or comes faster than it is taken",
         "quality says so in what is published; nothing else changes",
@@ -264,6 +274,8 @@ BY_EVENT = {
     "source.malformed": "source-malformed",
     "source.lost": "source-lost",
     "source.waiting": "source-waiting",
+    "partitions.lapsed": "partitions-lapsed",
+    "partition.lost": "partition-lost",
     "features.alert": "features-alert",
     "features.not_published": "features-not-published",
     "replay.answer_failed": "replay-answer-failed",

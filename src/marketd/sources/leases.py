@@ -1,0 +1,207 @@
+"""Who owns which partition: a key with a time to live for each member and a claim on each partition, both in a bucket of NATS.
+
+A member that does not renew its key is gone once the server has let the key expire. A claim changes hands only by compare and
+swap on its revision, so two members never both believe in the same one; it also holds up to where the partition is done, so
+that whoever lost it cannot move that either. Time to live: ADR-43, compare and swap and buckets: ADR-8 of
+https://github.com/nats-io/nats-architecture-and-design (read 2026-11-21).
+"""
+
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import nats.errors
+from nats.js import JetStreamContext
+from nats.js.errors import BadRequestError, NotFoundError
+
+from marketd.clock import Clock
+from marketd.errors import DeliveryError
+from marketd.net.nats import NatsLink
+from marketd.sources.stored import Declined, ask, latest
+
+LOOK_S = 1.0
+MARKER_S = 1.0  # how long the server remembers that a key expired, so that watchers see it
+WRONG_REVISION = {10071, 10164}  # the server's codes
+ALREADY_THERE = 10058  # with other settings: respected
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What stands in a partition's key."""
+
+    member: str | None  # None: released
+    done: int  # sequence of the last message of the partition that is processed, 0 before the first
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What is known of a partition's key."""
+
+    partition: int
+    member: str | None = None
+    done: int = 0
+    revision: int = 0  # 0: never written
+
+
+@dataclass(frozen=True)
+class View:
+    """The bucket as a whole, as it was a moment ago."""
+
+    members: frozenset[str]
+    claims: Mapping[int, Claim]
+
+    def is_free(self, partition: int) -> bool:
+        """Nobody who is alive holds it."""
+        claim = self.claims.get(partition)
+        return claim is None or claim.member is None or claim.member not in self.members
+
+
+def share(members: Collection[str], member: str, count: int) -> int:
+    """How many of `count` partitions a member should have: all the same, the first few by name one more."""
+    ordered = sorted({*members, member})
+    each, more = divmod(count, len(ordered))
+    return each + (ordered.index(member) < more)
+
+
+class Leases:
+    """One member's view of the bucket, and its part in it."""
+
+    def __init__(self, link: NatsLink, bucket: str, count: int, lease_s: int, clock: Clock, *, replicas: int = 1) -> None:
+        """`lease_s`: after so many seconds without a renewal the others take over; whole, at least 1."""
+        self.bucket, self.count, self.lease_s, self.replicas = bucket, count, lease_s, replicas
+        self._link, self._clock = link, clock
+        self._name = secrets.token_hex(4)
+        self._lives = 0
+        self.member = ""
+        self._valid: tuple[float, int] | None = None  # until when, by both clocks
+        self.reborn()
+
+    @property
+    def pause_s(self) -> float:
+        """Between two renewals and two looks at the others. Two renewals may fail."""
+        return min(self.lease_s / 3, LOOK_S)
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether the others certainly still see this member. Asked before anything is published or claimed as done.
+
+        Both clocks must agree: the monotonic one stands still while a machine sleeps, the other one can be set.
+        """
+        return self._valid is not None and self._clock.monotonic() < self._valid[0] and self._clock.now_ns() < self._valid[1]
+
+    @property
+    def is_lapsed(self) -> bool:
+        """It was a member, and may be one no longer."""
+        return self._valid is not None and not self.is_valid
+
+    def reborn(self) -> None:
+        """Begin anew under another name: what was held under the old one is anybody's."""
+        self._lives += 1
+        self.member = f"{self._name}-{self._lives}"
+        self._valid = None
+
+    async def open(self) -> None:
+        """Make the bucket if it is missing. Raises DeliveryError."""
+        config: dict[str, Any] = {
+            "name": f"KV_{self.bucket}",
+            "description": "who owns which partition, and up to where it is done",
+            "subjects": [f"$KV.{self.bucket}.>"],
+            "max_msgs_per_subject": 1,
+            "num_replicas": self.replicas,
+            "storage": "file",
+            "discard": "new",
+            "allow_direct": True,
+            "allow_rollup_hdrs": True,
+            "deny_delete": True,
+            "allow_msg_ttl": True,
+            "subject_delete_marker_ttl": int(MARKER_S * 1e9),
+        }
+        try:
+            await ask(self._link.session, f"STREAM.CREATE.{config['name']}", config)
+        except Declined as error:
+            if error.code != ALREADY_THERE:
+                raise
+
+    async def renew(self) -> None:
+        """Say that this member lives; `is_valid` for `lease_s` from when it was said. Raises DeliveryError."""
+        until = self._clock.monotonic() + self.lease_s, self._clock.now_ns() + self.lease_s * 1_000_000_000
+        headers = {"Nats-TTL": f"{self.lease_s}s"}
+        try:
+            await self._stream.publish(self._subject("members", self.member), self._name.encode(), headers=headers)
+        except nats.errors.Error as error:
+            raise DeliveryError(f"nats bucket {self.bucket}: member not renewed ({error!r})") from error
+        self._valid = until
+
+    async def leave(self) -> None:
+        """The others need not wait for the key to expire. Raises DeliveryError."""
+        self._valid = None
+        headers = {"KV-Operation": "PURGE", "Nats-Rollup": "sub", "Nats-TTL": f"{self.lease_s}s"}
+        try:
+            await self._stream.publish(self._subject("members", self.member), b"", headers=headers)
+        except nats.errors.Error as error:
+            raise DeliveryError(f"nats bucket {self.bucket}: not left ({error!r})") from error
+
+    async def view(self) -> View:
+        """Who is there and who holds what. Raises DeliveryError."""
+        members: set[str] = set()
+        claims: dict[int, Claim] = {}
+        prefix = f"$KV.{self.bucket}."
+        for message in await latest(self._link, f"KV_{self.bucket}", [f"{prefix}members.*", f"{prefix}partitions.*"]):
+            kind, _, name = message.subject.removeprefix(prefix).partition(".")
+            if not message.data:
+                continue
+            if kind == "members":
+                members.add(name)
+            else:
+                held = msgspec.json.decode(message.data, type=Held)
+                claims[int(name)] = Claim(int(name), held.member, held.done, message.sequence)
+        return View(frozenset(members), claims)
+
+    async def is_gone(self, member: str) -> bool:
+        """Asks the leader of the bucket: a copy of it may be behind. Raises DeliveryError."""
+        try:
+            message = await self._stream.get_last_msg(f"KV_{self.bucket}", self._subject("members", member))
+        except NotFoundError:
+            return True
+        except nats.errors.Error as error:
+            raise DeliveryError(f"nats bucket {self.bucket}: {error!r}") from error
+        return not message.data
+
+    async def write(self, claim: Claim, *, member: str | None, done: int) -> Claim | None:
+        """Take, move on or release a partition. None if the claim has changed hands. Raises DeliveryError: then try again."""
+        wanted = Held(member, done)
+        headers = {"Nats-Expected-Last-Subject-Sequence": str(claim.revision)}
+        subject = self._subject("partitions", str(claim.partition))
+        try:
+            try:
+                answer = await self._stream.publish(subject, msgspec.json.encode(wanted), headers=headers)
+            except BadRequestError as error:
+                if error.err_code not in WRONG_REVISION:
+                    raise
+                return await self._found(subject, claim, wanted)
+        except nats.errors.Error as error:
+            raise DeliveryError(f"nats bucket {self.bucket}: partition {claim.partition} not written ({error!r})") from error
+        return Claim(claim.partition, member, done, answer.seq)
+
+    async def _found(self, subject: str, claim: Claim, wanted: Held) -> Claim | None:
+        """The revision is another one: somebody else's, or our own write whose answer was lost."""
+        try:
+            message = await self._stream.get_last_msg(f"KV_{self.bucket}", subject)
+        except NotFoundError:
+            return None
+        held = msgspec.json.decode(message.data or b"", type=Held)
+        if held == wanted and held.member is not None:
+            return Claim(claim.partition, held.member, held.done, message.seq or 0)
+        if held.member == self.member and claim.member == self.member:
+            return await self.write(
+                Claim(claim.partition, held.member, held.done, message.seq or 0), member=wanted.member, done=wanted.done
+            )
+        return None
+
+    def _subject(self, kind: str, name: str) -> str:
+        return f"$KV.{self.bucket}.{kind}.{name}"
+
+    @property
+    def _stream(self) -> JetStreamContext:
+        return self._link.client.jetstream(timeout=self.pause_s)

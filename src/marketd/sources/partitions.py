@@ -1,0 +1,196 @@
+"""A member of a group that shares the partitions fairly: it takes what is free, gives up what is too much, and stops in time.
+
+docs/decisions/partitions.md says why leases, and what was measured.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import structlog
+
+from marketd.clock import Clock
+from marketd.errors import DeliveryError, Unreachable
+from marketd.metrics import Metrics
+from marketd.model.events import Event
+from marketd.net.nats import NatsLink
+from marketd.rooms import Room, room, to_the_end
+from marketd.sources.leases import Claim, Leases, View, share
+from marketd.sources.partition import Bound, Partition
+from marketd.sources.partitioned import STREAM, open_partitioned
+from marketd.sources.stored import NotThere
+
+UNDER_WAY = 32_768  # messages that may be between the server and the claims, over all partitions
+BATCH_MAX = 256
+LEAVE_S = 5.0  # for finishing what is under way when the daemon stops
+log = structlog.get_logger("partitions")
+
+
+@dataclass
+class MemberState:
+    """How this member is doing, for /health."""
+
+    since: int  # ns, when `healthy` or its reason last changed
+    healthy: bool = False
+    reason: str = "not joined yet"
+
+
+class Partitions:
+    """One member. `run` until cancelled; on the way out it releases what it has."""
+
+    def __init__(
+        self,
+        link: NatsLink,
+        *,
+        prefix: str,
+        count: int,
+        lease_s: int,
+        window_s: float,
+        read: Callable[[bytes, str], Event | None],
+        publish: Callable[[Sequence[Event]], None],
+        settled: Callable[[], Awaitable[None]],
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`publish` takes events and, among them, `Share`; `settled` returns when all that was published has been processed."""
+        self.leases = Leases(link, STREAM, count, lease_s, clock)
+        self.state = MemberState(clock.now_ns())
+        self._owned: dict[int, tuple[Partition, asyncio.Task[None]]] = {}
+        batch = max(1, min(BATCH_MAX, UNDER_WAY // count))
+        self._bound = Bound(link, self.leases, read, publish, settled, clock, window_s, batch)
+        self._link, self._prefix, self._count, self._clock = link, prefix, count, clock
+        self._metric = metrics.partitions_owned
+        self._is_open = False
+        self._joined_s: float | None = None
+
+    @property
+    def may_publish(self) -> bool:
+        """False once others may have taken over, as after a pause of the process. To be asked at each publication."""
+        return self.leases.is_valid
+
+    def listed(self) -> dict[str, Any]:
+        """For /stats and /health."""
+        return {
+            "member": self.leases.member,
+            "count": self._count,
+            "owned": [
+                {
+                    "partition": number,
+                    "state": one.state,
+                    "symbols": sorted(one.symbols),
+                    "done": one.done,
+                    "pending": one.pending,
+                }
+                for number, (one, _) in sorted(self._owned.items())
+            ],
+        }
+
+    async def run(self) -> None:
+        async with room("partitions") as here:
+            try:
+                while True:
+                    try:
+                        await self._turn(here)
+                    except Unreachable as error:
+                        self._say(False, str(error))
+                    except DeliveryError as error:
+                        if self.state.healthy or self.state.reason != str(error):
+                            log.warning("source.waiting", source=STREAM, reason=str(error))
+                        self._say(False, str(error))
+                        self._is_open = self._is_open and not isinstance(error, NotThere)
+                    else:
+                        self._say(True, "")
+                    await self._clock.sleep(self.leases.pause_s)
+            finally:
+                await to_the_end(self._leave())
+
+    async def _turn(self, here: Room) -> None:
+        """Renew, look, and come nearer to the fair share."""
+        leases = self.leases
+        self._reap()
+        if leases.is_lapsed:
+            await self._lapse()
+        if not self._is_open:
+            await open_partitioned(self._link.session, self._prefix, self._count, self._clock)
+            await leases.open()
+            self._is_open = True
+        await leases.renew()
+        if self._joined_s is None:  # the others see us from here on, and give up what is ours before we look for it
+            self._joined_s = self._clock.monotonic()
+            return
+        view = await leases.view()
+        mine = share(view.members, leases.member, self._count)
+        for number in sorted(self._owned, key=self._rank)[mine:]:
+            self._owned[number][0].leave()
+        await self._take_free(here, view, mine)
+        self._metric.set(len(self._owned))
+
+    async def _take_free(self, here: Room, view: View, mine: int) -> None:
+        """As many as are missing; each member begins elsewhere, so that few are wanted by two."""
+        gone: dict[str, bool] = {}
+        for number in sorted(range(self._count), key=self._rank):
+            claim = view.claims.get(number, Claim(number))
+            if number in self._owned:
+                continue
+            if claim.member == self.leases.member:  # taken before, and the answer was lost
+                self._begin(here, claim)
+            elif len(self._owned) < mine and view.is_free(number):
+                if claim.member is not None and claim.member not in gone:
+                    gone[claim.member] = await self.leases.is_gone(claim.member)
+                if claim.member is None or gone[claim.member]:
+                    taken = await self.leases.write(claim, member=self.leases.member, done=claim.done)
+                    if taken is not None:
+                        self._begin(here, taken)
+
+    def _begin(self, here: Room, claim: Claim) -> None:
+        one = Partition(claim, self._bound)
+        self._owned[claim.partition] = one, here.start(str(claim.partition), one.run())
+        log.info("partition.assigned", partition=claim.partition, after=claim.done)
+
+    def _reap(self) -> None:
+        """Forget those that have ended."""
+        for number, (one, task) in list(self._owned.items()):
+            if task.done():
+                del self._owned[number]
+                if one.lost and not self.leases.is_lapsed:
+                    log.warning("partition.lost", partition=number)
+                else:
+                    log.info("partition.released", partition=number, done=one.done)
+
+    async def _lapse(self) -> None:
+        """The others may have taken everything: let go of it all, and join again when nothing of it is under way here."""
+        log.warning("partitions.lapsed", partitions=len(self._owned), lease_s=self.leases.lease_s)
+        await self._end_all()
+        self._metric.set(0)
+        await self._bound.settled()
+        self.leases.reborn()
+        self._joined_s = None
+
+    async def _end_all(self) -> None:
+        tasks = [task for _, task in self._owned.values()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        self._owned.clear()
+
+    async def _leave(self) -> None:
+        """Finish what is under way and release it, so that nobody has to wait for the lease to end."""
+        for one, _ in self._owned.values():
+            one.leave()
+        with suppress(TimeoutError, DeliveryError):
+            async with asyncio.timeout(LEAVE_S):
+                if self._owned:
+                    await asyncio.wait([task for _, task in self._owned.values()])
+                await self.leases.leave()
+        await self._end_all()
+
+    def _rank(self, partition: int) -> bytes:
+        return blake2b(f"{partition} {self.leases.member}".encode(), digest_size=8).digest()
+
+    def _say(self, healthy: bool, reason: str) -> None:
+        if (self.state.healthy, self.state.reason) != (healthy, reason):
+            self.state.healthy, self.state.reason, self.state.since = healthy, reason, self._clock.now_ns()

@@ -1,0 +1,146 @@
+"""Members of a group on a real server: they share fairly, move whole partitions, lose nothing and keep the order."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from marketd.model.events import Share
+from marketd.sources import partitions
+from tests.daemons import eventually
+from tests.members import Member, linked, make_events_stream, store, trade
+from tests.nats_servers import NatsServer
+
+SYMBOLS = [f"S{number}USDT" for number in range(20)]
+
+
+@asynccontextmanager
+async def group(server: NatsServer, size: int, count: int = 4) -> AsyncIterator[list[Member]]:
+    """Members that are not running yet, each with its own connection, and the events' stream."""
+    async with AsyncExitStack() as links:
+        members = [Member(await links.enter_async_context(linked(server.url)), count) for _ in range(size)]
+        await make_events_stream(members[0].link)
+        yield members
+
+
+async def test_one_member_takes_all_and_reads_every_event_in_order(nats_server: NatsServer) -> None:
+    async with group(nats_server, 1) as [one], one.running():
+        await eventually(lambda: one.owned == {0, 1, 2, 3})
+        await store(one.link, [trade(symbol, number) for number in range(10) for symbol in SYMBOLS])
+        await eventually(lambda: len(one.published) == 200)
+
+        assert all(one.trades(symbol) == list(range(10)) for symbol in SYMBOLS)
+        assert one.partitions.state.healthy
+        assert b"marketd_partitions_owned 4.0" in one.metrics.text()
+
+
+async def test_a_second_member_gets_half_and_gives_it_back_on_leaving(nats_server: NatsServer) -> None:
+    async with group(nats_server, 2) as [one, other], one.running():
+        await eventually(lambda: len(one.owned) == 4)
+        async with other.running():
+            await eventually(lambda: len(one.owned) == len(other.owned) == 2)
+
+            assert {0, 1, 2, 3} == one.owned | other.owned
+        await eventually(lambda: len(one.owned) == 4)
+
+
+async def test_symbols_move_whole_with_their_past_and_nothing_is_lost_or_done_twice(nats_server: NatsServer) -> None:
+    async with group(nats_server, 2) as [one, other]:
+        async with one.running():
+            await eventually(lambda: len(one.owned) == 4)
+            await store(one.link, [trade(symbol, number) for number in range(5) for symbol in SYMBOLS])
+            await eventually(lambda: len(one.published) == 100)
+        assert [share.state for share in one.published if isinstance(share, Share)].count("released") == 4
+        async with other.running():
+            await eventually(lambda: len(other.owned) == 4)
+            await store(other.link, [trade(symbol, 5) for symbol in SYMBOLS])
+            await eventually(lambda: all(5 in other.trades(symbol) for symbol in SYMBOLS))
+
+            for symbol in SYMBOLS:
+                assert ["assigned", 0, 1, 2, 3, 4, "ready", 5] == story(other, symbol)
+
+
+async def test_what_was_published_and_not_processed_is_done_again_by_the_next_owner(
+    nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(partitions, "LEAVE_S", 0.1)
+    async with group(nats_server, 2) as [one, other]:
+        async with one.running():
+            await eventually(lambda: len(one.owned) == 4)
+            await store(one.link, [trade("BTCUSDT", 0)])
+            await eventually(lambda: noted(one))
+            one.stuck.clear()
+            await store(one.link, [trade("BTCUSDT", 1)])
+            await eventually(lambda: one.trades("BTCUSDT") == [0, 1])
+        async with other.running():
+            await eventually(lambda: len(other.owned) == 4)
+            await eventually(lambda: story(other, "BTCUSDT") == ["assigned", 0, "ready", 1])
+
+
+async def test_a_member_that_could_not_renew_lets_go_of_everything_and_joins_anew(nats_server: NatsServer) -> None:
+    async with group(nats_server, 1) as [one], one.running():
+        await eventually(lambda: len(one.owned) == 4)
+        await store(one.link, [trade("BTCUSDT", 0)])
+        await eventually(lambda: noted(one))
+        before = one.partitions.leases.member
+        with capture_logs() as lines:
+            nats_server.hang()
+            await eventually(lambda: not one.partitions.may_publish)
+            nats_server.resume()
+            await eventually(lambda: len(one.owned) == 4 and one.partitions.leases.member != before)
+
+        assert ["assigned", 0, "ready"] == story(one, "BTCUSDT")[-3:]
+        assert "partitions.lapsed" in [line["event"] for line in lines]
+
+
+async def test_a_server_that_is_away_for_less_than_the_lease_changes_nothing(nats_server: NatsServer) -> None:
+    async with group(nats_server, 1) as [one]:
+        one.partitions.leases.lease_s = 30
+        async with one.running():
+            await eventually(lambda: len(one.owned) == 4)
+            await store(one.link, [trade("BTCUSDT", 0)])
+            nats_server.restart()
+            await eventually(lambda: one.link.state.reconnects == 1)
+            await store(one.link, [trade("BTCUSDT", 1)])
+            await eventually(lambda: one.trades("BTCUSDT") == [0, 1])
+
+            assert not [event for event in one.published if isinstance(event, Share)]
+
+
+async def test_without_a_stream_of_events_it_waits_and_says_so(nats_server: NatsServer) -> None:
+    async with linked(nats_server.url) as link:
+        one = Member(link)
+        async with one.running():
+            await eventually(lambda: "no stream holds" in one.partitions.state.reason)
+            assert not one.partitions.state.healthy
+            await make_events_stream(link)
+            await eventually(lambda: len(one.owned) == 4)
+
+
+@pytest.mark.parametrize("size", [3, 4])
+async def test_the_load_is_shared_fairly(nats_server: NatsServer, size: int) -> None:
+    async with group(nats_server, size, count=16) as members, AsyncExitStack() as running:
+        for member in members:
+            await running.enter_async_context(member.running())
+        fair = sorted(16 // size + (rank < 16 % size) for rank in range(size))
+        await eventually(lambda: sorted(len(member.owned) for member in members) == fair)
+
+        assert 16 == len(set[int]().union(*(member.owned for member in members)))
+
+
+def story(member: Member, symbol: str) -> list[object]:
+    """What a symbol went through: shares and trades."""
+    found: list[object] = []
+    for event in member.published:
+        if isinstance(event, Share):
+            if symbol in event.symbols:
+                found.append(event.state)
+        elif event.symbol == symbol:
+            found.append(int(event.trade_id))  # type: ignore[attr-defined]
+    return found
+
+
+def noted(member: Member) -> bool:
+    """What it has read is noted as done."""
+    return any(one.claim.done for one, _ in member.partitions._owned.values())
