@@ -66,7 +66,7 @@ def _seq(seq: int | None) -> int | None:
 
 
 TABLES: dict[type[Event], Table] = {
-    Trade: _table("trades", 9, msgspec.structs.astuple),  # columns and fields are in the same order
+    Trade: _table("trades", 9, lambda trade: msgspec.structs.astuple(trade)[:9]),  # columns and first fields in the same order
     Quote: _table("quotes", 10, _quote),
     BookL2: _table("books", 8, _book),
     Candle: _table("candles", 15, msgspec.structs.astuple),
