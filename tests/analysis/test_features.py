@@ -49,6 +49,16 @@ def test_a_symbol_is_published_at_most_at_its_rate_and_the_latest_value_last() -
     assert engine.due(T0 + 999 * MS) == []
 
 
+def test_a_switch_said_of_one_symbol_leaves_the_others_and_lasts() -> None:
+    engine = Engine(FeaturesConfig(), ["binance", "bybit"])
+    for event in [at(0), at(0, symbol="ETHUSDT"), Status("bybit", "BTCUSDT", None, T0, "switched", "binance: no data"), at(1)]:
+        engine.take(event)
+
+    assert [made.venue for symbol in ("BTCUSDT", "ETHUSDT") if (made := engine.features(symbol))] == ["bybit", "binance"]
+    engine.take(Status("binance", "BTCUSDT", None, T0, "switched", "binance has been well for 60 s"))
+    assert [made.venue for symbol in engine.symbols if (made := engine.features(symbol))] == ["binance", "binance"]
+
+
 def test_a_switch_starts_the_window_anew_and_is_said() -> None:
     engine = engine_of([at(0), at(0.5, venue="bybit"), Status("bybit", SYSTEM, None, T0, "switched", "binance: no data")])
     features = engine.features("BTCUSDT")

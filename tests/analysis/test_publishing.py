@@ -117,3 +117,16 @@ async def test_without_a_link_nothing_is_sent_and_nothing_is_an_error() -> None:
         await one.run()
 
     assert (0, 0) == (one.published, one.errors)
+
+
+async def test_who_may_not_publish_says_nothing_and_counts_it(plain_nats_server: NatsServer) -> None:
+    async with listening(plain_nats_server) as heard, publisher(plain_nats_server) as (one, _):
+        one._may_publish = lambda: False
+        one.features(features(ts=7))
+        one.signal(SIGNAL)
+        await eventually(lambda: one.withheld == 2)
+        one._may_publish = lambda: True
+        one.features(features(ts=8))
+        await eventually(lambda: heard)
+
+        assert [8] == [message["ts"] for _, message in heard]

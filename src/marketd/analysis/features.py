@@ -20,7 +20,19 @@ LOOK_NS = SECOND  # event time between two looks at the latency
 class State:
     """What is known of one symbol."""
 
-    __slots__ = ("doubts", "edges", "is_new", "is_past", "look_at", "next_ns", "switched_from", "symbol", "venue", "window")
+    __slots__ = (
+        "doubts",
+        "edges",
+        "is_called",
+        "is_new",
+        "is_past",
+        "look_at",
+        "next_ns",
+        "switched_from",
+        "symbol",
+        "venue",
+        "window",
+    )
 
     def __init__(self, symbol: str, venue: str, window_ns: int, rules: int) -> None:
         self.symbol, self.venue = symbol, venue
@@ -28,6 +40,7 @@ class State:
         self.edges = [Edge() for _ in range(rules)]
         self.switched_from: str | None = None
         self.look_at = 0  # event time of the next look at the latency
+        self.is_called = False  # its venue was named for this symbol alone: no better one takes it over by itself
         self.is_past = False  # its past is being read again: say nothing
         self.is_new = False  # something came since the last publication
         self.next_ns = 0  # not to be published before
@@ -175,7 +188,7 @@ class Engine:
             state = self._states[symbol] = State(symbol, venue, self._window_ns, len(self.rules))
             state.is_past = symbol in self._past
             return state
-        if venue == self._called or self._is_better(venue, state.venue):
+        if venue == self._called or (self._is_better(venue, state.venue) and not state.is_called):
             self._switch(state, venue)
             return state
         self.others += 1
@@ -193,8 +206,18 @@ class Engine:
         self._renew(state)
 
     def _on_switched(self, status: Status) -> None:
-        """`status.venue` is active now. In whose place: a stand-in's reason begins with the name of the one that is away."""
+        """`status.venue` is active now. In whose place: a stand-in's reason begins with the name of the one that is away.
+
+        Said of one symbol it concerns that one alone: partitions are read at different paces, and from their past.
+        """
         venue = status.venue
+        if status.symbol != SYSTEM:
+            state = self._states.get(status.symbol)
+            if state is not None:
+                state.is_called = True
+                if state.venue != venue:
+                    self._switch(state, venue)
+            return
         away = status.reason.partition(":")[0].strip()
         stand_in = self._stand_in.pop(venue, None)  # it is back, if it was away
         if stand_in is not None:

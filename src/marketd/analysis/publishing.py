@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 import structlog
@@ -22,8 +23,12 @@ _encode = msgspec.json.Encoder().encode
 class Publisher:
     """`features`, `signal` and `alert` never wait and never fail; `run` sends. Without a link nothing is sent."""
 
-    def __init__(self, link: NatsLink | None, clock: Clock, metrics: Metrics) -> None:
-        self.published = self.errors = 0
+    def __init__(
+        self, link: NatsLink | None, clock: Clock, metrics: Metrics, *, may_publish: Callable[[], bool] = lambda: True
+    ) -> None:
+        """`may_publish` is asked right before anything is sent: a member that lost its share of the symbols says nothing of them."""
+        self.published = self.errors = self.withheld = 0
+        self._may_publish = may_publish
         self._link, self._clock, self._metrics = link, clock, metrics
         self._latest: dict[str, tuple[str, bytes]] = {}  # by symbol: subject, payload
         self._waiting: deque[tuple[str, bytes]] = deque()
@@ -56,6 +61,9 @@ class Publisher:
             latest, self._latest = self._latest, {}
             waiting, self._waiting = self._waiting, deque()
             messages = [*latest.values(), *waiting]
+            if not self._may_publish():
+                self.withheld += len(messages)
+                continue
             try:
                 await self._link.session.send(_packed(messages))
             except DeliveryError as error:

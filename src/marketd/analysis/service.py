@@ -91,6 +91,7 @@ class FeatureService:
             "events_dropped": sum(drops.values()),
             "published": self.publisher.published,
             "publish_errors": self.publisher.errors,
+            "publish_withheld": self.publisher.withheld,
             "tracked_symbols": len(self.engine.symbols),
             "untracked_events": self.engine.untracked,
             "other_venues_events": self.engine.others,
