@@ -51,6 +51,14 @@ class Metrics:
         self.rest_weight = Gauge("marketd_rest_weight_used", "Share of the REST limit in use", ["venue"], registry=registry)
         self.switches = Counter("marketd_failover_switches", "Failover switches", ["venue", "to"], registry=registry)
         self.clock_offset_ms = Gauge("marketd_clock_offset_ms", "Venue clock minus ours", ["venue"], registry=registry)
+        self.discoveries = Counter("marketd_discovery_refreshes", "Rankings asked for", ["result"], registry=registry)
+        self.discovery_pairs = Gauge("marketd_discovery_pairs", "Discovered pairs in force", ["venue"], registry=registry)
+        self.discovery_changes = Counter(
+            "marketd_discovery_changes", "Pairs added and removed by discovery", ["venue", "change"], registry=registry
+        )
+        self.discovery_time = Gauge(
+            "marketd_discovery_refreshed_timestamp_seconds", "When the ranking in force was fetched", registry=registry
+        )
         self.dropped = Counter("events_dropped", "Events dropped", ["consumer", "reason", "type"], registry=registry)
         self.delivered = Counter("marketd_events_delivered", "Events delivered", ["consumer"], registry=registry)
         self.spilled = Counter("marketd_events_spilled", "Events spilled to disk", ["consumer"], registry=registry)

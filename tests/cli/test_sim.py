@@ -14,7 +14,9 @@ def test_the_printed_lines_lead_to_the_venue(start: Start) -> None:
 
     assert httpx.get(f"{url}/api/v3/exchangeInfo").status_code == 200
     assert program.end() == 0
-    assert [line.partition("=")[0] for line in program.said["out"]] == ["export BINANCE_WS_URL", "export BINANCE_REST_URL"]
+    assert ["export BINANCE_WS_URL", "export BINANCE_REST_URL", "export COINGECKO_URL"] == [
+        line.partition("=")[0] for line in program.said["out"]
+    ]
     assert program.said["err"] == []
 
 

@@ -123,3 +123,6 @@ async def test_an_answer_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> 
     async with server(response("200 OK", b"x" * 10_001)) as (url, _), Http() as client:
         with pytest.raises(Disconnected, match="larger than 10,000 bytes"):
             await client.get(url)
+    async with server(response("200 OK", b"x" * 501)) as (url, _), Http(bytes_max=500) as client:
+        with pytest.raises(Disconnected, match="larger than 500 bytes"):
+            await client.get(url)

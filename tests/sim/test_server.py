@@ -7,13 +7,14 @@ from marketd.clock import ManualClock
 from marketd.sim import Jumps, open_sim
 
 
-async def test_the_environment_lines_name_each_venue() -> None:
+async def test_the_environment_lines_name_each_venue_and_the_ranking_of_their_coins() -> None:
     async with open_sim(["binance", "binance_us"]) as sim:
         assert {
             "BINANCE_WS_URL": f"ws://{sim.address}/binance",
             "BINANCE_REST_URL": f"http://{sim.address}/binance",
             "BINANCE_US_WS_URL": f"ws://{sim.address}/binance_us",
             "BINANCE_US_REST_URL": f"http://{sim.address}/binance_us",
+            "COINGECKO_URL": f"http://{sim.address}/coingecko",
         } == sim.env()
 
 

@@ -14,7 +14,6 @@ from marketd.config.sections import (
     CacheConfig,
     DashboardConfig,
     DatabaseConfig,
-    DiscoveryConfig,
     MessageLogConfig,
     PaperConfig,
     RedisConfig,
@@ -25,6 +24,7 @@ from marketd.history.section import ArchiveConfig
 from marketd.log.section import LoggingConfig
 from marketd.net.nats import NatsConfig
 from marketd.section import Section
+from marketd.venues.discovery import DiscoveryConfig
 from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, VenueConfig, split_words
 
 Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
@@ -40,7 +40,7 @@ ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "features": frozenset({"features"}),
     "analysis": frozenset({"scanner", "ta"}),
     "paper": frozenset({"trader"}),
-    "discovery": frozenset(),
+    "discovery": frozenset({"ingest"}),
     "nats": frozenset(),
     "redis": frozenset(),
     "dashboard": frozenset(),
@@ -161,8 +161,6 @@ class Config(Section):
             for role in self.roles
             if role not in BUILT_ROLES
         ]
-        if self.discovery.enabled:
-            found.append("pair discovery is not in this version; set discovery.enabled: false and list the symbols")
         if self.redis.enabled:
             found.append("Redis Streams are not in this version; set redis.enabled: false")
         if self.nats.enabled:

@@ -1,10 +1,8 @@
 """Sections whose rooms are still to come: their keys are known and checked, so that a config file written today stays valid."""
 
-from typing import Literal
-
 from pydantic import Field
 
-from marketd.secrets import Secret, SecretUrl
+from marketd.secrets import SecretUrl
 from marketd.section import Section
 from marketd.venues.section import Words
 
@@ -24,18 +22,6 @@ class RedisConfig(Section):
     url: SecretUrl = Field(SecretUrl("redis://localhost:6379/0"), description="server; a password only from the environment")
     enabled: bool = Field(False, description="publish trades to Redis Streams")
     stream_maxlen: int = Field(10_000, ge=1, description="entries kept in a stream, approximately")
-
-
-class DiscoveryConfig(Section):
-    """Which pairs to collect, by market capitalisation."""
-
-    enabled: bool = Field(False, description="discover pairs instead of a fixed list")
-    api_key: Secret | None = Field(None, description="key of the service; from the environment only")
-    plan: Literal["demo", "pro"] = Field("demo", description="the plan that the key belongs to")
-    url: str | None = Field(None, description="base address instead of the service's own")
-    limit: int = Field(200, ge=1, le=5000, description="pairs in all, fallback pairs included and first")
-    fallback_pairs: Words = Field(("BTCUSDT", "ETHUSDT", "SOLUSDT"), description="pairs that are always there")
-    refresh_s: float = Field(3600.0, gt=0, description="time between two discoveries")
 
 
 class DatabaseConfig(Section):

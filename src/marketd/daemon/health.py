@@ -9,6 +9,7 @@ from marketd.clock import Clock
 from marketd.daemon.archive import Archiving
 from marketd.errors import DeliveryError
 from marketd.sinks.delivery import Deliveries
+from marketd.venues.discovery import Discovery
 from marketd.venues.feed import Feed
 from marketd.venues.feeds import Feeds, ProviderState
 
@@ -19,8 +20,15 @@ DRY = "dry run: heartbeats only"
 class Health:
     """A HealthView. Required is that at least one venue has fresh data; a venue or a sink in trouble degrades."""
 
-    def __init__(self, sinks: Deliveries, feeds: Feeds | None, clock: Clock, archiving: Archiving | None = None) -> None:
-        self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
+    def __init__(
+        self,
+        sinks: Deliveries,
+        feeds: Feeds | None,
+        clock: Clock,
+        archiving: Archiving | None = None,
+        discovery: Discovery | None = None,
+    ) -> None:
+        self._sinks, self._feeds, self._clock, self._archiving, self._discovery = sinks, feeds, clock, archiving, discovery
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -47,6 +55,8 @@ class Health:
             for name, (word, reason) in states.items():
                 found[f"venue.{name}"] = self._component(f"venue.{name}", word, False, reason)
             found["venues"] = self._component("venues", *self._of_venues(states))
+        if self._discovery is not None:
+            found["discovery"] = self._component("discovery", *_of_discovery(self._discovery))
         if self._archiving is not None:
             word, reason = self._of_archive(self._archiving)
             found["archive"] = self._component("archive", word, True, reason)
@@ -119,3 +129,10 @@ class Health:
         if unsynced:
             return "degraded", f"book of {', '.join(unsynced[:3])} is not in sync"
         return "ok", "standing by" if self._feeds.is_standby(name) else "data arrives"
+
+
+def _of_discovery(discovery: Discovery) -> tuple[Word, bool, str]:
+    """Optional: without it the last list goes on."""
+    if not discovery.reason:
+        return "ok", False, discovery.in_force
+    return "degraded", False, f"{discovery.reason}; in force: {discovery.in_force}"

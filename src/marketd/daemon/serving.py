@@ -33,6 +33,7 @@ from marketd.sinks.capture import open_capture
 from marketd.sinks.delivery import run_sinks
 from marketd.stores import archive as archives
 from marketd.stores.looking import open_looker
+from marketd.venues.discovery import discovering, open_discovery
 from marketd.venues.feed import FeedConfig
 from marketd.venues.feeds import Feeds
 from marketd.venues.rest import Rest
@@ -73,12 +74,15 @@ async def serve(
         rests: dict[str, Rest] = {}
         if feeds is not None:
             rests = await rooms.enter_async_context(open_rests(feeds.venues, feeds.configs, clock, metrics, recorder))
+        discovery = None
+        if feeds is not None and config.discovery.enabled and "ingest" in config.roles:
+            opening = open_discovery(config.discovery, feeds, config.data_dir, clock, metrics, recorder)
+            discovery = await rooms.enter_async_context(opening)
         store = archiving = None
         if feeds is not None and "ingest" in config.roles:
             store = await rooms.enter_async_context(open_store(config, feeds.venues, clock))
         if feeds is not None and "archive" in config.roles:
-            opening = open_archiving(config, feeds.venues, rests, quarantine, clock, metrics)
-            archiving = await rooms.enter_async_context(opening)
+            archiving = await rooms.enter_async_context(open_archiving(config, feeds.venues, rests, quarantine, clock, metrics))
         stores = [] if store is None else [store]
         sinks = await rooms.enter_async_context(
             run_sinks(
@@ -92,7 +96,7 @@ async def serve(
         )
         latest = await rooms.enter_async_context(run_latest(bus))
         await rooms.enter_async_context(run_losses(bus, clock))
-        health = Health(sinks, feeds, clock, archiving)
+        health = Health(sinks, feeds, clock, archiving, discovery)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -117,6 +121,8 @@ async def serve(
             if archiving is not None:
                 await rooms.enter_async_context(archiving.running())
             await rooms.enter_async_context(feeds.running(rests, sinks.progress(), gaps))
+            if discovery is not None:
+                await rooms.enter_async_context(discovering(discovery))
             await feeds.checked(LISTED_WITHIN_S)
         log.info(
             "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)

@@ -155,6 +155,16 @@ CODES: dict[str, Code] = {
         "the degraded venue stays in place",
         "look at both venues in /status",
     ),
+    "discovery-failed": Code(
+        "the ranking of coins could not be fetched, or is none",
+        "the pairs in force stay: the last list, that of an earlier run, or the fallback pairs alone",
+        "nothing, unless it lasts: then see the reason; a refused key or plan is COINGECKO_API_KEY or COINGECKO_PLAN",
+    ),
+    "discovery-not-kept": Code(
+        "discovery.json in the data directory could not be read or written",
+        "the pairs in force stay; a restart begins with the fallback pairs until the ranking is fetched",
+        "see the reason; make room in the data directory",
+    ),
     "archive-waiting": Code(
         "a venue or the archive's database does not answer now",
         "history waits; what was fetched is kept until it is stored",
@@ -259,6 +269,8 @@ BY_EVENT = {
     "failover.switched": "feed-switched",
     "failover.refused": "failover-refused",
     "repair.failed": "repair-failed",
+    "discovery.failed": "discovery-failed",
+    "discovery.not_kept": "discovery-not-kept",
     "archive.waiting": "archive-waiting",
     "verify.waiting": "archive-waiting",
     "archive.replaced": "archive-replaced",

@@ -14,8 +14,8 @@ BODY_BYTES_MAX = 128 * 1024 * 1024
 class Http:
     """A pool of connections to one host."""
 
-    def __init__(self, *, within_s: float = 15.0, user_agent: str = "marketd") -> None:
-        self._within_s = within_s
+    def __init__(self, *, within_s: float = 15.0, bytes_max: int | None = None, user_agent: str = "marketd") -> None:
+        self._within_s, self._bytes_max = within_s, bytes_max or BODY_BYTES_MAX
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(within_s), headers={"User-Agent": user_agent}, follow_redirects=False
         )
@@ -38,8 +38,8 @@ class Http:
                 body = bytearray()
                 async for part in response.aiter_bytes():
                     body += part
-                    if len(body) > BODY_BYTES_MAX:
-                        raise Disconnected(f"{url}: the answer is larger than {BODY_BYTES_MAX:,} bytes")
+                    if len(body) > self._bytes_max:
+                        raise Disconnected(f"{url}: the answer is larger than {self._bytes_max:,} bytes")
                 return response.status_code, {name.lower(): value for name, value in response.headers.items()}, bytes(body)
         except TimeoutError as error:
             raise Disconnected(f"{url}: no whole answer within {self._within_s:g} s") from error

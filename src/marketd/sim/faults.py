@@ -41,6 +41,9 @@ FAULTS: Mapping[str, tuple[str, int | None]] = {
     "wrong_checksum": ("a file of the archive of candles comes with another file's checksum", None),
     "microseconds": ("the times in a file of the archive of candles are microseconds", None),
     "missing_rows": ("every seventh row is missing from a file of the archive of candles, whose checksum fits", None),
+    "garbage": ("REST answers with status 200 and what cannot be read: cut short, a page of HTML, another shape", None),
+    "empty": ("REST answers with an empty list", None),
+    "hang": ("REST never answers", None),
     "corrected": ("candles that were served before come with more volume and another close, from then on", 3),
 }
 NTH = {"candle_429": 3}
@@ -235,6 +238,10 @@ class Deck:
     def _chance(self, armed: Armed) -> bool:
         armed.seen += 1
         return armed.seen % (armed.fault.nth or 1) == 0 and (armed.fault.p >= 1 or self._draw.random() < armed.fault.p)
+
+    def turn(self, name: str) -> int:
+        """How often faults of this name hit so far."""
+        return sum(armed.total for armed in self.armed if armed.fault.name == name)
 
     def shuffled(self, rows: list[T]) -> list[T]:
         """The same rows in another order, where there is one."""

@@ -16,6 +16,7 @@ from marketd.sim.bitfinex import Bitfinex
 from marketd.sim.bybit import Bybit
 from marketd.sim.candle_files import is_candle_file, read_candle_files
 from marketd.sim.coinbase import Coinbase
+from marketd.sim.coingecko import CoinGecko
 from marketd.sim.faults import Armed, Fault, build_fault, parse_faults
 from marketd.sim.kraken import Kraken
 from marketd.sim.recorded import play, read_recording
@@ -68,8 +69,9 @@ class Ahead:
 class Sim:
     """The running simulation; made by `open_sim`."""
 
-    def __init__(self, venues: Mapping[str, SimVenue], clock: Clock) -> None:
+    def __init__(self, venues: Mapping[str, SimVenue], coins: CoinGecko, clock: Clock) -> None:
         self._venues, self._clock = venues, clock
+        self.coins = coins  # the ranking of the coins that the venues list
         self._listening: Listening | None = None
 
     # -- addresses ------------------------------------------------------------------------------------------------
@@ -80,11 +82,12 @@ class Sim:
         return f"{self._listening.host}:{self._listening.port}"
 
     def env(self) -> dict[str, str]:
-        """The environment lines that point marketd at these venues."""
+        """The environment lines that point marketd at these venues, and at the ranking of their coins."""
         lines = {}
         for name in self._venues:
             lines[f"{name.upper()}_WS_URL"] = f"ws://{self.address}/{name}"
             lines[f"{name.upper()}_REST_URL"] = f"http://{self.address}/{name}"
+        lines["COINGECKO_URL"] = f"http://{self.address}/{self.coins.name}"
         return lines
 
     @property
@@ -153,13 +156,16 @@ class Sim:
 
     def fault(self, venue: str | None, name: str, **settings: object) -> list[Armed]:
         """
-        Set a fault now, on one venue or all; settings as in a specification (`for_s`, `at_s`, ... also with the unit).
+        Set a fault now, on one venue or all, or by the name `coingecko` on the ranking; settings as in a specification
+        (`for_s`, `at_s`, ... also with the unit).
         ValueError for an unknown name or setting.
         """
         return self.arm(build_fault(name, {"venue": venue, **settings}))
 
     def arm(self, fault: Fault) -> list[Armed]:
         now_ns = self._clock.now_ns()
+        if fault.venue == self.coins.name:
+            return [self.coins.deck.arm(fault, now_ns)]
         armed = []
         for each in self._chosen(fault.venue):
             armed.append(each.deck.arm(fault, now_ns))
@@ -168,14 +174,20 @@ class Sim:
 
     def heal(self, venue: str | None = None, name: str | None = None) -> None:
         """End faults: all, or those of a venue or name."""
+        if venue in {None, self.coins.name}:
+            self.coins.deck.heal(name)
+        if venue == self.coins.name:
+            return
         for each in self._chosen(venue):
             each.deck.heal(name)
             each.apply_faults(self._clock.now_ns())
 
     # -- what the port asks ---------------------------------------------------------------------------------------
 
-    def _route(self, request: Request) -> tuple[SimVenue, Request] | Response:
+    def _route(self, request: Request) -> tuple[SimVenue | CoinGecko, Request] | Response:
         name = request.path.strip("/").split("/", 1)[0]
+        if name == self.coins.name:
+            return self.coins, request.without(f"/{name}")
         venue = self._venues.get(name)
         if venue is None:
             known = ", ".join(f"/{each}" for each in self._venues)
@@ -189,7 +201,10 @@ class Sim:
 
     def accept(self, request: Request) -> Session | Response:
         found = self._route(request)
-        return found if isinstance(found, Response) else found[0].accept(found[1])
+        if isinstance(found, Response):
+            return found
+        venue, inner = found
+        return venue.rest(inner) if isinstance(venue, CoinGecko) else venue.accept(inner)
 
 
 async def run_freely(sim: Sim, clock: Clock, rate: float, jumps: Jumps | None) -> None:
@@ -247,7 +262,7 @@ async def open_sim(
     for name in chosen:
         if name not in SIM_VENUES:
             raise ValueError(f"sim venue {name!r} does not exist; allowed: {', '.join(SIM_VENUES)}")
-    wanted = parse_faults(faults, dict.fromkeys(chosen)) if isinstance(faults, str) else list(faults)
+    wanted = parse_faults(faults, dict.fromkeys([*chosen, CoinGecko.name])) if isinstance(faults, str) else list(faults)
     later = asyncio.get_running_loop().call_later
     symbols = list(symbols)
     if recording is not None and len(chosen) != 1:
@@ -275,7 +290,8 @@ async def open_sim(
         )
         for name in chosen
     }
-    sim = Sim(built, clock)
+    tickers = (listing.base for venue in built.values() if not venue.stock for listing in venue.listings.values())
+    sim = Sim(built, CoinGecko(tickers, clock.now_ns, seed=seed, limits=limits), clock)
     for fault in wanted:
         sim.arm(fault)
     failed: Exception | None = None

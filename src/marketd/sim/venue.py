@@ -24,6 +24,15 @@ BOOKS_EVERY_NS = 100_000_000
 BAN_S = 120  # of a `ban` that does not say how long
 SLOW_CLIENT_BYTES = 64 << 20  # a client that leaves this much unread is cut
 
+NEVER_S = 1e6
+GARBAGE = (
+    b'[{"id":"bitcoin","symb',
+    b"<html><body>Just a moment...</body></html>",
+    b'{"unexpected":[1,2,3]}',
+    b"\xff\xfe\x00",
+    b"",
+)
+
 Levels = dict[int, int]  # ticks: lots, best first
 
 
@@ -203,8 +212,8 @@ class SimVenue:
         if (fault := self.deck.first("candle_429", now_ns, fits)) is not None:
             return self.limit_answer(None if fault.retry_after_s is None else int(fault.retry_after_s))
         if self.deck.first("error500", now_ns, fits) is not None:
-            return Response(b"<html><body>500 Internal Server Error</body></html>", 500, content_type="text/html")
-        return None
+            return server_error()
+        return broken(self.deck, now_ns, fits)
 
     def spellings(self, symbol: str) -> Iterable[str]:
         """How a symbol may stand in a path or query."""
@@ -417,3 +426,18 @@ def refusal(fault: Fault) -> Response:
     """The answer that a `refuse` fault gives."""
     headers = {} if fault.retry_after_s is None else {"Retry-After": str(int(fault.retry_after_s))}
     return Response((fault.message or "").encode(), fault.status, headers, content_type="text/plain")
+
+
+def server_error() -> Response:
+    return Response(b"<html><body>500 Internal Server Error</body></html>", 500, content_type="text/html")
+
+
+def broken(deck: Deck, now_ns: int, fits: Callable[[Fault], bool] = lambda fault: True) -> Response | None:
+    """What the faults `garbage`, `empty` and `hang` say in the place of an answer."""
+    if deck.first("garbage", now_ns, fits) is not None:
+        return Response(GARBAGE[deck.turn("garbage") % len(GARBAGE)])
+    if deck.first("empty", now_ns, fits) is not None:
+        return Response(b"[]")
+    if deck.first("hang", now_ns, fits) is not None:
+        return Response(delay_s=NEVER_S)
+    return None

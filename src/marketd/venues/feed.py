@@ -14,7 +14,7 @@ from marketd.clock import Clock
 from marketd.errors import BadFrame, MarketdError
 from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, Event, Heartbeat
-from marketd.model.instruments import Instruments
+from marketd.model.instruments import Instrument, Instruments
 from marketd.model.marks import Mark
 from marketd.net.backoff import Backoff
 from marketd.net.capture import Capture
@@ -189,7 +189,7 @@ class Feed:
         backoff = Backoff()
         while True:
             try:
-                await self._list()
+                await self.list_again()
             except MarketdError as error:
                 delay_s = backoff.next_s()
                 log.warning(f"{self.venue.name}.instruments_failed", reason=str(error), retry_in_s=round(delay_s, 1))
@@ -199,13 +199,15 @@ class Feed:
                 self.loaded.set()
                 return
 
-    async def _list(self) -> None:
+    async def list_again(self) -> list[Instrument]:
+        """What the venue lists now, asked anew. Raises MarketdError; what was known then stays."""
         answer = await self.rest.ask(self.venue.instruments_request(), Priority.LIVE)
         listed = self.venue.read_instruments(answer)
         if not listed:
             raise BadFrame(self.venue.name, answer.body, "the venue lists no instrument at all")
         self.instruments.update(listed)
         self._listed_s = self.clock.monotonic()
+        return listed
 
     async def _relist(self) -> None:
         """A symbol that is wanted and not listed may be new: the list is asked for again, at once if it is old, then hourly."""
@@ -217,7 +219,7 @@ class Feed:
                 continue
             asked_for = set(self.unlisted)
             try:
-                await self._list()
+                await self.list_again()
             except MarketdError as error:
                 self._listed_s = self.clock.monotonic()
                 log.warning(f"{self.venue.name}.instruments_failed", reason=str(error))

@@ -192,12 +192,14 @@ class Feeds:
         return list(dict.fromkeys(wanted))
 
     def change(self, name: str | None, symbols: Sequence[str]) -> None:
-        """Collect exactly these symbols from a venue, or from every one that is no backup; backups follow their primary."""
-        for one in self.feeds:
+        """Collect exactly these symbols from a venue, or from every one that is no backup; backups follow their primary.
+        Before the feeds run: what they begin with."""
+        for one in self.venues:
             config = self.configs[one]
             if one == name or (name is not None and config.backup_for == name) or name is None:
                 self.configs[one] = config.model_copy(update={"symbols": tuple(symbols)})
-                self.feeds[one].want(self.wanted_of(one, symbols))
+                if one in self.feeds:
+                    self.feeds[one].want(self.wanted_of(one, symbols))
 
     def order(self, symbol: str) -> list[str]:
         """Who answers for a symbol: the active one of a pair first, then config order."""
