@@ -26,7 +26,7 @@ class Publisher:
     def __init__(
         self, link: NatsLink | None, clock: Clock, metrics: Metrics, *, may_publish: Callable[[], bool] = lambda: True
     ) -> None:
-        """`may_publish` is asked right before anything is sent: a member that lost its share of the symbols says nothing of them."""
+        """`may_publish` is asked right before anything is sent: who lost its share of the symbols says nothing of them."""
         self.published = self.errors = self.withheld = 0
         self._may_publish = may_publish
         self._link, self._clock, self._metrics = link, clock, metrics
