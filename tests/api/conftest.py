@@ -8,6 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from marketd.analysis.features import Engine
+from marketd.analysis.publishing import Publisher
+from marketd.analysis.section import FeaturesConfig
+from marketd.analysis.service import FeatureService
 from marketd.api.latest import Latest
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
@@ -16,7 +20,7 @@ from marketd.api.views import Changed, Component, IngestCounts, SubscriptionRow,
 from marketd.bus import Bus, Full
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
-from marketd.model.events import Candle, Trade
+from marketd.model.events import Candle, Quote, Trade
 from marketd.model.intervals import Interval
 from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
@@ -109,6 +113,13 @@ def parts() -> Parts:
     return Parts()
 
 
+async def featuring(metrics: Metrics, clock: ManualClock) -> FeatureService:
+    """The features of BTCUSDT, of two trades and a quote."""
+    service = FeatureService(Engine(FeaturesConfig()), Publisher(None, clock, metrics), clock, metrics)
+    await service.write([trade(1), trade(2), Quote("binance", "BTCUSDT", None, NOW + 2, "99.90", "1.0", "100.10", "2.0")])
+    return service
+
+
 @asynccontextmanager
 async def seen(parts: Parts, directory: Path, clock: ManualClock) -> AsyncIterator[Views]:
     """Views of the parts and of a store with 25 trades."""
@@ -119,7 +130,7 @@ async def seen(parts: Parts, directory: Path, clock: ManualClock) -> AsyncIterat
         await fill(archive, 0, 25)
         yield Views(
             "live-ingest", ("ingest",), NOW - 65 * 10**9, clock, metrics, parts, Bus(metrics), None, parts, Latest(), store,
-            stored=Stored(archive),
+            features=await featuring(metrics, clock), stored=Stored(archive),
         )  # fmt: skip
 
 
@@ -132,7 +143,7 @@ async def views(parts: Parts, clock: ManualClock, tmp_path: Path) -> AsyncIterat
 @pytest.fixture
 def only(views: Views) -> Views:
     """A process that collects nothing and stores nothing."""
-    return replace(views, feeds=None, latest=None, store=None, bus=None, stored=None)
+    return replace(views, feeds=None, latest=None, store=None, bus=None, features=None, stored=None)
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ async def test_every_path_of_the_contract_is_there(views: Views) -> None:
     assert {"/metrics", "/docs", "/openapi.json", "/subscriptions", "/candles", "/candles/latest", "/gaps", "/symbols"} <= set(
         paths
     )
+    assert {"/features/latest", "/state/latest"} <= set(paths)
     assert list(paths["/subscriptions"]) == ["put"]
 
 
@@ -84,7 +85,7 @@ def test_no_request_that_the_schema_suggests_fails_the_server(address: str, tmp_
 
         ask()
 
-    assert len(set(asked)) >= 18
+    assert len(set(asked)) >= 20
 
 
 async def test_the_schema_is_json_and_the_page_of_it_needs_nothing_from_elsewhere(client: httpx.AsyncClient) -> None:

@@ -40,6 +40,7 @@ async def test_health_says_what_since_when_and_why(client: httpx.AsyncClient, pa
             },
             "sqlite": {"status": "unhealthy", "required": False, "reason": "disk full", "since": "2023-11-14T22:13:20+00:00"},
         },
+        "symbols": ["BTCUSDT"],
     }
 
 

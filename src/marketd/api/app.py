@@ -12,6 +12,7 @@ from marketd.api.answers import RequestError, error_answer, on_http_error, on_in
 from marketd.api.candles import candles_routes
 from marketd.api.docs import docs_routes
 from marketd.api.exposition import metrics_routes
+from marketd.api.features import features_routes
 from marketd.api.gaps import gaps_routes
 from marketd.api.guard import LOCAL_ORIGIN, Guard
 from marketd.api.heads import Heads
@@ -36,6 +37,7 @@ TOPICS = (
     health_routes,
     status_routes,
     latest_routes,
+    features_routes,
     trades_routes,
     candles_routes,
     gaps_routes,

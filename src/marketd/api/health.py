@@ -28,7 +28,8 @@ def health_routes(views: Views) -> APIRouter:
             name: {"status": one.status, "required": one.required, "reason": one.reason, "since": iso_of_ns(one.since)}
             for name, one in components.items()
         }
-        return answer({"status": status, "components": shown}, status=503 if status == "unhealthy" else 200)
+        tracked = {} if views.features is None else {"symbols": sorted(views.features.symbols)}
+        return answer({"status": status, "components": shown, **tracked}, status=503 if status == "unhealthy" else 200)
 
     routes.add_api_route("/health", health, responses=unhealthy, summary="Health of every part")
     routes.add_api_route("/readyz", health, responses=unhealthy, summary="The same as /health")

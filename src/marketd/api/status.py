@@ -96,6 +96,8 @@ def statistics(views: Views) -> dict[str, Any]:
         found["pairs_count"] = len(collected)
         found["pairs_sample"] = collected[:SAMPLE]
         found["events_per_second"] = round(sum(venue.events_per_s for venue in views.feeds.venues()), 3)
+    if views.features is not None:
+        found["features"] = views.features.statistics()
     if views.bus is not None:
         statistics = bus_statistics(views.bus)
         found["queue_size"] = statistics["queue_size"]

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 
+from marketd.analysis.payloads import Features
 from marketd.bus import Bus
 from marketd.candles.live import LiveCandles
 from marketd.clock import Clock
@@ -189,6 +190,25 @@ class StoredView(Protocol):
         ...
 
 
+class FeaturesView(Protocol):
+    """The features of this process."""
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Those that something is known of."""
+        ...
+
+    def features(self, symbol: str) -> Features | None:
+        """As published last; None before that."""
+        ...
+
+    def latest(self, symbol: str) -> tuple[str, Trade | None, Quote | None] | None:
+        """The venue of a symbol and its newest trade and quote; None for one that nothing came of."""
+        ...
+
+    def statistics(self) -> Mapping[str, object]: ...
+
+
 @dataclass(frozen=True)
 class Views:
     """Everything the API shows."""
@@ -205,4 +225,5 @@ class Views:
     latest: LatestView | None = None  # role ingest
     store: StoreView | None = None
     archive: ArchivingView | None = None  # role archive
+    features: FeaturesView | None = None  # role features
     stored: StoredView | None = None  # candles: with the role archive, or where its database is there
