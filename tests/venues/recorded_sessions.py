@@ -80,7 +80,7 @@ def _match(path: Path, table: dict[str, str]) -> str | None:
 
 def frames_of(path: Path) -> Iterator[tuple[bytes, int]]:
     """The frames received, each with its receive time in ns (0 where the recording has none)."""
-    with gzip.open(path, "rb") as lines:
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
         for line in lines:
             if path.name.endswith(".frames.gz"):
                 yield line.rstrip(b"\n"), 0

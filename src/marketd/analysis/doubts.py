@@ -21,12 +21,13 @@ class Doubt:
 class Doubts:
     """Of one symbol at one venue. A doubt lasts until it is settled or the window has passed it."""
 
-    __slots__ = ("_all", "_down_because", "line")
+    __slots__ = ("_all", "_down_because", "is_down", "line")
 
     def __init__(self) -> None:
         self.line: Line = "connected"
         self._down_because: str | None = None  # trades may be missing from the last one on, since the line went down
         self._all: list[Doubt] = []
+        self.is_down = False
 
     def gap(self, gap: Gap, now: int) -> bool:
         """A gap in the trades was said. Whether it is news: something is missing that was not known to be, or for good."""
@@ -49,18 +50,14 @@ class Doubts:
 
     def down(self, line: Line, cause: str) -> None:
         """The line went down or silent: trades may be missing from here on."""
-        self.line, self._down_because = line, f"{line}: {cause}"
+        self.line, self._down_because, self.is_down = line, f"{line}: {cause}", True
 
     def up(self, now: int) -> None:
         """The line is said to be up, or a trade proves it."""
         if self._down_because is not None:
             self.add(now, self._down_because)
-            self._down_because = None
+            self._down_because, self.is_down = None, False
         self.line = "connected"
-
-    @property
-    def is_down(self) -> bool:
-        return self._down_because is not None
 
     def causes(self, start: int) -> tuple[str, ...]:
         """Of what a window that begins after `start` is touched by; the newest few. Forgets what it has passed."""

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from math import inf
 from typing import NamedTuple
 
 from marketd.analysis.payloads import Alert, AlertKind, Direction
@@ -63,6 +64,24 @@ def standard_rules(config: FeaturesConfig) -> tuple[Rule, Rule]:
 
 def _rule(config: RuleConfig) -> Rule:
     return Rule(config.name, config.direction, (Condition(one.feature, one.op, one.value) for one in config.when))
+
+
+def calm_returns(rules: Iterable[Rule]) -> tuple[float, float] | None:
+    """Between these two values of `return_10s`, and without one, no rule can hold: most events need no closer look.
+
+    None if some rule does not ask for the return.
+    """
+    low, high = -inf, inf
+    for rule in rules:
+        bounds = [(one.op, one.value) for one in rule.when if one.feature == "return_10s" and one.op != "=="]
+        if not bounds:
+            return None
+        op, value = bounds[0]
+        if op in (">", ">="):
+            high = min(high, value)
+        else:
+            low = max(low, value)
+    return low, high
 
 
 class Edge:

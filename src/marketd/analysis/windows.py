@@ -1,17 +1,15 @@
 """The trades and the last quote of one symbol over the last minute of event time, kept so that every feature is at hand.
 
-Each trade is looked at a fixed number of times: when it comes, when it leaves the ten seconds, when it leaves the minute.
+A trade enters the sums once and leaves them once, whenever they are next asked for; between, only two pointers move.
 Sums are whole numbers of 2**-100: what was added is taken away again without a trace, so nothing drifts and nothing needs to
 be summed anew, and the result is that of adding the doubles exactly (docs/decisions/feature-windows.md).
 """
 
-from bisect import bisect_right
-from collections import deque
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from decimal import Decimal
 from math import inf, log, log1p, sqrt
-
-import msgspec
 
 from marketd.analysis.payloads import Values
 from marketd.model.events import Quote, Trade
@@ -21,32 +19,27 @@ SHORT_NS, LONG_NS = 10 * SECOND, 60 * SECOND
 FUTURE_NS = 3_600 * SECOND  # a venue's clock may be off by minutes; an hour is no clock error
 REAL_NS = 946_684_800 * SECOND  # 2000-01-01: recordings without receive times count up from zero
 NEVER = -(1 << 100)  # before any event time
+NO_LATENCY = -(1 << 63)
 LATENCY_NS = 100_000  # latencies are counted in tenths of a millisecond
-COARSE = 7  # bits: latencies are found by classes of 128 tenths first
+COARSE = 7  # bits: a latency is found by classes of 128 tenths first
+LARGEST = 1e100  # of a price or a size; a product of two is still a number
+SPARE = 1_024  # trades that left and are not swept away yet, at least
 UNIT = 2.0**100
 _UNIT = 1 << 100
 _BPS = Decimal(10_000)
 
 
-class Row(msgspec.Struct, gc=False):
-    """One trade in the window."""
-
-    t: int  # event time, ns
-    id: str
-    price: float
-    size: int  # units
-    value: int  # price times size, units
-    step: int  # log return from the row before it, units; 0 in the first row
-    latency: int | None  # tenths of a millisecond
-
-
 class Window:
-    """Of one symbol at one venue. It stands at `now`, the newest event time seen, and holds (now - window, now]."""
+    """Of one symbol at one venue. It stands at `now`, the newest event time seen, and holds (now - window, now].
+
+    Trades lie in columns, by time: from `_head` those of the minute, from `_mid` those of the last ten seconds. The sums
+    hold the trades from `_out_long` (ten seconds: `_out_short`) up to `_in`; `_settle` brings them up to date.
+    """
 
     __slots__ = (
-        "_coarse", "_fine", "_ids", "_last", "_latencies", "_old", "_quote_t", "_recent", "_size_long", "_size_short",
-        "_spread", "_squares", "_steps", "_value_long", "_value_short", "duplicates", "first", "late", "long_ns", "now",
-        "quote", "short_ns", "trade", "unusable",
+        "_coarse", "_fine", "_head", "_id", "_ids", "_in", "_latencies", "_latency", "_mid", "_out_long", "_out_short",
+        "_price", "_quote_t", "_size", "_size_long", "_size_short", "_spread", "_squares", "_steps", "_t", "_value_long",
+        "_value_short", "duplicates", "first", "late", "long_ns", "now", "quote", "short_ns", "trade", "unusable",
     )  # fmt: skip
 
     def __init__(self, window_ns: int = LONG_NS) -> None:
@@ -61,10 +54,11 @@ class Window:
         self.quote: Quote | None = None  # the newest
         self._quote_t = NEVER
         self._spread: tuple[float, float, float] | tuple[()] | None = None  # of the quote, once it was asked for
-        self._recent: deque[Row] = deque()  # the last ten seconds
-        self._old: deque[Row] = deque()  # the rest of the minute
-        self._last: Row | None = None  # the newest row, in whichever of the two
+        self._t, self._price, self._size = array("q"), array("d"), array("d")
+        self._latency = array("q")  # tenths of a millisecond, or NO_LATENCY
+        self._id: list[str] = []
         self._ids: set[str] = set()
+        self._head = self._mid = self._in = self._out_short = self._out_long = 0
         self._size_short = self._value_short = self._size_long = self._value_long = 0
         self._steps = self._squares = 0
         self._latencies = 0
@@ -79,7 +73,7 @@ class Window:
 
     def add_trade(self, trade: Trade) -> bool:
         """Whether it counts: False for one that is older than the window, came before, or cannot be."""
-        t, latency = trade.ts_event, None
+        t, latency = trade.ts_event, NO_LATENCY
         if t is None:
             t = trade.ts_recv
         else:
@@ -99,43 +93,33 @@ class Window:
             self.duplicates += 1
             return False
         try:
-            price = float(trade.price)
-            amount = float(trade.size)
-            size, value = int(amount * UNIT), int(price * amount * UNIT)
-        except (ValueError, OverflowError):
-            price = amount = -1.0
-        if not (0.0 < price < inf and amount >= 0.0):
+            price, size = float(trade.price), float(trade.size)
+        except ValueError:
+            price = size = -1.0
+        if not (0.0 < price < LARGEST and 0.0 <= size < LARGEST):
             self.unusable += 1
             return False
         if t > now:
             self.advance(t)
+        elif t < self.first:
+            self.first = t
         ids.add(number)
-        row, last = Row(t, number, price, size, value, 0, latency), self._last
-        if t > self.now - self.short_ns:
-            self._size_short += size
-            self._value_short += value
-            if last is None or t > last.t:
-                self._recent.append(row)
-                self._last, self.trade = row, trade
-                if last is not None and price != last.price:
-                    row.step = step = _step(last.price, price)
-                    self._steps += step
-                    self._squares += step * step
-            else:
-                self._insert(self._recent, row, trade)
+        times = self._t
+        if self._head == len(times) or t > times[-1]:
+            if t <= self.now - self.short_ns:
+                self._mid += 1
+            times.append(t)
+            self._price.append(price)
+            self._size.append(size)
+            self._latency.append(latency)
+            self._id.append(number)
+            self.trade = trade
         else:
-            self._insert(self._old, row, trade)
-        self._size_long += size
-        self._value_long += value
-        if latency is not None:
-            self._latencies += 1
-            fine, coarse, at = self._fine, self._coarse, latency >> COARSE
-            fine[latency] = fine.get(latency, 0) + 1
-            coarse[at] = coarse.get(at, 0) + 1
+            self._insert(t, number, price, size, latency, trade)
         return True
 
     def add_quote(self, quote: Quote) -> bool:
-        """Whether it is the newest quote now, or moved the time."""
+        """Whether it is the newest quote now."""
         t = quote.ts_event
         if t is None:
             t = quote.ts_recv
@@ -146,11 +130,13 @@ class Window:
         if t <= now - self.long_ns:
             self.late += 1
             return False
+        if t > now:
+            self.advance(t)
+        elif t < self.first:
+            self.first = t
         if t < self._quote_t or (t == self._quote_t and _is_before(quote, self.quote)):
             return False
         self.quote, self._quote_t, self._spread = quote, t, None
-        if t > now:
-            self.advance(t)
         return True
 
     def advance(self, t: int) -> None:
@@ -158,57 +144,135 @@ class Window:
         if self.now == NEVER:
             self.first = t
         self.now = t
-        recent, old = self._recent, self._old
+        times, at = self._t, self._mid
+        count = len(times)
         end = t - self.short_ns
-        while recent and recent[0].t <= end:
-            row = recent.popleft()
-            self._size_short -= row.size
-            self._value_short -= row.value
-            old.append(row)
+        while at < count and times[at] <= end:
+            at += 1
+        self._mid = at
+        at = self._head
         end = t - self.long_ns
-        while old and old[0].t <= end:
-            self._drop(old.popleft())
+        if at < count and times[at] <= end:
+            ids, number = self._ids, self._id
+            while at < count and times[at] <= end:
+                ids.discard(number[at])
+                at += 1
+            self._head = at
+            if at > SPARE and at > count >> 1:
+                self._sweep()
 
-    def _drop(self, row: Row) -> None:
-        self._ids.discard(row.id)
-        self._size_long -= row.size
-        self._value_long -= row.value
-        latency = row.latency
-        if latency is not None:
-            self._latencies -= 1
-            fine, coarse, at = self._fine, self._coarse, latency >> COARSE
-            if fine[latency] == 1:
-                del fine[latency]
-            else:
-                fine[latency] -= 1
-            if coarse[at] == 1:
-                del coarse[at]
-            else:
-                coarse[at] -= 1
-        first = self._old[0] if self._old else self._recent[0] if self._recent else None
-        if first is None:
-            self._last = None
-        elif first.step:
-            self._set_step(first, 0)
-
-    def _insert(self, home: deque[Row], row: Row, trade: Trade) -> None:
+    def _insert(self, t: int, number: str, price: float, size: float, latency: int, trade: Trade) -> None:
         """Where it belongs by its time; among equal times by its id, where ids are numbers, else by arrival."""
-        recent, old = self._recent, self._old
-        at = bisect_right(home, _place(row), key=_place)
-        home.insert(at, row)
-        before = home[at - 1] if at else old[-1] if home is recent and old else None
-        behind = home[at + 1] if at + 1 < len(home) else recent[0] if home is old and recent else None
-        if before is not None:
-            self._set_step(row, _step(before.price, row.price))
-        if behind is None:
-            self._last, self.trade = row, trade
-        else:
-            self._set_step(behind, _step(row.price, behind.price))
+        times, count = self._t, len(self._t)
+        at = bisect_right(times, t, self._head)
+        if number.isdecimal():
+            of_equals = bisect_left(times, t, self._head)
+            while at > of_equals and _is_less(number, self._id[at - 1]):
+                at -= 1
+        is_settled = at < self._in
+        if is_settled:
+            self._settle()
+        if t <= self.now - self.short_ns:
+            self._mid += 1
+        times.insert(at, t)
+        self._price.insert(at, price)
+        self._size.insert(at, size)
+        self._latency.insert(at, latency)
+        self._id.insert(at, number)
+        if at == count:
+            self.trade = trade
+        if is_settled:
+            self._in, self._out_short = count + 1, self._mid
+            price_of = self._price
+            before, behind = at > self._head, at < count
+            if before and behind:
+                self._count_step(_step(price_of[at - 1], price_of[at + 1]), -1)
+            if before:
+                self._count_step(_step(price_of[at - 1], price), 1)
+            if behind:
+                self._count_step(_step(price, price_of[at + 1]), 1)
+            self._size_long += int(size * UNIT)
+            self._value_long += int(price * size * UNIT)
+            if at >= self._mid:
+                self._size_short += int(size * UNIT)
+                self._value_short += int(price * size * UNIT)
+            self._count_latencies(array("q", (latency,)), 1)
 
-    def _set_step(self, row: Row, step: int) -> None:
-        self._steps += step - row.step
-        self._squares += step * step - row.step * row.step
-        row.step = step
+    def _sweep(self) -> None:
+        """Let go of the trades that left."""
+        self._settle()
+        gone = self._head
+        for column in (self._t, self._price, self._size, self._latency, self._id):
+            del column[:gone]
+        self._head = self._out_long = 0
+        self._mid -= gone
+        self._out_short -= gone
+        self._in -= gone
+
+    # What it adds up to
+
+    def _settle(self) -> None:
+        """Bring the sums up to date: each trade enters once and leaves once."""
+        count, head, mid, entered = len(self._t), self._head, self._mid, self._in
+        if entered == count and self._out_short == mid and self._out_long == head:
+            return
+        size, value = self._sum(self._out_short, min(mid, entered))
+        size_new, value_new = self._sum(max(mid, entered), count)
+        self._size_short += size_new - size
+        self._value_short += value_new - value
+        gone, new = min(head, entered), max(head, entered)
+        size, value = self._sum(self._out_long, gone)
+        size_new, value_new = self._sum(new, count)
+        self._size_long += size_new - size
+        self._value_long += value_new - value
+        self._sum_steps(self._out_long, min(head + 1, entered), -1)
+        self._sum_steps(max(head, entered - 1), count, 1)
+        self._count_latencies(self._latency[self._out_long : gone], -1)
+        self._count_latencies(self._latency[new:count], 1)
+        self._in, self._out_short, self._out_long = count, mid, head
+
+    def _sum(self, start: int, stop: int) -> tuple[int, int]:
+        """Sizes, and prices times sizes, of some trades."""
+        sizes = values = 0
+        if start < stop:
+            unit = UNIT
+            for price, size in zip(self._price[start:stop], self._size[start:stop], strict=True):
+                sizes += int(size * unit)
+                values += int(price * size * unit)
+        return sizes, values
+
+    def _sum_steps(self, start: int, stop: int, sign: int) -> None:
+        """The log returns between the trades of [start, stop)."""
+        if stop - start < 2:
+            return
+        prices = self._price[start:stop]
+        steps = squares = 0
+        before = prices[0]
+        for price in prices:
+            if price != before:
+                step = _step(before, price)
+                steps += step
+                squares += step * step
+                before = price
+        self._steps += sign * steps
+        self._squares += sign * squares
+
+    def _count_step(self, step: int, sign: int) -> None:
+        self._steps += sign * step
+        self._squares += sign * step * step
+
+    def _count_latencies(self, latencies: "array[int]", sign: int) -> None:
+        fine, coarse = self._fine, self._coarse
+        for latency in latencies:
+            if latency != NO_LATENCY:
+                self._latencies += sign
+                fine[latency] = fine.get(latency, 0) + sign
+                at = latency >> COARSE
+                left = coarse[at] = coarse.get(at, 0) + sign
+                if not left:
+                    del coarse[at]
+                    for one in range(at << COARSE, (at + 1) << COARSE):
+                        fine.pop(one, None)
 
     # What it makes
 
@@ -243,39 +307,47 @@ class Window:
         return spread[2] if spread else None
 
     def vwap_short(self) -> float | None:
+        self._settle()
         return self._value_short / self._size_short if self._size_short else None
 
     def vwap_long(self) -> float | None:
+        self._settle()
         return self._value_long / self._size_long if self._size_long else None
 
     def count(self) -> int | None:
-        return None if self.trade is None else len(self._recent)
+        return None if self.trade is None else len(self._t) - self._mid
 
     def volume(self) -> float | None:
+        self._settle()
         return None if self.trade is None else self._size_short / _UNIT
 
     def change(self) -> float | None:
         """The last price against the one in force ten seconds ago; where none is known, against the first one since."""
-        recent = self._recent
-        if not recent:
+        prices, first = self._price, self._mid
+        last = len(prices) - 1
+        if first > last:
             return None
-        first, last = self._old[-1] if self._old else recent[0], recent[-1]
-        return None if first is last else last.price / first.price - 1.0
+        if first > self._head:
+            first -= 1
+        return None if first == last else prices[last] / prices[first] - 1.0
 
     def volatility(self) -> float | None:
-        steps = len(self._old) + len(self._recent) - 1
+        steps = len(self._t) - self._head - 1
         if steps < 2:
             return None
+        self._settle()
         spread = steps * self._squares - self._steps * self._steps
         return sqrt(spread / (steps * (steps - 1))) / UNIT
 
     def latency_p50(self) -> float | None:
-        return self._latency((self._latencies + 1) // 2)
+        self._settle()
+        return self._nth_latency((self._latencies + 1) // 2)
 
     def latency_p95(self) -> float | None:
-        return self._latency((95 * self._latencies + 99) // 100)
+        self._settle()
+        return self._nth_latency((95 * self._latencies + 99) // 100)
 
-    def _latency(self, rank: int) -> float | None:
+    def _nth_latency(self, rank: int) -> float | None:
         """The rank-th smallest, from 1."""
         for at in sorted(self._coarse):
             if rank > self._coarse[at]:
@@ -311,9 +383,9 @@ def _step(before: float, after: float) -> int:
     return int((log1p((after - before) / before) if 0.5 < ratio < 2.0 else log(after) - log(before)) * UNIT)
 
 
-def _place(row: Row) -> tuple[int, int, str]:
-    number = row.id
-    return (row.t, len(number), number) if number.isdecimal() else (row.t, 0, "")
+def _is_less(number: str, other: str) -> bool:
+    """Of two ids of one moment, where both are numbers."""
+    return other.isdecimal() and (len(number), number) < (len(other), other)
 
 
 def _is_before(quote: Quote, other: Quote | None) -> bool:
