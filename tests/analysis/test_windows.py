@@ -60,3 +60,81 @@ def test_mid_and_spread_are_those_of_the_last_quote_until_it_is_older_than_the_w
 
     assert spread == pytest.approx((37123.45, 0.1, 0.1 / 37123.45 * 10_000))
     assert window.spread() is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"price": "0"}, {"price": "-1"}, {"price": "nan"}, {"price": "much"}, {"price": "1e300"}, {"size": "-1"}, {"size": "inf"},
+        {"ts_event": -5, "ts_recv": 5}, {"ts_event": 1 << 70, "ts_recv": 1 << 70}, {"ts_event": T0, "ts_recv": 1 << 70},
+        {"ts_event": T0 + 2 * 3_600 * SECOND, "ts_recv": T0},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_trade_that_cannot_be_is_counted_and_left_out(wrong: dict[str, object]) -> None:
+    window = window_of(trade(1, **wrong))
+
+    assert (window.unusable, window.trade, window.count(), window.has_begun) == (1, None, None, False)
+
+
+def test_a_venue_whose_clock_is_ahead_has_negative_latencies_and_keeps_them() -> None:
+    window = window_of(*(at(n, ts_recv=T0 + n * SECOND - 1_270 * MS) for n in range(3)))
+
+    assert (window.latency_p50(), window.latency_p95()) == (-1270, -1270)
+
+
+def test_a_repaired_trade_tells_nothing_of_the_line_and_counts_by_its_own_time() -> None:
+    window = window_of(at(1), at(3), at(2, repaired=True, ts_recv=T0 + 40 * SECOND))
+
+    assert (window.count(), window.latency_p95()) == (3, 5.0)
+
+
+def test_the_newest_trade_is_so_by_event_time_whenever_it_came() -> None:
+    window = window_of(at(1), at(3), at(2))
+
+    assert window.trade is not None
+    assert window.trade.trade_id == "3000"
+
+
+def test_a_crossed_or_one_sided_quote_has_no_middle() -> None:
+    for bid, ask in (("100.1", "100"), ("0", "100"), ("100", "0"), ("100", "nan")):
+        window = Window()
+        window.add_quote(quote(0, bid=bid, ask=ask))
+
+        assert window.spread() is None, (bid, ask)
+
+
+def test_a_shorter_window_keeps_the_names_and_is_computed_over_what_is_retained() -> None:
+    short = window_of(*(at(n, str(100 + n)) for n in range(20)), window_s=5)
+
+    assert (short.count(), short.vwap_long(), short.vwap_short()) == (5, 117, 117)
+    assert short.change() == pytest.approx(119 / 115 - 1)
+
+
+def test_a_price_that_stands_has_no_volatility_and_fewer_than_three_trades_have_none_to_tell() -> None:
+    assert window_of(at(0), at(1)).volatility() is None
+    assert window_of(at(0), at(1), at(2)).volatility() == 0.0
+    assert window_of(at(0, "100"), at(1, "200"), at(2, "100")).volatility() == pytest.approx(0.6931471805599453 * 2**0.5)
+
+
+def test_what_left_is_swept_away_and_the_sums_are_as_if_it_had_never_been() -> None:
+    window, fresh = Window(), Window()
+    for n in range(20_000):
+        one = at(n / 10, f"{100 + n % 7}.5", "0.1")
+        window.add_trade(one)
+        if n >= 19_400:
+            fresh.add_trade(one)
+        if n % 777 == 0:
+            window.values()
+
+    assert window.values() == fresh.values()
+    assert len(window._t) < 2 * 1_024 + 601
+
+
+def test_a_huge_trade_that_came_and_went_leaves_no_trace() -> None:
+    window = window_of(at(0, "99999", "900000000000"), at(1, "100", "0.00000001"))
+    before = window.vwap_long()
+    window.add_trade(at(60.5, "100", "0.00000001"))  # type: ignore[arg-type]
+
+    assert before == 99999
+    assert (window.vwap_long(), window.volume()) == (100, 1e-08)

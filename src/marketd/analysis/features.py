@@ -21,18 +21,8 @@ class State:
     """What is known of one symbol."""
 
     __slots__ = (
-        "doubts",
-        "edges",
-        "is_called",
-        "is_new",
-        "is_past",
-        "look_at",
-        "next_ns",
-        "switched_from",
-        "symbol",
-        "venue",
-        "window",
-    )
+        "doubts", "edges", "is_called", "is_new", "is_past", "look_at", "next_ns", "switched_from", "symbol", "venue", "window",
+    )  # fmt: skip
 
     def __init__(self, symbol: str, venue: str, window_ns: int, rules: int) -> None:
         self.symbol, self.venue = symbol, venue

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from math import inf, log, log1p, sqrt
 
+from marketd.analysis.latencies import NONE, TENTH_NS, Latencies
 from marketd.analysis.payloads import Values
 from marketd.model.events import Quote, Trade
 
@@ -18,10 +19,8 @@ SECOND = 1_000_000_000
 SHORT_NS, LONG_NS = 10 * SECOND, 60 * SECOND
 FUTURE_NS = 3_600 * SECOND  # a venue's clock may be off by minutes; an hour is no clock error
 REAL_NS = 946_684_800 * SECOND  # 2000-01-01: recordings without receive times count up from zero
+TIME_MAX = 1 << 63
 NEVER = -(1 << 100)  # before any event time
-NO_LATENCY = -(1 << 63)
-LATENCY_NS = 100_000  # latencies are counted in tenths of a millisecond
-COARSE = 7  # bits: a latency is found by classes of 128 tenths first
 LARGEST = 1e100  # of a price or a size; a product of two is still a number
 SPARE = 1_024  # trades that left and are not swept away yet, at least
 UNIT = 2.0**100
@@ -37,7 +36,7 @@ class Window:
     """
 
     __slots__ = (
-        "_coarse", "_fine", "_head", "_id", "_ids", "_in", "_latencies", "_latency", "_mid", "_out_long", "_out_short",
+        "_head", "_id", "_ids", "_in", "_latencies", "_latency", "_mid", "_out_long", "_out_short",
         "_price", "_quote_t", "_size", "_size_long", "_size_short", "_spread", "_squares", "_steps", "_t", "_value_long",
         "_value_short", "duplicates", "first", "late", "long_ns", "now", "quote", "short_ns", "trade", "unusable",
     )  # fmt: skip
@@ -55,15 +54,13 @@ class Window:
         self._quote_t = NEVER
         self._spread: tuple[float, float, float] | tuple[()] | None = None  # of the quote, once it was asked for
         self._t, self._price, self._size = array("q"), array("d"), array("d")
-        self._latency = array("q")  # tenths of a millisecond, or NO_LATENCY
+        self._latency = array("q")  # tenths of a millisecond, or NONE
         self._id: list[str] = []
         self._ids: set[str] = set()
         self._head = self._mid = self._in = self._out_short = self._out_long = 0
         self._size_short = self._value_short = self._size_long = self._value_long = 0
         self._steps = self._squares = 0
-        self._latencies = 0
-        self._fine: dict[int, int] = {}  # tenths of a millisecond -> trades
-        self._coarse: dict[int, int] = {}
+        self._latencies = Latencies()
 
     @property
     def has_begun(self) -> bool:
@@ -73,14 +70,14 @@ class Window:
 
     def add_trade(self, trade: Trade) -> bool:
         """Whether it counts: False for one that is older than the window, came before, or cannot be."""
-        t, latency = trade.ts_event, NO_LATENCY
+        t, latency = trade.ts_event, NONE
         if t is None:
             t = trade.ts_recv
         else:
             lag = trade.ts_recv - t
-            if lag >= -FUTURE_NS:
+            if -FUTURE_NS <= lag < TIME_MAX:
                 if not trade.repaired:  # else it tells how long the repair took, not the line
-                    latency = lag // LATENCY_NS
+                    latency = lag // TENTH_NS
             elif trade.ts_recv > REAL_NS:
                 self.unusable += 1
                 return False
@@ -100,6 +97,9 @@ class Window:
             self.unusable += 1
             return False
         if t > now:
+            if not 0 <= t < TIME_MAX:
+                self.unusable += 1
+                return False
             self.advance(t)
         elif t < self.first:
             self.first = t
@@ -131,6 +131,9 @@ class Window:
             self.late += 1
             return False
         if t > now:
+            if not 0 <= t < TIME_MAX:
+                self.unusable += 1
+                return False
             self.advance(t)
         elif t < self.first:
             self.first = t
@@ -196,7 +199,7 @@ class Window:
             if at >= self._mid:
                 self._size_short += int(size * UNIT)
                 self._value_short += int(price * size * UNIT)
-            self._count_latencies(array("q", (latency,)), 1)
+            self._latencies.add((latency,), 1)
 
     def _sweep(self) -> None:
         """Let go of the trades that left."""
@@ -227,8 +230,8 @@ class Window:
         self._value_long += value_new - value
         self._sum_steps(self._out_long, min(head + 1, entered), -1)
         self._sum_steps(max(head, entered - 1), count, 1)
-        self._count_latencies(self._latency[self._out_long : gone], -1)
-        self._count_latencies(self._latency[new:count], 1)
+        self._latencies.add(self._latency[self._out_long : gone], -1)
+        self._latencies.add(self._latency[new:count], 1)
         self._in, self._out_short, self._out_long = count, mid, head
 
     def _sum(self, start: int, stop: int) -> tuple[int, int]:
@@ -260,19 +263,6 @@ class Window:
     def _count_step(self, step: int, sign: int) -> None:
         self._steps += sign * step
         self._squares += sign * step * step
-
-    def _count_latencies(self, latencies: "array[int]", sign: int) -> None:
-        fine, coarse = self._fine, self._coarse
-        for latency in latencies:
-            if latency != NO_LATENCY:
-                self._latencies += sign
-                fine[latency] = fine.get(latency, 0) + sign
-                at = latency >> COARSE
-                left = coarse[at] = coarse.get(at, 0) + sign
-                if not left:
-                    del coarse[at]
-                    for one in range(at << COARSE, (at + 1) << COARSE):
-                        fine.pop(one, None)
 
     # What it makes
 
@@ -341,23 +331,11 @@ class Window:
 
     def latency_p50(self) -> float | None:
         self._settle()
-        return self._nth_latency((self._latencies + 1) // 2)
+        return self._latencies.percentile(50)
 
     def latency_p95(self) -> float | None:
         self._settle()
-        return self._nth_latency((95 * self._latencies + 99) // 100)
-
-    def _nth_latency(self, rank: int) -> float | None:
-        """The rank-th smallest, from 1."""
-        for at in sorted(self._coarse):
-            if rank > self._coarse[at]:
-                rank -= self._coarse[at]
-                continue
-            for latency in range(at << COARSE, (at + 1) << COARSE):
-                rank -= self._fine.get(latency, 0)
-                if rank <= 0:
-                    return latency / 10
-        return None
+        return self._latencies.percentile(95)
 
 
 READ: dict[str, Callable[[Window], float | None]] = {
