@@ -98,7 +98,7 @@ async def test_paths_and_methods_that_do_not_exist(client: httpx.AsyncClient) ->
     method = await client.delete("/trades", headers=headers)
 
     assert (missing.status_code, missing.json()) == (404, {"error": "there is no /nowhere here; see /docs"})
-    assert (method.status_code, method.json()["allowed"]) == (405, ["GET"])
+    assert (method.status_code, method.json()["allowed"], method.headers["Allow"]) == (405, ["GET"], "GET")
 
 
 async def test_paths_of_roles_that_do_not_run(only: Views, tmp_path: Path) -> None:

@@ -39,6 +39,30 @@ def test_a_day_begins_at_midnight_utc() -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "20261120",
+        "202611201730",
+        "2024-11-14T17:30:60",
+        "2024-11-14T17:30:00+24:00",
+        "2024-11-14T17:30:00+99:00",
+        "2024-11-14T17:30:00-01:60",
+        "1_731_605_400",
+    ],
+)
+def test_digits_that_read_as_a_date_and_times_that_no_clock_shows_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".*"):
+        ns_of_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("0", 0), ("20261320", 20_261_320), ("20261120.0", 20_261_120), ("202613201730", 202_613_201.73)]
+)
+def test_digits_that_read_as_no_date_are_seconds_or_milliseconds(text: str, seconds: float) -> None:
+    assert ns_of_text(text) == round(seconds * 100) * 10**7
+
+
+@pytest.mark.parametrize(
     "text", ["", "now", "2024-13-01", "2024-02-30", "2024-11-14T25:00", "-5", "1e9", "9999-12-31", "1" * 20, "١٢"]
 )
 def test_anything_else_is_refused(text: str) -> None:

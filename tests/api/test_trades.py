@@ -2,6 +2,7 @@
 
 import httpx
 import msgspec
+import pytest
 
 from marketd.model.events import Trade
 from tests.api.conftest import NOW, trade
@@ -46,3 +47,10 @@ async def test_a_range_is_half_open(client: httpx.AsyncClient) -> None:
 
 async def test_what_is_not_stored_is_an_empty_list(client: httpx.AsyncClient) -> None:
     assert (await client.get("/trades", params={"symbol": "NOPE"})).json() == []
+
+
+@pytest.mark.parametrize("limit", ["1_0", "+5", " 5", "5.0", "٥", "0x5", ""])
+async def test_a_limit_is_written_in_plain_digits(client: httpx.AsyncClient, limit: str) -> None:
+    said = await client.get("/trades", params={"symbol": "BTCUSDT", "limit": limit})
+
+    assert (400, "limit") == (said.status_code, said.json()["parameter"])

@@ -119,6 +119,16 @@ def test_the_module_is_the_program(start: Start) -> None:
     assert program.said["out"][0].startswith("marketd ")
 
 
+@pytest.mark.parametrize("loading", ["pydantic", "typer", "marketd.config.model", "marketd.cli.verify"])
+def test_ctrl_c_while_it_is_being_loaded_ends_it_without_a_word(start: Start, loading: str) -> None:
+    program = start("sim", "--port", "0", environ={"PYTHONPROFILEIMPORTTIME": "1"})
+    program.wait_for(f" {loading}")
+    code = program.end()
+    words = [line for line in program.said["err"] if not line.startswith("import time:")]
+
+    assert (code in (0, 1), []) == (True, words)  # 0: it had begun, and stopped in order
+
+
 def test_the_shell_can_complete(start: Start) -> None:
     program = start(environ={"_MARKETD_COMPLETE": "complete_bash", "COMP_WORDS": "marketd run --profile li", "COMP_CWORD": "3"})
     program.wait()

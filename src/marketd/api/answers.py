@@ -92,7 +92,9 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         words = Headers(error.headers or {}).get("allow", "").split(",")
         allowed = sorted(word.strip() for word in words if word.strip())
-        return error_answer(405, f"{request.method} is not for {request.url.path}", "method", allowed or None)
+        response = error_answer(405, f"{request.method} is not for {request.url.path}", "method", allowed or None)
+        response.headers["Allow"] = ", ".join(allowed)
+        return response
     if error.status_code == 400:
         return error_answer(400, "the body cannot be read", "body", "a JSON object in UTF-8")
     return error_answer(error.status_code, str(error.detail))

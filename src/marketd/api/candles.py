@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from marketd.api.answers import refuse, require
 from marketd.api.forms import Form, FormName, form_of
 from marketd.api.hot import KEY, Source
-from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMEFRAMES, TIMES, VENUE, one_timeframe
+from marketd.api.parameters import COUNT, NS_MAX, SYMBOL, TIME, TIMEFRAME, TIMEFRAMES, TIMES, VENUE, one_timeframe
 from marketd.api.rows import EXTRA
 from marketd.api.schemas import CANDLES
 from marketd.api.sending import Validator, send, stream, tag_of
@@ -51,13 +51,13 @@ class CandlesQuery(Shape):
     exchange: VENUE
     start: TIME = Field(0, description=f"from here on, inclusive: {TIMES}")
     end: TIME = Field(NS_MAX, description="up to here, exclusive")
-    limit: int | None = Field(None, ge=1, le=LIMIT_MAX, description="candles in one answer; default the whole range")
+    limit: COUNT | None = Field(None, ge=1, le=LIMIT_MAX, description="candles in one answer; default the whole range")
     cursor: str | None = Field(None, max_length=40, description="X-Next-Cursor of the answer before; needs limit")
 
 
 class LatestQuery(Shape):
     exchange: VENUE | None = Field(None, description="default the first configured one that holds the series")
-    limit: int = Field(LATEST, ge=1, le=LIMIT_MAX, description="so many of the newest candles")
+    limit: COUNT = Field(LATEST, ge=1, le=LIMIT_MAX, description="so many of the newest candles")
 
 
 def candles_routes(views: Views) -> APIRouter:

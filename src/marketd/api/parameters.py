@@ -14,16 +14,19 @@ from marketd.model.timeframes import timeframe
 from marketd.model.times import ns_of_decimal_seconds, ns_of_iso
 
 NS_MAX = 2**63 - 1
-TIMES = "ISO 8601 (2024-11-14, 2024-11-14T17:30:00Z, without a zone UTC) or epoch s, ms, us, ns; from 1970 to 2262"
+TIMES = "ISO 8601 (2024-11-14, not 20241114; 2024-11-14T17:30:00Z, without a zone UTC) or epoch s, ms, us, ns; from 1970 to 2262"
 
 _DATE = re.compile(r"(\d{4})-(\d\d)-(\d\d)")
 _NO_SECONDS = re.compile(r"([T ]\d\d:\d\d)(?=Z|[+-]|$)")
+_BARE_DATE = re.compile(r"(19|20|21)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(([01]\d|2[0-3])[0-5]\d)?")
 _LOST_PLUS = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")  # `+` in a query is a space
 
 
 def ns_of_text(text: str) -> int:
     """A time as people and programs write it, in ns. Raises ValueError."""
     text = text.strip()
+    if _BARE_DATE.fullmatch(text):
+        raise ValueError(f"{text!r} may be a date or a number; a date is {text[:4]}-{text[4:6]}-{text[6:8]}")
     if re.fullmatch(r"[0-9]{1,19}", text):
         number = int(text)
         ns = number * next(factor for limit, factor in _UNITS if number < limit)
@@ -48,6 +51,8 @@ def _ns_of_iso(text: str) -> int:
     if day.end() == len(text):
         text += "T00:00:00"
     text = _LOST_PLUS.sub(r"\1+\2", text)
+    if re.search(r":60(?!\d*$)|:\d\d:60", text):
+        raise ValueError(f"{text!r} is no time: no clock shows a second 60")
     return ns_of_iso(_NO_SECONDS.sub(r"\1:00", text))
 
 
@@ -64,12 +69,19 @@ def _venue(text: str) -> str:
     return text.lower()
 
 
+def _count(value: object) -> object:
+    if isinstance(value, str) and not re.fullmatch(r"[0-9]{1,18}", value):
+        raise ValueError("expected a whole number")
+    return value
+
+
 SYMBOL = Annotated[str, Field(min_length=1, max_length=40, description="as BTCUSDT"), AfterValidator(neutral)]
 VENUE = Annotated[
     str,
     Field(description="name of a venue, as binance", json_schema_extra={"pattern": r"^[A-Za-z0-9_]{1,40}$"}),
     AfterValidator(_venue),
 ]
+COUNT = Annotated[int, BeforeValidator(_count)]
 TIME = Annotated[int, BeforeValidator(_time), WithJsonSchema({"type": "string", "examples": ["2024-11-14T17:30:00Z"]})]
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketd.api.answers import ERRORS, answer, refuse, require
-from marketd.api.parameters import NS_MAX, SYMBOL, TIME, TIMES, VENUE
+from marketd.api.parameters import COUNT, NS_MAX, SYMBOL, TIME, TIMES, VENUE
 from marketd.api.views import Views
 
 LIMIT = 1000
@@ -19,7 +19,7 @@ class TradesQuery(BaseModel):
     symbol: SYMBOL
     start: TIME = Field(0, description=f"from here on, inclusive: {TIMES}")
     end: TIME = Field(NS_MAX, description="up to here, exclusive; default the newest")
-    limit: int = Field(LIMIT, ge=1, le=LIMIT_MAX, description="trades in one answer")
+    limit: COUNT = Field(LIMIT, ge=1, le=LIMIT_MAX, description="trades in one answer")
     cursor: str | None = Field(None, max_length=200, description="X-Next-Cursor of the answer before")
     provider: VENUE | None = None
 

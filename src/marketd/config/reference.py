@@ -171,7 +171,8 @@ def env_example() -> str:
     lines = ["# Every variable with its default. Copy to .env and uncomment what you change; an empty value counts as unset."]
     for one in VARIABLES:
         files = f"; or {one.name}_FILE, a file that holds it" if one.secret else ""
-        lines += ["", f"# {one.meaning[0].upper()}{one.meaning[1:]}{files}", f"#{one.name}={one.default}"]
+        idle = " (no effect in this version)" if one.key.partition(".")[0] in IDLE else ""
+        lines += ["", f"# {one.meaning[0].upper()}{one.meaning[1:]}{files}{idle}", f"#{one.name}={one.default}"]
     lines += ["", "# Each venue's addresses; these are the venues' own"]
     for name in VENUES:
         venue = source_named(name, {})

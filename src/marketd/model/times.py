@@ -46,6 +46,8 @@ def _ns_of_any_iso(text: str) -> int:
         raise ValueError(f"{text!r} is not an RFC 3339 time: no such time of day")
     seconds = timegm((int(year), int(month), int(day), int(hour), int(minute), int(second)))
     if zone and zone != "Z":
+        if int(zone[1:3]) > 23 or int(zone[-2:]) > 59:
+            raise ValueError(f"{text!r} is not an RFC 3339 time: no such zone")
         offset = int(zone[1:3]) * 3600 + int(zone[-2:]) * 60
         seconds += offset if zone[0] == "-" else -offset
     return seconds * 1_000_000_000 + int((fraction or "").ljust(9, "0"))
