@@ -54,7 +54,7 @@ def run_daemon(tmp_path: Path) -> Callable[..., object]:
         where = data_dir or tmp_path / "data"
         config = load(
             Flags(profile=profile),
-            environ={**sim.env(), "HTTP_PORT": "0", "MARKETD_DATA_DIR": str(where), **(environ or {})},
+            environ={**sim.env(), "HTTP_PORT": "0", "NATS_ENABLED": "false", "MARKETD_DATA_DIR": str(where), **(environ or {})},
             cwd=tmp_path,
         )
         stop, ready = asyncio.Event(), asyncio.Event()

@@ -99,6 +99,8 @@ class NatsServer:
     def hang(self) -> None:
         """It keeps its connections and says nothing until `resume`."""
         self._signal(signal.SIGSTOP)
+        assert self._process is not None
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until all its threads have stopped
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

@@ -182,7 +182,7 @@ async def test_what_the_server_forbids_is_counted_and_said() -> None:
             await link.session.send(b"PUB md.events.trade.X 0\r\n\r\n")
             await link.session.confirm()
 
-            assert 1 == link.session.refusals
+            assert (1, 0) == (link.session.refusals("md.events"), link.session.refusals("md.event"))
             assert "permissions violation for publish" in link.session.refused
 
     assert words(lines, "warning") == ["nats.error"]

@@ -107,13 +107,17 @@ def _plan(config: Config) -> Table:
         "API token": "set" if config.api.token else "not set: reading is open, changing needs the one in api-token",
         **{f"sink {name}": value for name, value in stores.items()},
         "candle archive": address_of(config.database_url).shown,
-        "NATS": str(config.nats.url) if config.nats.enabled else "off",
+        "NATS": "off" if config.nats.enabled is False else _nats(config),
         "Redis": str(config.redis.url) if config.redis.enabled else "off",
         "shard": f"{config.shard.index}/{config.shard.count}",
     }
     for name, value in rows.items():
         table.add_row(name, value)
     return table
+
+
+def _nats(config: Config) -> str:
+    return config.nats.shown_url + ("" if config.nats.enabled else ", if it is there")
 
 
 class Probed(NamedTuple):

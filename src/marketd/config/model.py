@@ -41,7 +41,7 @@ ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "analysis": frozenset({"scanner", "ta"}),
     "paper": frozenset({"trader"}),
     "discovery": frozenset({"ingest"}),
-    "nats": frozenset(),
+    "nats": frozenset({"ingest", "archive", "features"}),
     "redis": frozenset(),
     "dashboard": frozenset(),
 }
@@ -163,6 +163,6 @@ class Config(Section):
         ]
         if self.redis.enabled:
             found.append("Redis Streams are not in this version; set redis.enabled: false")
-        if self.nats.enabled:
-            found.append("NATS is not in this version; set NATS_ENABLED=false")
+        if self.nats.enabled is not False and self.nats.jetstream:
+            found.append("JetStream is not in this version; set USE_JETSTREAM=false")
         return found

@@ -33,8 +33,15 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("MARKETD_LOG_FORMAT", "logging.format", "auto", "text, json, or auto: text on a terminal, else json"),
     Variable("PAIRS_PER_CONNECTION", "exchanges.*.pairs_per_connection", "50", "symbols on one combined connection, up to 100"),
     Variable("DATABASE_URL", "database.url", "", "candle store; unset: SQLite in the data directory", True),
-    Variable("NATS_URL", "nats.url", "nats://localhost:4222", "NATS server", True),
-    Variable("NATS_ENABLED", "nats.enabled", "false", "publish to NATS"),
+    Variable(
+        "NATS_URL", "nats.url", "nats://localhost:4222", "NATS server; several of a cluster with commas; tls:// for TLS", True
+    ),
+    Variable(
+        "NATS_ENABLED",
+        "nats.enabled",
+        "false",
+        "publish to NATS: true, false, or auto (from when the server is there; live-ingest does)",
+    ),
     Variable("NATS_SUBJECT_PREFIX", "nats.subject_prefix", "md.events", "first part of every subject"),
     Variable("USE_JETSTREAM", "nats.jetstream", "false", "durable streams instead of plain subjects"),
     Variable("REDIS_URL", "redis.url", "redis://localhost:6379/0", "Redis server", True),

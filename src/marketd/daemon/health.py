@@ -8,6 +8,7 @@ from marketd.api.views import Health as Word
 from marketd.clock import Clock
 from marketd.daemon.archive import Archiving
 from marketd.errors import DeliveryError
+from marketd.net.nats import LinkState, NatsLink
 from marketd.sinks.delivery import Deliveries
 from marketd.venues.discovery import Discovery
 from marketd.venues.feed import Feed
@@ -27,8 +28,10 @@ class Health:
         clock: Clock,
         archiving: Archiving | None = None,
         discovery: Discovery | None = None,
+        link: NatsLink | None = None,
     ) -> None:
         self._sinks, self._feeds, self._clock, self._archiving, self._discovery = sinks, feeds, clock, archiving, discovery
+        self._link = link
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -60,6 +63,8 @@ class Health:
         if self._archiving is not None:
             word, reason = self._of_archive(self._archiving)
             found["archive"] = self._component("archive", word, True, reason)
+        if self._link is not None:
+            found["nats"] = self._component("nats", *self._of_nats(self._link.state))
         for state in self._sinks.states:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")
@@ -75,6 +80,15 @@ class Health:
         if dry and len(dry) == len(states):
             return "ok", True, f"{DRY} from {', '.join(dry)}"
         return "unhealthy", True, "no venue has fresh data"
+
+    def _of_nats(self, state: LinkState) -> tuple[Word, bool, str]:
+        """Where it is only welcome, its absence is no trouble until it was there."""
+        if state.connected:
+            return "ok", False, state.reason
+        where = f"{state.url}: {state.reason}"
+        if state.is_optional and not state.was_connected:
+            return "ok", False, f"not in use, since it is not there ({where})"
+        return "unhealthy", False, where
 
     def _component(self, name: str, word: Word, required: bool, reason: str) -> Component:
         known = self._since.get(name)

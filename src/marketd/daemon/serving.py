@@ -23,14 +23,15 @@ from marketd.daemon.archive import fed, open_archiving
 from marketd.daemon.health import Health
 from marketd.daemon.losses import run_losses
 from marketd.daemon.seen import SeenFeeds
-from marketd.daemon.sinks import open_store, sinks_of
+from marketd.daemon.sinks import nats_sink, open_nats, open_store, sinks_of
 from marketd.errors import StartError
 from marketd.metrics import Metrics
 from marketd.net.capture import Recorder
+from marketd.net.nats import NatsLink
 from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
 from marketd.sinks.capture import open_capture
-from marketd.sinks.delivery import run_sinks
+from marketd.sinks.delivery import Deliveries, run_sinks
 from marketd.stores import archive as archives
 from marketd.stores.looking import open_looker
 from marketd.venues.discovery import discovering, open_discovery
@@ -84,9 +85,11 @@ async def serve(
         if feeds is not None and "archive" in config.roles:
             archiving = await rooms.enter_async_context(open_archiving(config, feeds.venues, rests, quarantine, clock, metrics))
         stores = [] if store is None else [store]
+        link = await rooms.enter_async_context(open_nats(config, clock))
+        publishing = link if feeds is not None else None  # what collects nothing has nothing of its own to publish
         sinks = await rooms.enter_async_context(
             run_sinks(
-                [*sinks_of(config, metrics, clock), *([] if archiving is None else [archiving.live])],
+                [*sinks_of(config, metrics, clock, publishing), *([] if archiving is None else [archiving.live])],
                 bus,
                 clock,
                 data_dir=config.data_dir,
@@ -96,7 +99,7 @@ async def serve(
         )
         latest = await rooms.enter_async_context(run_latest(bus))
         await rooms.enter_async_context(run_losses(bus, clock))
-        health = Health(sinks, feeds, clock, archiving, discovery)
+        health = Health(sinks, feeds, clock, archiving, discovery, link)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -116,6 +119,8 @@ async def serve(
         here = await rooms.enter_async_context(room("daemon"))
         here.start("loop_lag", _loop_lag(clock, metrics))
         here.start("health", health.watch())
+        if publishing is not None and not any(state.name == "nats" for state in sinks.states):
+            here.start("nats", _publish_when_there(config, publishing, sinks, metrics))
         if feeds is not None:
             gaps = store.open_gaps() if store is not None else []
             if archiving is not None:
@@ -185,6 +190,12 @@ def alone_in(path: Path) -> Iterator[None]:
         except OSError:
             raise StartError(f"{path}: another marketd writes here; give each its own --data-dir or MARKETD_DATA_DIR") from None
         yield
+
+
+async def _publish_when_there(config: Config, link: NatsLink, sinks: Deliveries, metrics: Metrics) -> None:
+    """Where NATS is welcome and was not there at the start."""
+    await link.opened()
+    sinks.start(nats_sink(config, link, metrics))
 
 
 async def _loop_lag(clock: Clock, metrics: Metrics) -> None:

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager
 from marketd.clock import Clock
 from marketd.config import Config
 from marketd.metrics import Metrics
+from marketd.net.nats import NatsLink, open_link
 from marketd.sinks.console import Console
 from marketd.sinks.jsonl import JsonLines
+from marketd.sinks.nats import Nats
 from marketd.sinks.prometheus import Prometheus
 from marketd.sinks.sink import Sink
 from marketd.stores.events import EventStore
@@ -27,8 +29,25 @@ async def open_store(config: Config, venues: Mapping[str, Venue], clock: Clock) 
         yield store
 
 
-def sinks_of(config: Config, metrics: Metrics, clock: Clock) -> list[Sink]:
-    """The sinks that are enabled, in the order in which they are shown."""
+@asynccontextmanager
+async def open_nats(config: Config, clock: Clock) -> AsyncIterator[NatsLink | None]:
+    """The process's one connection to NATS, which whoever needs it shares; None where NATS is off."""
+    if config.nats.enabled is False:
+        yield None
+        return
+    async with open_link(config.nats, f"marketd-{config.profile}", clock) as link:
+        yield link
+
+
+def nats_sink(config: Config, link: NatsLink, metrics: Metrics) -> Sink:
+    """What publishes events to NATS."""
+    return Nats(config.nats, link, metrics)
+
+
+def sinks_of(config: Config, metrics: Metrics, clock: Clock, link: NatsLink | None = None) -> list[Sink]:
+    """The sinks that are enabled, in the order in which they are shown. NATS is one of them where it was asked for, or where
+    it is welcome and there: else its sink may be started later.
+    """
     sinks: list[Sink] = []
     if config.sinks.jsonl.enabled:
         sinks.append(JsonLines(config.sinks.jsonl, config.data_dir, clock, metrics))
@@ -36,4 +55,6 @@ def sinks_of(config: Config, metrics: Metrics, clock: Clock) -> list[Sink]:
         sinks.append(Console(config.sinks.console))
     if config.sinks.prometheus.enabled:
         sinks.append(Prometheus(config.sinks.prometheus, metrics, clock))
+    if link is not None and (config.nats.enabled or link.state.was_connected):
+        sinks.append(nats_sink(config, link, metrics))
     return sinks

@@ -70,6 +70,11 @@ CODES: dict[str, Code] = {
         "what is for NATS waits, in memory and then on disk, trades and closed candles for certain; the rest goes on",
         "start or reach the server that the line names, or set NATS_URL; NATS_ENABLED=false where there is none",
     ),
+    "nats-too-large": Code(
+        "an event is larger than the NATS server takes in one message",
+        "it is left out there and counted in events_dropped_total as too_large; other sinks have it",
+        "raise `max_payload` of the server, or lower `book.depth`",
+    ),
     "spill-failing": Code(
         "events that a sink could not take cannot be kept on disk either: the disk or the spill is full",
         "what finds no room is lost for that sink, counted in events_dropped_total as spill_full",
@@ -281,6 +286,7 @@ BY_EVENT = {
     "feed.gap_unrecoverable": "feed-gap-unrecoverable",
     "rest.refused": "rest-refused",
     "nats.error": "nats-error",
+    "nats.too_large": "nats-too-large",
     "bus.dropped": "bus-dropped",
     "venue.dry": "venue-dry",
     "source.malformed": "source-malformed",

@@ -43,10 +43,12 @@ class NatsConfig(Section):
         "where it asks for that (special characters percent-encoded; secrets only from the environment)",
     )
     enabled: bool | None = Field(
-        False, description="publish events to NATS; `auto`: as soon as the server is reachable, quietly while it is not"
+        False, description="publish events to NATS; `auto`: from when the server is first reachable on, quietly until then"
     )
     subject_prefix: str = Field("md.events", description="first part of every subject")
     jetstream: bool = Field(False, description="durable streams instead of plain subjects")
+    deltas: bool = Field(False, description="also publish book_delta events")
+    capacity: int = Field(65_536, ge=16, description="events that wait in memory before they spill to disk")
     ca_file: Path | None = Field(None, description="certificates that the server's own is checked with; unset: the system's")
     cert_file: Path | None = Field(None, description="our certificate, where the server asks for one")
     key_file: Path | None = Field(None, description="the key of our certificate")
@@ -126,6 +128,7 @@ class LinkState:
 
     url: str  # nothing secret in it
     since: int  # ns, when it came or went
+    is_optional: bool  # used where it is, not missed where it is not
     connected: bool = False
     was_connected: bool = False  # at least once
     reason: str = "not tried yet"  # where it is connected, or why it is not
@@ -137,7 +140,7 @@ class NatsLink:
 
     def __init__(self, config: NatsConfig, name: str, clock: Clock) -> None:
         """`name` is how the server's monitoring shows us."""
-        self.state = LinkState(config.shown_url, clock.now_ns())
+        self.state = LinkState(config.shown_url, clock.now_ns(), config.enabled is None)
         self.tried = asyncio.Event()  # it came, or the first try failed
         self.listeners: list[Callable[[Exception], None]] = []  # told what nats-py reports, such as a slow consumer
         self._config, self._name, self._clock = config, name, clock
@@ -284,9 +287,7 @@ class NatsLink:
     def _on_error(self, session: Session, error: Exception) -> None:
         """What nats-py reports while connected."""
         words = self._hidden(_words(error))
-        if "permissions violation for publish" in words.lower():
-            session.refusals += 1
-            session.refused = words
+        session.note(words)
         if not isinstance(error, errors.UnexpectedEOF | OSError):  # the end of the connection is said by itself
             log.warning("nats.error", url=self.state.url, error=words)
         for listener in self.listeners:
@@ -334,6 +335,8 @@ def _words(error: Exception | None) -> str:
         return ""
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, errors.UnexpectedEOF):
+        return "the server closed the connection"
     if isinstance(error, ssl.SSLError):
         return f"TLS: {error}"
     if isinstance(error, OSError):

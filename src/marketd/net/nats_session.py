@@ -5,7 +5,9 @@ Protocol: https://docs.nats.io/reference/reference-protocols/nats-protocol (read
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -15,6 +17,9 @@ from nats.aio.client import Client
 from marketd.errors import Unreachable
 
 ANSWER_S = 10.0  # a server that answers nothing for so long is given up
+REFUSED_MAX = 1024  # subjects remembered
+
+_REFUSED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
 
 
 class OneConnection(Client):
@@ -62,8 +67,8 @@ class Session:
     def __init__(self, client: OneConnection, server: str) -> None:
         """`server` is its address without a secret."""
         self.client, self.server = client, server
-        self.refusals = 0  # how often the server said that we may not publish
-        self.refused = ""  # in its own words, the last time
+        self.refused = ""  # what the server said last about what we may not publish
+        self._refusals: Counter[str] = Counter()  # by subject
         self.why = ""  # it ended
 
     @property
@@ -76,6 +81,18 @@ class Session:
         """Bytes that one message may have."""
         return self.client.max_payload
 
+    def note(self, words: str) -> None:
+        """The server reported an error in these words."""
+        if (found := _REFUSED.search(words)) is not None:
+            self.refused = words
+            if len(self._refusals) >= REFUSED_MAX:
+                self._refusals.clear()
+            self._refusals[found[1].lower()] += 1
+
+    def refusals(self, prefix: str) -> int:
+        """How often the server said that we may not publish on a subject under `prefix`."""
+        return sum(count for subject, count in self._refusals.items() if subject.startswith(f"{prefix.lower()}."))
+
     async def send(self, data: bytes) -> None:
         """Write bytes of the protocol as they are; waits while the socket takes no more. Raises Unreachable."""
         async with self._within():
@@ -85,6 +102,12 @@ class Session:
 
     async def confirm(self) -> None:
         """Returns when the server has read all that was sent before. Raises Unreachable when it did not say so."""
+        await self.deliver(())
+
+    async def deliver(self, parts: Iterable[bytes]) -> None:
+        """Send each of `parts` and return when the server has read them all. Raises Unreachable when it did not say so."""
+        for part in parts:
+            await self.send(part)
         async with self._within():
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             transport = self._transport()

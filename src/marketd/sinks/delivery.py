@@ -1,7 +1,7 @@
 """The one loop that carries events to every sink: batch, write, try again, and never let one sink's trouble reach another."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 
@@ -9,7 +9,7 @@ import structlog
 
 from marketd.bus import Bus, Closed, Full, Subscription
 from marketd.clock import Clock
-from marketd.errors import DeliveryError, StartError
+from marketd.errors import DeliveryError, StartError, Unreachable
 from marketd.metrics import Metrics
 from marketd.model.events import Event
 from marketd.model.marks import Mark, Series, lowest
@@ -23,6 +23,7 @@ log = structlog.get_logger("sinks")
 BATCH = 4096  # events in one write at most
 TRIES = 5  # before a sink that sheds loses the batch
 DELAY_S_MIN, DELAY_S_MAX = 0.1, 5.0
+DELAY_S_AWAY = 0.5  # at most, where the server is away: asking costs nothing, and whoever connects to it waits longer
 # A start waits so long for sinks to open, so that their high-water marks are known before anyone repairs from there, and to
 # write what an earlier run left in their spill; then it goes on without them.
 OPENING_S = 10.0
@@ -39,6 +40,8 @@ class DeliveryConfig(Section):
 
 class Deliveries:
     """All the sinks of a daemon, to be looked at."""
+
+    start: Callable[[Sink], None]  # deliver to one more, of what is published from now on; it is closed with the others
 
     def __init__(self) -> None:
         self._all: list[Delivery] = []
@@ -75,24 +78,30 @@ async def run_sinks(
     """
     config = config or DeliveryConfig()
     view = Deliveries()
-    spills = {
-        sink.name: _open_spill(data_dir / "spill" / sink.name, sink.name, config.spill_bytes)
-        for sink in (*stores, *sinks)
-        if sink.full is Full.SPILL
-    }
+
+    def spill_of(sink: Sink) -> FileSpill | None:
+        if sink.full is not Full.SPILL:
+            return None
+        return _open_spill(data_dir / "spill" / sink.name, sink.name, config.spill_bytes)
+
+    spills = {sink.name: spill_of(sink) for sink in (*stores, *sinks)}
     tasks: dict[asyncio.Task[None], Delivery] = {}
     async with room("sinks") as here:
         try:
             with ExitStack() as subscriptions:
-                for sink in (*stores, *sinks):
+
+                def start(sink: Sink) -> None:
+                    spill = spills.pop(sink.name) if sink.name in spills else spill_of(sink)
                     subscription = subscriptions.enter_context(
-                        bus.subscribe(
-                            sink.name, full=sink.full, capacity=sink.capacity, types=sink.types, spill=spills.get(sink.name)
-                        )
+                        bus.subscribe(sink.name, full=sink.full, capacity=sink.capacity, types=sink.types, spill=spill)
                     )
                     delivery = Delivery(sink, subscription, clock, bus.metrics, is_open=sink in stores)
                     view.add(delivery)
                     tasks[here.start(sink.name, delivery.run())] = delivery
+
+                for sink in (*stores, *sinks):
+                    start(sink)
+                view.start = start
                 with suppress(TimeoutError):
                     async with asyncio.timeout(OPENING_S):
                         for delivery in tasks.values():
@@ -168,6 +177,8 @@ class Delivery:
                     await self._deliver()
                     ended = True
             except Exception as error:
+                if self._gives_way(error):
+                    return
                 if ended:
                     log.error(
                         "sink.close_failed",
@@ -213,6 +224,8 @@ class Delivery:
                 await self.sink.write(batch)
             except Exception as error:
                 tries += 1
+                if self._gives_way(error):
+                    raise
                 if self.subscription.full is Full.SHED and tries >= TRIES:
                     self._give_up(batch, error)
                     return
@@ -228,13 +241,21 @@ class Delivery:
             self._say(True, "")
             log.info("sink.recovered", sink=self.sink.name, tries=tries)
 
+    def _gives_way(self, error: Exception) -> bool:
+        """When the daemon stops, nobody waits for a server that is away: what it did not get is in the spill."""
+        if isinstance(error, Unreachable) and self.state.durable and self.subscription.closed is not None:
+            self._say(False, str(error))
+            return True
+        return False
+
     async def _set_back(self, error: Exception, tries: int) -> None:
         """Say what is wrong, once per reason, and wait before the next try, longer each time."""
         self.caught_up.set()
         self.state.retries += 1
         self._metrics.write_retries.labels(self.sink.name).inc()
         reason = str(error) if _is_expected(error) else f"{type(error).__name__}: {error}"
-        if self.state.healthy or self.state.reason != reason:
+        is_away = isinstance(error, Unreachable)
+        if not is_away and (self.state.healthy or self.state.reason != reason):
             log.warning(
                 "sink.failing",
                 code="sink-retrying",
@@ -244,7 +265,8 @@ class Delivery:
                 exc_info=not _is_expected(error),
             )
         self._say(False, reason)
-        await self._clock.sleep(min(DELAY_S_MAX, DELAY_S_MIN * 2 ** (tries - 1)))
+        delay_s_max = DELAY_S_AWAY if is_away else DELAY_S_MAX
+        await self._clock.sleep(min(delay_s_max, DELAY_S_MIN * 2 ** (tries - 1)))
 
     def _give_up(self, batch: Sequence[Event], error: Exception) -> None:
         text = (
@@ -259,6 +281,8 @@ class Delivery:
     def _abandon(self) -> None:
         batch, self._batch = self._batch, []
         lost = self.subscription.abandon(batch)
+        if self.subscription.spill:
+            log.info("sink.left_in_spill", sink=self.sink.name, events=len(self.subscription.spill))
         if lost:
             log.error(
                 "sink.lost",
