@@ -111,10 +111,17 @@ class Session:
         async with self._within():
             answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             transport = self._transport()
+            self._write_what_is_held_back(transport)
             self.client._pongs.append(answer)
             transport.write(b"PING\r\n")
             await transport.drain()
             await asyncio.shield(answer)  # the answer may come when nobody waits for it any more
+
+    def _write_what_is_held_back(self, transport: Any) -> None:
+        """nats-py gathers what others asked of it, such as a subscription: the server is to have read that too."""
+        held, self.client._pending, self.client._pending_data_size = self.client._pending, [], 0
+        if held:
+            transport.writelines(held)
 
     def _transport(self) -> Any:
         transport = self.client._transport
