@@ -12,6 +12,7 @@ from marketd.clock import SystemClock
 from marketd.metrics import Metrics
 from marketd.model import wire
 from marketd.model.events import Event, Trade
+from marketd.model.identity import identity
 from marketd.net.nats import NatsConfig, NatsLink, open_link
 from marketd.sources.partitioned import STREAM as PARTITIONED
 from marketd.sources.partitions import Partitions
@@ -37,12 +38,13 @@ async def make_events_stream(link: NatsLink, **more: Any) -> None:
     await link.client.jetstream().add_stream(name=STREAM, subjects=[f"{PREFIX}.>"], allow_direct=True, **more)
 
 
-async def store(link: NatsLink, events: Sequence[Event]) -> None:
-    """Into the events' stream, confirmed."""
+async def store(link: NatsLink, events: Sequence[Event], *, once: bool = False) -> None:
+    """Into the events' stream, confirmed; `once`: told again, a trade is not stored again."""
     stream = link.client.jetstream()
     for event in events:
+        headers = {"Nats-Msg-Id": identity(event)} if once else None
         kind = msgspec.json.decode(wire.encode(event))["type"]
-        await stream.publish(f"{PREFIX}.{kind}.{event.symbol}", wire.encode(event))
+        await stream.publish(f"{PREFIX}.{kind}.{event.symbol}", wire.encode(event), headers=headers)
 
 
 async def arrived(link: NatsLink, count: int) -> None:

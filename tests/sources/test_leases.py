@@ -28,7 +28,7 @@ def test_who_is_not_seen_yet_counts_itself() -> None:
 
 
 async def opened(link: NatsLink, lease_s: int = 1) -> Leases:
-    leases = Leases(link, "group", 4, lease_s, SystemClock())
+    leases = Leases(link, "group", lease_s, SystemClock())
     await leases.open()
     return leases
 

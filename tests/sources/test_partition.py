@@ -24,7 +24,7 @@ class Owner:
 
     def __init__(self, link: NatsLink, window_s: float = 60.0) -> None:
         self.link, self.published = link, list[Event]()
-        self.leases = Leases(link, "group", 1, 30, SystemClock())
+        self.leases = Leases(link, "group", 30, SystemClock())
         self.bound = Bound(
             link,
             self.leases,

@@ -1,16 +1,20 @@
 """Members of a group on a real server: they share fairly, move whole partitions, lose nothing and keep the order."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import nats.errors
 import pytest
 from structlog.testing import capture_logs
 
-from marketd.model.events import Share
+from marketd.errors import DeliveryError
+from marketd.model.events import Share, Trade
+from marketd.net.nats import NatsLink
 from marketd.sources import partitions
 from tests.daemons import eventually
 from tests.members import Member, linked, make_events_stream, store, trade
-from tests.nats_servers import NatsServer
+from tests.nats_servers import NatsCluster, NatsServer
 
 SYMBOLS = [f"S{number}USDT" for number in range(20)]
 
@@ -144,3 +148,37 @@ def story(member: Member, symbol: str) -> list[object]:
 def noted(member: Member) -> bool:
     """What it has read is noted as done."""
     return any(one.claim.done for one, _ in member.partitions._owned.values())
+
+
+@pytest.mark.soak  # after each the server may take most of a minute until its derived stream goes on
+async def test_any_server_of_a_cluster_may_die(nats_cluster: NatsCluster) -> None:
+    async with linked(nats_cluster.url) as link, linked(nats_cluster.url) as other_link:
+        await make_events_stream(link, num_replicas=3)
+        one, other = Member(link, lease_s=60), Member(other_link, lease_s=60)
+        async with one.running(), other.running():
+            await eventually(lambda: len(one.owned) == len(other.owned) == 2)
+            for server in nats_cluster.servers:
+                server.kill()
+                number = len(one.trades("S0USDT")) + len(other.trades("S0USDT"))
+                await stored_in_the_end(link, [trade(symbol, number) for symbol in SYMBOLS])
+                await eventually(lambda n=number: all(has(symbol, n, one, other) for symbol in SYMBOLS), within_s=120.0)
+                server.start()
+                nats_cluster.wait()
+
+            for symbol in SYMBOLS:
+                assert [0, 1, 2] == one.trades(symbol) + other.trades(symbol)
+
+
+def has(symbol: str, number: int, *members: Member) -> bool:
+    return any(number in member.trades(symbol) for member in members)
+
+
+async def stored_in_the_end(link: NatsLink, events: Sequence[Trade]) -> None:
+    """Each once: a cluster that lost its leader takes nothing for a moment."""
+    for event in events:
+        for _ in range(300):
+            try:
+                await store(link, [event], once=True)
+                break
+            except (nats.errors.Error, DeliveryError):
+                await asyncio.sleep(0.1)

@@ -67,9 +67,9 @@ def share(members: Collection[str], member: str, count: int) -> int:
 class Leases:
     """One member's view of the bucket, and its part in it."""
 
-    def __init__(self, link: NatsLink, bucket: str, count: int, lease_s: int, clock: Clock, *, replicas: int = 1) -> None:
+    def __init__(self, link: NatsLink, bucket: str, lease_s: int, clock: Clock) -> None:
         """`lease_s`: after so many seconds without a renewal the others take over; whole, at least 1."""
-        self.bucket, self.count, self.lease_s, self.replicas = bucket, count, lease_s, replicas
+        self.bucket, self.lease_s = bucket, lease_s
         self._link, self._clock = link, clock
         self._name = secrets.token_hex(4)
         self._lives = 0
@@ -101,14 +101,14 @@ class Leases:
         self.member = f"{self._name}-{self._lives}"
         self._valid = None
 
-    async def open(self) -> None:
-        """Make the bucket if it is missing. Raises DeliveryError."""
+    async def open(self, replicas: int = 1) -> None:
+        """Make the bucket if it is missing, with so many copies. Raises DeliveryError."""
         config: dict[str, Any] = {
             "name": f"KV_{self.bucket}",
             "description": "who owns which partition, and up to where it is done",
             "subjects": [f"$KV.{self.bucket}.>"],
             "max_msgs_per_subject": 1,
-            "num_replicas": self.replicas,
+            "num_replicas": replicas,
             "storage": "file",
             "discard": "new",
             "allow_direct": True,

@@ -50,7 +50,7 @@ class Partition:
         self.lost = False
         self._bound = bound
         self._past = claim.done  # messages up to here were processed by an owner before
-        self._noted_s = bound.clock.monotonic()
+        self._noted_s = self._began_s = bound.clock.monotonic()
         self._stored: Ordered | None = None
 
     @property
@@ -98,10 +98,12 @@ class Partition:
         if self.state == "rebuilding" and (self._stored.after >= self._past or self._stored.pending == 0):
             self._tell("ready", self.symbols)
             self.state = "live"
+            took_ms = round((bound.clock.monotonic() - self._began_s) * 1000)
+            log.info("partition.live", partition=self.number, symbols=len(self.symbols), took_ms=took_ms)
         self._take([one for one in batch if one.sequence > self._past])
-        if batch and batch[-1].sequence > self._past:
-            await bound.settled()
-            self.done = batch[-1].sequence
+        if batch:
+            await bound.settled()  # the past too: a window may be longer than the queue before whoever processes it
+            self.done = max(self._past, batch[-1].sequence)
         if self.done != self.claim.done and bound.clock.monotonic() - self._noted_s >= NOTE_S:
             await self._note(member=self.claim.member)
 

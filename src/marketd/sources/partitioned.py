@@ -23,9 +23,10 @@ def subjects(partition: int) -> list[str]:
     return [f"{PREFIX}.{partition}.>", STATUS]
 
 
-async def open_partitioned(session: Session, prefix: str, count: int, clock: Clock) -> None:
-    """Make the stream if it is missing, with the limits of the events' own. Raises DeliveryError: NotThere while there are no
-    events, Declined where it is there for another number of partitions.
+async def open_partitioned(session: Session, prefix: str, count: int, clock: Clock) -> int:
+    """Make the stream if it is missing, with the limits of the events' own; how many copies of it there are.
+
+    Raises DeliveryError: NotThere while there are no events, Declined where it is there for another number of partitions.
     """
     found = await _found(session)
     if found is None:
@@ -63,6 +64,7 @@ async def open_partitioned(session: Session, prefix: str, count: int, clock: Clo
             "set features.partitions and nats.subject_prefix as all the other members have them, or stop them all and delete "
             "it together with its bucket"
         )
+    return int((found or {}).get("num_replicas", 1))
 
 
 def _transforms(prefix: str, count: int) -> list[dict[str, str]]:

@@ -23,7 +23,6 @@ from marketd.sources.partition import Bound, Partition
 from marketd.sources.partitioned import STREAM, open_partitioned
 from marketd.sources.stored import NotThere
 
-UNDER_WAY = 32_768  # messages that may be between the server and the claims, over all partitions
 BATCH_MAX = 256
 LEAVE_S = 5.0  # for finishing what is under way when the daemon stops
 log = structlog.get_logger("partitions")
@@ -54,12 +53,15 @@ class Partitions:
         settled: Callable[[], Awaitable[None]],
         clock: Clock,
         metrics: Metrics,
+        under_way: int = 32_768,
     ) -> None:
-        """`publish` takes events and, among them, `Share`; `settled` returns when all that was published has been processed."""
-        self.leases = Leases(link, STREAM, count, lease_s, clock)
+        """`publish` takes events and, among them, `Share`; `settled` returns when all that was published has been processed.
+        `under_way` is how many may be published and not yet processed, about: less than the queue takes.
+        """
+        self.leases = Leases(link, STREAM, lease_s, clock)
         self.state = MemberState(clock.now_ns())
         self._owned: dict[int, tuple[Partition, asyncio.Task[None]]] = {}
-        batch = max(1, min(BATCH_MAX, UNDER_WAY // count))
+        batch = max(1, min(BATCH_MAX, under_way * 2 // (3 * count)))
         self._bound = Bound(link, self.leases, read, publish, settled, clock, window_s, batch)
         self._link, self._prefix, self._count, self._clock = link, prefix, count, clock
         self._metric = metrics.partitions_owned
@@ -110,12 +112,12 @@ class Partitions:
     async def _turn(self, here: Room) -> None:
         """Renew, look, and come nearer to the fair share."""
         leases = self.leases
-        self._reap()
         if leases.is_lapsed:
             await self._lapse()
+        self._reap()
         if not self._is_open:
-            await open_partitioned(self._link.session, self._prefix, self._count, self._clock)
-            await leases.open()
+            replicas = await open_partitioned(self._link.session, self._prefix, self._count, self._clock)
+            await leases.open(replicas)
             self._is_open = True
         await leases.renew()
         if self._joined_s is None:  # the others see us from here on, and give up what is ours before we look for it
@@ -123,7 +125,7 @@ class Partitions:
             return
         view = await leases.view()
         mine = share(view.members, leases.member, self._count)
-        for number in sorted(self._owned, key=self._rank)[mine:]:
+        for number in sorted(self._owned, key=self._to_keep)[mine:]:
             self._owned[number][0].leave()
         await self._take_free(here, view, mine)
         self._metric.set(len(self._owned))
@@ -187,6 +189,11 @@ class Partitions:
                     await asyncio.wait([task for _, task in self._owned.values()])
                 await self.leases.leave()
         await self._end_all()
+
+    def _to_keep(self, partition: int) -> tuple[bool, bool, bytes]:
+        """Those that leave go on leaving; one that is being rebuilt has kept its symbols waiting once already."""
+        state = self._owned[partition][0].state
+        return state == "leaving", state == "live", self._rank(partition)
 
     def _rank(self, partition: int) -> bytes:
         return blake2b(f"{partition} {self.leases.member}".encode(), digest_size=8).digest()
