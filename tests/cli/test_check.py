@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tests.cli.conftest import Ask
+from tests.nats_servers import NatsServer
 
 SECRETS = {"MARKETD_API_TOKEN": "tell-nobody", "DATABASE_URL": "postgresql://user:hunter2@host/db"}
 
@@ -13,8 +14,8 @@ def test_venues_that_answer_are_ok(ask: Ask, simulated: dict[str, str]) -> None:
     assert said.code == 0, said.out + said.err
     assert said.out.count("ok, connects") == 2
     assert "ok, lists" in said.out
-    for url in simulated.values():
-        assert url in said.out.split()  # whole, on one line
+    for name, url in simulated.items():
+        assert "COINGECKO" in name or url in said.out.split()  # whole, on one line
     assert "stands by for binance" in said.out
     assert "postgresql://user:***@host/db" in said.out
     assert "hunter2" not in said.out + said.err
@@ -38,7 +39,7 @@ def test_with_one_venue_of_two_down_it_could_still_run(ask: Ask, simulated: dict
 
 
 def test_with_no_venue_it_could_not(ask: Ask) -> None:
-    down = {"BINANCE_WS_URL": "ws://127.0.0.1:1/x", "BINANCE_REST_URL": "http://127.0.0.1:1/x"}
+    down = {"BINANCE_WS_URL": "ws://127.0.0.1:1/x", "BINANCE_REST_URL": "http://127.0.0.1:1/x", "NATS_ENABLED": "false"}
     said = ask("check", "--provider", "binance", environ=down)
 
     assert said.code == 1
@@ -125,3 +126,17 @@ def test_the_archive_is_told_and_its_venues_and_database_are_asked(ask: Ask, sim
     assert "hunter2" not in away.out + away.err
     assert 2 == wrong.code
     assert "database.url: found 'archive.db'" in wrong.err
+
+
+def test_servers_that_are_optional_may_be_away_and_those_that_are_required_may_not(
+    ask: Ask, simulated: dict[str, str], plain_nats_server: NatsServer
+) -> None:
+    away = {"NATS_URL": "nats://127.0.0.1:1", "NATS_ENABLED": "true"}
+    optional = ask("check", "--profile", "live-ingest", environ={**simulated, **away})
+    required = ask("check", "--profile", "features", environ=away)
+    there = ask("check", "--profile", "features", environ={"NATS_URL": plain_nats_server.url})
+
+    assert "NATS nats://127.0.0.1:1: no: Connection refused; optional" in optional.out
+    assert "NATS nats://127.0.0.1:1: no: Connection refused; required" in required.out
+    assert f"NATS {plain_nats_server.url}: ok, version " in there.out
+    assert 0 == optional.code, optional.out

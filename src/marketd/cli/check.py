@@ -24,6 +24,7 @@ from marketd.cli.options import (
     Symbols,
     configured,
 )  # fmt: skip
+from marketd.cli.servers import ask_servers
 from marketd.clock import SystemClock
 from marketd.config import Config, Flags
 from marketd.daemon.archive import fed
@@ -58,7 +59,7 @@ def check(
     host: Host = None,
     port: Port = None,
 ) -> None:
-    """Validate the configuration, show what would start, and ask every venue and the database. Secrets are masked.
+    """Validate the configuration, show what would start, and ask every venue, the database, NATS and Redis. Secrets are masked.
 
     Examples:
 
@@ -83,10 +84,14 @@ def check(
     if is_needed or checked.database.url is not None:
         answer, is_well = asyncio.run(kept.ask(checked, WITHIN_S))
         console.print(answer, markup=False, soft_wrap=True)
+    servers = asyncio.run(ask_servers(checked))
+    for line in (line for server in servers for line in server.lines):
+        console.print(line, markup=False, soft_wrap=True)
+    is_served = all(server.is_well for server in servers if server.is_required)
     failures = asyncio.run(_probe(checked, console)) if COLLECTING & set(checked.roles) else 0
     if checked.missing:
         raise typer.Exit(2)
-    if (failures and failures == len(checked.feeds)) or (is_needed and not is_well):
+    if (failures and failures == len(checked.feeds)) or (is_needed and not is_well) or not is_served:
         raise typer.Exit(1)
 
 

@@ -31,6 +31,11 @@ class Stored(NamedTuple):
     time: str
 
 
+async def account(client: Client) -> dict[str, Any]:
+    """What we have and may have there. Raises NoJetStream, StartError."""
+    return await _ask(client, "INFO", {})
+
+
 async def streams(client: Client, subject: str | None = None) -> list[dict[str, Any]]:
     """Config and state of every stream, or of those that take something of a subject. Raises NoJetStream, StartError."""
     found: list[dict[str, Any]] = []
