@@ -15,7 +15,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Self
 
+import nats
 import pytest
+from nats.aio.msg import Msg
+from nats.js.api import AckPolicy, ConsumerConfig
 
 WITHIN_S = 30.0
 LOOPBACK = "127.0.0.1"
@@ -159,6 +162,21 @@ class NatsCluster:
         for server in self.servers:
             if server.is_running:
                 server.wait()
+
+
+async def kept(url: str, subject: str = "md.events.>") -> list[Msg]:
+    """What the stream holds of `subject`, oldest first."""
+    client = await nats.connect(url.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0)
+    try:
+        jetstream = client.jetstream(timeout=WITHIN_S)
+        subscription = await jetstream.pull_subscribe(subject, config=ConsumerConfig(ack_policy=AckPolicy.NONE))
+        left = (await subscription.consumer_info()).num_pending or 0
+        found: list[Msg] = []
+        while len(found) < left:
+            found += await subscription.fetch(min(1000, left - len(found)), timeout=WITHIN_S)
+        return found
+    finally:
+        await client.close()
 
 
 def nats_program() -> Path:

@@ -163,6 +163,4 @@ class Config(Section):
         ]
         if self.redis.enabled:
             found.append("Redis Streams are not in this version; set redis.enabled: false")
-        if self.nats.enabled is not False and self.nats.jetstream:
-            found.append("JetStream is not in this version; set USE_JETSTREAM=false")
         return found

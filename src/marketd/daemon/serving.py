@@ -120,7 +120,7 @@ async def serve(
         here.start("loop_lag", _loop_lag(clock, metrics))
         here.start("health", health.watch())
         if publishing is not None and not any(state.name == "nats" for state in sinks.states):
-            here.start("nats", _publish_when_there(config, publishing, sinks, metrics))
+            here.start("nats", _publish_when_there(config, publishing, sinks, metrics, clock))
         if feeds is not None:
             gaps = store.open_gaps() if store is not None else []
             if archiving is not None:
@@ -192,10 +192,10 @@ def alone_in(path: Path) -> Iterator[None]:
         yield
 
 
-async def _publish_when_there(config: Config, link: NatsLink, sinks: Deliveries, metrics: Metrics) -> None:
+async def _publish_when_there(config: Config, link: NatsLink, sinks: Deliveries, metrics: Metrics, clock: Clock) -> None:
     """Where NATS is welcome and was not there at the start."""
     await link.opened()
-    sinks.start(nats_sink(config, link, metrics))
+    sinks.start(nats_sink(config, link, metrics, clock))
 
 
 async def _loop_lag(clock: Clock, metrics: Metrics) -> None:

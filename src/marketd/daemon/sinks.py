@@ -8,6 +8,7 @@ from marketd.config import Config
 from marketd.metrics import Metrics
 from marketd.net.nats import NatsLink, open_link
 from marketd.sinks.console import Console
+from marketd.sinks.jetstream import JetStream
 from marketd.sinks.jsonl import JsonLines
 from marketd.sinks.nats import Nats
 from marketd.sinks.prometheus import Prometheus
@@ -39,9 +40,9 @@ async def open_nats(config: Config, clock: Clock) -> AsyncIterator[NatsLink | No
         yield link
 
 
-def nats_sink(config: Config, link: NatsLink, metrics: Metrics) -> Sink:
+def nats_sink(config: Config, link: NatsLink, metrics: Metrics, clock: Clock) -> Sink:
     """What publishes events to NATS."""
-    return Nats(config.nats, link, metrics)
+    return JetStream(config.nats, link, clock, metrics) if config.nats.jetstream else Nats(config.nats, link, metrics)
 
 
 def sinks_of(config: Config, metrics: Metrics, clock: Clock, link: NatsLink | None = None) -> list[Sink]:
@@ -56,5 +57,5 @@ def sinks_of(config: Config, metrics: Metrics, clock: Clock, link: NatsLink | No
     if config.sinks.prometheus.enabled:
         sinks.append(Prometheus(config.sinks.prometheus, metrics, clock))
     if link is not None and (config.nats.enabled or link.state.was_connected):
-        sinks.append(nats_sink(config, link, metrics))
+        sinks.append(nats_sink(config, link, metrics, clock))
     return sinks

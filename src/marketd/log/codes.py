@@ -70,6 +70,16 @@ CODES: dict[str, Code] = {
         "what is for NATS waits, in memory and then on disk, trades and closed candles for certain; the rest goes on",
         "start or reach the server that the line names, or set NATS_URL; NATS_ENABLED=false where there is none",
     ),
+    "jetstream-off": Code(
+        "USE_JETSTREAM is set and the NATS server has no JetStream, or not for this account",
+        "what is for NATS waits, in memory and then on disk, trades and closed candles for certain; the rest goes on",
+        "start the server with --js, or set USE_JETSTREAM=false for plain subjects",
+    ),
+    "stream-differs": Code(
+        "the JetStream stream that is there has other limits than the configured ones, which the line names",
+        "it is used as it is and never changed from here",
+        "nothing, or `nats stream edit`, or the same numbers under nats.stream",
+    ),
     "nats-too-large": Code(
         "an event is larger than the NATS server takes in one message",
         "it is left out there and counted in events_dropped_total as too_large; other sinks have it",
@@ -287,6 +297,8 @@ BY_EVENT = {
     "rest.refused": "rest-refused",
     "nats.error": "nats-error",
     "nats.too_large": "nats-too-large",
+    "jetstream.off": "jetstream-off",
+    "stream.differs": "stream-differs",
     "bus.dropped": "bus-dropped",
     "venue.dry": "venue-dry",
     "source.malformed": "source-malformed",

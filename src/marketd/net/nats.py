@@ -19,6 +19,7 @@ from marketd.clock import Clock
 from marketd.errors import Unreachable
 from marketd.net.backoff import Backoff
 from marketd.net.nats_session import OneConnection, Session
+from marketd.net.nats_stream import StreamConfig
 from marketd.secrets import SecretUrl, masked
 from marketd.section import Section
 
@@ -47,6 +48,7 @@ class NatsConfig(Section):
     )
     subject_prefix: str = Field("md.events", description="first part of every subject")
     jetstream: bool = Field(False, description="durable streams instead of plain subjects")
+    stream: StreamConfig = StreamConfig()
     deltas: bool = Field(False, description="also publish book_delta events")
     capacity: int = Field(65_536, ge=16, description="events that wait in memory before they spill to disk")
     ca_file: Path | None = Field(None, description="certificates that the server's own is checked with; unset: the system's")
