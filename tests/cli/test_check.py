@@ -55,11 +55,11 @@ def test_what_is_not_in_this_version_is_said(ask: Ask) -> None:
 
 
 def test_settings_without_effect_are_named(ask: Ask, tmp_path: Path) -> None:
-    (tmp_path / "config.yaml").write_text("features: {window_s: 30}\nroles: []\nexchanges: {}")
+    (tmp_path / "config.yaml").write_text("paper: {cash: 30}\nroles: []\nexchanges: {}")
     said = ask("check")
 
     assert said.code == 0
-    assert "without effect in this version: features.window_s" in said.out
+    assert "without effect in this version: paper.cash" in said.out
 
 
 def test_symbols_that_a_venue_does_not_list_are_named_also_beside_a_dry_one(ask: Ask, simulated: dict[str, str]) -> None:

@@ -20,7 +20,7 @@ COMMANDS = ["demo", "run", "check", "replay", "symbols", "trades", "backfill", "
         (["run", "--port", "many"], 2, ["--port", "integer"]),
         (["run", "--profile", "scaner"], 2, ["did you mean scanner?", "allowed:"]),
         (["run", "--profile", "scanner"], 2, ["role scanner is not in this version"]),
-        (["run", "--profile", "features"], 2, ["role features is not in this version"]),
+        (["run", "--roles", "features"], 2, ["role features has no events: set NATS_ENABLED=true"]),
         (["run", "--profile", "trade-streams"], 2, ["Redis Streams are not in this version"]),
         (["run", "--provider", "binanse"], 2, ["did you mean binance?"]),
         (["run", "--symbols", "BTC/USDT"], 2, ["--symbols", "found 'BTC/USDT'", "did you mean BTCUSDT?"]),

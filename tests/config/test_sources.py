@@ -18,7 +18,7 @@ PROFILES = {
     "ta-service": (("ta",), 8897),
     "trader-bot": (("trader",), 8898),
     "api": ((), 8100),
-    "all-in-one": (("ingest", "archive"), 8100),
+    "all-in-one": (("ingest", "archive", "features"), 8100),
 }
 
 
@@ -34,7 +34,7 @@ def test_a_profile_starts_its_role_on_its_port(loaded: Load, name: str) -> None:
 
 
 def test_a_role_that_is_not_built_is_said_to_be_missing(loaded: Load) -> None:
-    assert loaded(profile="scanner").missing == ["role scanner is not in this version; roles that run: archive, ingest"]
+    assert loaded(profile="scanner").missing == ["role scanner is not in this version; roles that run: archive, features, ingest"]
     assert loaded(profile="live-ingest").missing == []
     assert loaded(profile="all-in-one").missing == []
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import msgspec
 import structlog
@@ -16,6 +17,7 @@ from marketd.net.nats import NatsLink, token
 FEATURES, SIGNALS, ALERTS = "senpai.features", "senpai.signals", "senpai.alerts"
 WAITING_MAX = 10_000  # signals and alerts that wait for the socket; features wait as their latest value only
 SAY_EVERY_S = 10.0
+FLUSH_S = 1.0
 log = structlog.get_logger("features")
 _encode = msgspec.json.Encoder().encode
 
@@ -37,7 +39,7 @@ class Publisher:
 
     def features(self, made: Features) -> None:
         """One that is not sent yet gives way to its successor."""
-        if self._link is not None:
+        if not self._is_off:
             self._latest[made.symbol] = f"{FEATURES}.{token(made.symbol)}", _encode(made)
             self._wake.set()
 
@@ -57,24 +59,39 @@ class Publisher:
             return
         while True:
             await self._wake.wait()
-            self._wake.clear()
-            latest, self._latest = self._latest, {}
-            waiting, self._waiting = self._waiting, deque()
-            messages = [*latest.values(), *waiting]
-            if not self._may_publish():
-                self.withheld += len(messages)
-                continue
-            try:
-                await self._link.session.send(_packed(messages))
-            except DeliveryError as error:
-                self._lost([subject for subject, _ in messages], str(error))
-            else:
-                self.published += len(messages)
-                for symbol in latest:
-                    self._metrics.features_published.labels(symbol).inc()
+            await self._send(self._link)
+
+    async def flush(self) -> None:
+        """Send what is left, if that can be done at once."""
+        if self._link is not None and (self._latest or self._waiting):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_S):
+                    await self._send(self._link)
+
+    async def _send(self, link: NatsLink) -> None:
+        self._wake.clear()
+        latest, self._latest = self._latest, {}
+        waiting, self._waiting = self._waiting, deque()
+        messages = [*latest.values(), *waiting]
+        if not self._may_publish():
+            self.withheld += len(messages)
+            return
+        try:
+            await link.session.send(_packed(messages))
+        except DeliveryError as error:
+            self._lost([subject for subject, _ in messages], str(error))
+        else:
+            self.published += len(messages)
+            for symbol in latest:
+                self._metrics.features_published.labels(symbol).inc()
+
+    @property
+    def _is_off(self) -> bool:
+        """There is nobody to tell: NATS is off, or only welcome and was never there."""
+        return self._link is None or (self._link.state.is_optional and not self._link.state.was_connected)
 
     def _put(self, subject: str, payload: bytes) -> None:
-        if self._link is None:
+        if self._is_off:
             return
         if len(self._waiting) >= WAITING_MAX:
             self._lost([self._waiting.popleft()[0]], f"{WAITING_MAX:,} messages wait already")

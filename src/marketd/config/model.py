@@ -29,7 +29,7 @@ from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, Ven
 
 Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
 ROLES: tuple[Role, ...] = get_args(Role)
-BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive"})
+BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features"})
 
 # Sections that only some roles read, by their outside names; one without a role belongs to a part of no role's own.
 ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
@@ -161,6 +161,8 @@ class Config(Section):
             for role in self.roles
             if role not in BUILT_ROLES
         ]
+        if "features" in self.roles and "ingest" not in self.roles and self.nats.enabled is False:
+            found.append("role features has no events: set NATS_ENABLED=true, or run role ingest beside it")
         if self.redis.enabled:
             found.append("Redis Streams are not in this version; set redis.enabled: false")
         return found

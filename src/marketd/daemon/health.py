@@ -7,6 +7,7 @@ from marketd.api.views import Component
 from marketd.api.views import Health as Word
 from marketd.clock import Clock
 from marketd.daemon.archive import Archiving
+from marketd.daemon.features import Featuring
 from marketd.errors import DeliveryError
 from marketd.net.nats import LinkState, NatsLink
 from marketd.sinks.delivery import Deliveries
@@ -29,9 +30,10 @@ class Health:
         archiving: Archiving | None = None,
         discovery: Discovery | None = None,
         link: NatsLink | None = None,
+        featuring: Featuring | None = None,
     ) -> None:
-        self._sinks, self._feeds, self._clock, self._archiving, self._discovery = sinks, feeds, clock, archiving, discovery
-        self._link = link
+        self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
+        self._discovery, self._link, self._featuring = discovery, link, featuring
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -65,6 +67,9 @@ class Health:
             found["archive"] = self._component("archive", word, True, reason)
         if self._link is not None:
             found["nats"] = self._component("nats", *self._of_nats(self._link.state))
+        if self._featuring is not None:
+            word, reason = self._featuring.state
+            found["features"] = self._component("features", word, True, reason)
         for state in self._sinks.states:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")
@@ -82,10 +87,13 @@ class Health:
         return "unhealthy", True, "no venue has fresh data"
 
     def _of_nats(self, state: LinkState) -> tuple[Word, bool, str]:
-        """Where it is only welcome, its absence is no trouble until it was there."""
+        """Where it is only welcome, its absence is no trouble until it was there. Features without venues need it."""
+        is_needed = self._featuring is not None and self._featuring.source is not None
         if state.connected:
-            return "ok", False, state.reason
+            return "ok", is_needed, state.reason
         where = f"{state.url}: {state.reason}"
+        if is_needed:
+            return "unhealthy", True, where
         if state.is_optional and not state.was_connected:
             return "ok", False, f"not in use, since it is not there ({where})"
         return "unhealthy", False, where

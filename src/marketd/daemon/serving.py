@@ -20,6 +20,7 @@ from marketd.bus import Bus
 from marketd.clock import Clock, SystemClock
 from marketd.config import Config
 from marketd.daemon.archive import fed, open_archiving
+from marketd.daemon.features import Featuring
 from marketd.daemon.health import Health
 from marketd.daemon.losses import run_losses
 from marketd.daemon.seen import SeenFeeds
@@ -32,6 +33,7 @@ from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
 from marketd.sinks.capture import open_capture
 from marketd.sinks.delivery import Deliveries, run_sinks
+from marketd.sinks.sink import Sink
 from marketd.stores import archive as archives
 from marketd.stores.looking import open_looker
 from marketd.venues.discovery import discovering, open_discovery
@@ -43,6 +45,7 @@ from marketd.venues.rests import open_rests
 LOOP_LAG_EVERY_S = 0.5
 LISTED_WITHIN_S = 3.0  # for the venues' lists, before the start is said: symbols that nobody lists end it
 LOCK = "marketd.lock"
+LOCK_OF_FEATURES = "features.lock"  # their spill; an archive beside them in another process is no trouble
 COLLECTING = {"ingest", "archive"}  # roles that listen to venues
 log = structlog.get_logger("daemon")
 
@@ -87,9 +90,15 @@ async def serve(
         stores = [] if store is None else [store]
         link = await rooms.enter_async_context(open_nats(config, clock))
         publishing = link if feeds is not None else None  # what collects nothing has nothing of its own to publish
+        featuring = Featuring(config, link, bus, clock, metrics) if "features" in config.roles else None
+        own: list[Sink] = [] if archiving is None else [archiving.live]
+        if featuring is not None:
+            rooms.enter_context(alone_in(config.data_dir, LOCK_OF_FEATURES))
+            await rooms.enter_async_context(featuring.publishing())
+            own.append(featuring.service)
         sinks = await rooms.enter_async_context(
             run_sinks(
-                [*sinks_of(config, metrics, clock, publishing), *([] if archiving is None else [archiving.live])],
+                [*sinks_of(config, metrics, clock, publishing), *own],
                 bus,
                 clock,
                 data_dir=config.data_dir,
@@ -99,7 +108,9 @@ async def serve(
         )
         latest = await rooms.enter_async_context(run_latest(bus))
         await rooms.enter_async_context(run_losses(bus, clock))
-        health = Health(sinks, feeds, clock, archiving, discovery, link)
+        if featuring is not None:
+            await rooms.enter_async_context(featuring.watching())
+        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -111,6 +122,7 @@ async def serve(
             sinks=sinks,
             store=store or await rooms.enter_async_context(open_looker(config.data_dir / config.sinks.sqlite.path)),
             archive=archiving,
+            features=None if featuring is None else featuring.service,
             stored=archiving or await rooms.enter_async_context(archives.open_archive_looker(config.database_url, clock)),
         )
         if feeds is not None:
@@ -129,6 +141,8 @@ async def serve(
             if discovery is not None:
                 await rooms.enter_async_context(discovering(discovery))
             await feeds.checked(LISTED_WITHIN_S)
+        if featuring is not None:
+            await rooms.enter_async_context(featuring.listening())
         log.info(
             "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)
         )
@@ -182,9 +196,9 @@ def make_directory(path: Path) -> None:
 
 
 @contextmanager
-def alone_in(path: Path) -> Iterator[None]:
+def alone_in(path: Path, lock: str = LOCK) -> Iterator[None]:
     """Two daemons that write the same files would repeat and tear each other's. Raises StartError if another one is there."""
-    with (path / LOCK).open("w") as file:
+    with (path / lock).open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
