@@ -1,6 +1,7 @@
 """The role archive in a whole daemon: history, live candles, health, and the role beside ingest."""
 
 import asyncio
+import json
 from pathlib import Path
 
 from structlog.testing import capture_logs
@@ -14,6 +15,8 @@ from marketd.model.timeframes import DAY, HOUR, MINUTE, timeframe
 from marketd.sim.server import open_sim
 from marketd.venues.binance import Binance
 from tests.daemons import eventually
+from tests.nats_listener import listening
+from tests.nats_servers import NatsServer
 
 MINUTES = CandleSeries("binance", "BTCUSDT", "1m")
 
@@ -128,3 +131,22 @@ async def test_candles_are_served_by_the_daemon_that_stores_them_and_by_one_that
     assert {"binance": ["BTCUSDT"]} == symbols[0]
     assert "BTCUSDT" in symbols[1]["binance"]
     assert 200 == gaps.status_code
+
+
+async def test_what_cannot_be_repaired_is_an_alert_on_nats(run_daemon, tmp_path: Path, nats_server: NatsServer) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "roles: [archive]\nexchanges: {binance: {symbols: [BTCUSDT, NOPE], timeframes: [1h]}}\ndaemon: {backfill_days: 1}\n"
+    )
+    environ = {"NATS_ENABLED": "true", "NATS_URL": nats_server.url}
+    async with (
+        listening(nats_server, "senpai.>") as listener,
+        open_sim(["binance"]) as sim,
+        run_daemon(sim, profile=None, environ=environ),
+    ):
+        await eventually(lambda: listener.got)
+    alert = json.loads(listener.got[0].data)
+
+    assert "senpai.alerts" == listener.got[0].subject
+    assert ["detail", "kind", "symbol", "ts"] == sorted(alert)
+    assert ("gap", "NOPE") == (alert["kind"], alert["symbol"])
+    assert alert["detail"].startswith("binance 1h candles: ")

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import httpx
 from structlog.testing import capture_logs
 
 from marketd.sim.server import open_sim
 from tests.daemons import eventually
+from tests.nats_listener import listening
+from tests.nats_servers import NatsServer
 
 
 async def test_each_part_is_there_with_its_weight_and_a_reason(run_daemon) -> None:
@@ -72,3 +75,52 @@ async def test_a_dry_venue_does_not_stand_for_one_that_is_down(run_daemon, tmp_p
         await eventually(lambda: components()["venues"].status == "unhealthy")
 
     assert components()["venues"].reason == "no venue has fresh data"
+
+
+async def test_nats_that_was_asked_for_degrades_while_it_is_away_and_its_absence_is_said_once(
+    run_daemon, nats_server: NatsServer
+) -> None:
+    nats_server.kill()
+    environ = {"NATS_ENABLED": "true", "NATS_URL": nats_server.url}
+    with capture_logs() as lines:
+        async with open_sim(["binance", "bybit"], rate=200, seed=15) as sim, run_daemon(sim, environ=environ) as running:
+            parts = running.views.health.components
+            await eventually(lambda: parts()["venue.binance"].status == "ok" and parts()["venue.bybit"].status == "ok")
+            away = (await running.get("/health")).json()
+            spared = parts()["nats"]
+            nats_server.start()
+            async with listening(nats_server) as listener:
+                await eventually(lambda: parts()["nats"].status == "ok" and parts()["sink.nats"].status == "ok")
+                await eventually(lambda: listener.got)
+                names = {one["name"] for one in monitored(nats_server)}
+
+    assert ("degraded", "unhealthy", False) == (away["status"], spared.status, spared.required)
+    assert f"{nats_server.url}: Connection refused" == spared.reason
+    assert "marketd-live-ingest" in names
+    assert ["nats.error"] == [line["event"] for line in lines if line["log_level"] == "warning" and "nats" in str(line)]
+
+
+async def test_live_ingest_finds_nats_by_itself_and_is_well_without_it(run_daemon, nats_server: NatsServer) -> None:
+    nats_server.kill()
+    environ = {"NATS_ENABLED": "", "NATS_URL": nats_server.url}  # as the profile has it
+    with capture_logs() as lines:
+        async with open_sim(["binance", "bybit"], rate=200, seed=16) as sim, run_daemon(sim, environ=environ) as running:
+            parts = running.views.health.components
+            await eventually(lambda: parts()["venue.binance"].status == "ok" and parts()["venue.bybit"].status == "ok")
+            without = (await running.get("/health")).json()
+            nats_server.start()
+            async with listening(nats_server) as listener:
+                await eventually(lambda: {"trade", "quote", "book_l2"} <= {one.subject.split(".")[2] for one in listener.got})
+                found = (await running.get("/health")).json()
+
+    assert "ok" == without["status"]
+    assert without["components"]["nats"]["reason"].startswith("not in use, since it is not there")
+    assert "sink.nats" not in without["components"]
+    assert ("ok", f"connected to {nats_server.url}") == (found["status"], found["components"]["nats"]["reason"])
+    assert "ok" == found["components"]["sink.nats"]["status"]
+    assert [] == [line for line in lines if line["log_level"] == "warning" and "nats" in str(line)]
+
+
+def monitored(server: NatsServer) -> list[dict[str, str]]:
+    """The connections that the server shows."""
+    return [one for one in httpx.get(f"{server.monitor_url}/connz").json()["connections"] if one.get("name")]

@@ -11,6 +11,8 @@ from marketd.model.events import Trade
 from marketd.model.wire import decode_lines
 from marketd.sim.server import open_sim
 from tests.daemons import eventually
+from tests.nats_listener import listening
+from tests.nats_servers import NatsServer
 
 
 def trades_of(path: Path) -> list[Trade]:
@@ -66,3 +68,18 @@ async def test_a_recorded_session_replays_with_every_trade_and_a_book_in_sync(re
 
     assert (done.events["trade"], done.events["quote"], done.bad_frames) == (9757, 28040, 0)
     assert done.events["book_l2"] > 2000
+
+
+async def test_a_replay_goes_to_nats_where_that_was_asked_for(run_daemon, tmp_path: Path, nats_server: NatsServer) -> None:
+    capture = tmp_path / "session.jsonl"
+    async with open_sim(["binance", "bybit"], rate=300, seed=22) as sim, run_daemon(sim, capture=capture) as running:
+        await eventually(lambda: running.views.health.components()["venue.binance"].status == "ok")
+    environ = {"MARKETD_DATA_DIR": str(tmp_path / "replayed"), "NATS_URL": nats_server.url, "NATS_ENABLED": "true"}
+    async with listening(nats_server, "md.events.trade.>") as listener:
+        await replay(load(Flags(), environ=environ, cwd=tmp_path), capture)
+        stored = [
+            event for event in decode_lines((tmp_path / "replayed" / "events.jsonl").read_bytes()) if isinstance(event, Trade)
+        ]
+        await eventually(lambda: len(listener.got) == len(stored))
+
+    assert stored == listener.events

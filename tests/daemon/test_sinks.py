@@ -7,9 +7,10 @@ import pytest
 
 from marketd.clock import SystemClock
 from marketd.config import Config
-from marketd.daemon.sinks import open_store, sinks_of
+from marketd.daemon.sinks import open_nats, open_store, sinks_of
 from marketd.metrics import Metrics
 from marketd.venues import venue_named
+from tests.nats_servers import NatsServer
 from tests.samples import gap, trades
 
 
@@ -50,3 +51,22 @@ async def test_the_store_writes_in_the_data_directory_and_names_how_each_venue_p
     db.close()
 
     assert rows == [("have", binance.proofs["trade"].detects), ("missing", binance.proofs["trade"].detects)]
+
+
+async def test_where_nats_is_only_welcome_nothing_waits_for_it(tmp_path: Path, nats_server: NatsServer) -> None:
+    found = Config.model_validate({"data_dir": tmp_path, "nats": {"enabled": "auto", "url": nats_server.url}})
+    async with open_nats(found, SystemClock()) as link:
+        assert "nats" in [sink.name for sink in sinks_of(found, Metrics(), SystemClock(), link)]
+    nats_server.kill()
+    async with open_nats(found, SystemClock()) as link:
+        assert "nats" not in [sink.name for sink in sinks_of(found, Metrics(), SystemClock(), link)]
+    async with open_nats(found, SystemClock(), only_if_asked=True) as link:
+        assert link is None
+    asked = found.model_copy(update={"nats": found.nats.model_copy(update={"enabled": True})})
+    async with open_nats(asked, SystemClock()) as link:
+        assert "nats" in [sink.name for sink in sinks_of(asked, Metrics(), SystemClock(), link)]
+
+
+async def test_nats_that_is_off_is_not_asked(tmp_path: Path) -> None:
+    async with open_nats(config(tmp_path), SystemClock()) as link:
+        assert link is None

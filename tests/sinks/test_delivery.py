@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import Self
 
 import pytest
+from structlog.testing import capture_logs
 
 from marketd.bus import FROM_DISK, Bus, Full
 from marketd.clock import Clock, ManualClock, SystemClock
-from marketd.errors import DeliveryError, StartError
+from marketd.errors import DeliveryError, StartError, Unreachable
 from marketd.metrics import Metrics
 from marketd.model.events import Event
-from marketd.sinks.delivery import TRIES, DeliveryConfig, run_sinks
+from marketd.sinks.delivery import DELAY_S_AWAY, TRIES, DeliveryConfig, run_sinks
 from marketd.sinks.spill import FileSpill
+from tests.daemons import eventually
 from tests.samples import quote, trade, trades
 
 
@@ -265,3 +267,53 @@ async def test_the_deadline_holds_also_for_a_sink_that_never_waits(tmp_path: Pat
 
     assert left > 0
     assert 20_000 == len(sink.events) + left
+
+
+async def test_a_server_that_is_away_is_asked_often_and_said_by_whoever_connects_to_it(
+    tmp_path: Path, clock: ManualClock
+) -> None:
+    bus, sink = Bus(Metrics()), MemorySink("one")
+    sink.trouble = lambda call: Unreachable("the server is away") if call <= 20 else None
+    with capture_logs() as lines:
+        async with run_sinks([sink], bus, clock, data_dir=tmp_path) as sinks:
+            bus.publish(trades(1, 5))
+            await settle(clock, lambda: sink.calls == 10)
+            started_s = clock.monotonic()
+            said = (sinks.states[0].healthy, sinks.states[0].reason)
+            await settle(clock, lambda: sink.calls == 20)
+            took_s = clock.monotonic() - started_s
+            await settle(clock, lambda: sinks.states[0].healthy)
+
+    assert (False, "the server is away") == said
+    assert took_s < 10 * (DELAY_S_AWAY + 0.2)
+    assert [] == [line for line in lines if line["log_level"] == "warning"]
+    assert trades(1, 5) == sink.events
+
+
+async def test_at_the_end_nobody_waits_for_a_server_that_is_away(tmp_path: Path) -> None:
+    bus, clock = Bus(Metrics()), SystemClock()
+    away, also = MemorySink("away"), MemorySink("also")
+    away.trouble = lambda call: Unreachable("the server is away")
+    async with asyncio.timeout(5):
+        async with run_sinks([away, also], bus, clock, data_dir=tmp_path, config=DeliveryConfig(drain_s=60)) as sinks:
+            bus.publish(trades(1, 5))
+            await eventually(lambda: away.calls)
+            bus.publish(trades(6, 7))
+    again = MemorySink("away")
+    async with run_sinks([again], bus, clock, data_dir=tmp_path):
+        pass
+
+    assert (False, "the server is away") == (sinks.states[0].healthy, sinks.states[0].reason)
+    assert trades(1, 7) == again.events == also.events
+
+
+async def test_a_sink_may_be_started_later(tmp_path: Path, clock: ManualClock) -> None:
+    bus, first, later = Bus(Metrics()), MemorySink("first"), MemorySink("later")
+    async with run_sinks([first], bus, clock, data_dir=tmp_path) as sinks:
+        bus.publish(trades(1, 2))
+        sinks.start(later)
+        bus.publish(trades(3, 4))
+
+    assert trades(1, 4) == first.events
+    assert trades(3, 4) == later.events
+    assert (["first", "later"], 1, 1) == ([one.name for one in sinks.states], later.opened, later.closed)

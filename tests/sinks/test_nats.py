@@ -6,72 +6,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import nats
 import pytest
-from nats.aio.client import Client
-from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from marketd.bus import Bus
 from marketd.clock import SystemClock
 from marketd.errors import DeliveryError
 from marketd.metrics import Metrics
-from marketd.model.events import BookDelta, Event, Trade
-from marketd.model.wire import decode, encode
+from marketd.model.events import BookDelta, Trade
+from marketd.model.wire import encode
 from marketd.net.nats import NatsConfig, NatsLink, open_link
 from marketd.sinks.delivery import BATCH, Deliveries, run_sinks
 from marketd.sinks.nats import Nats, subject_of
 from tests.daemons import eventually
+from tests.nats_listener import listening
 from tests.nats_servers import NatsServer
 from tests.samples import book, delta, heartbeat, one_of_each, quote, trade, trades
 
 
 def config(server: NatsServer, **more: object) -> NatsConfig:
     return NatsConfig.model_validate({"url": server.url, "enabled": True, **more})
-
-
-class Listener:
-    """Another program: what it gets on `md.>`, in order."""
-
-    def __init__(self) -> None:
-        self.got: list[Msg] = []
-        self.client: Client
-        self._reconnects: asyncio.Queue[None] = asyncio.Queue()
-
-    async def take(self, message: Msg) -> None:
-        self.got.append(message)
-
-    async def reconnected(self) -> None:
-        self._reconnects.put_nowait(None)
-
-    async def ignore(self, _: Exception) -> None:
-        pass
-
-    async def back(self) -> None:
-        """After a restart of the server: it knows us again."""
-        await self._reconnects.get()
-        await self.client.flush()
-
-    @property
-    def events(self) -> list[Event]:
-        return [decode(one.data) for one in self.got]
-
-
-@asynccontextmanager
-async def listening(server: NatsServer) -> AsyncIterator[Listener]:
-    listener = Listener()
-    connecting = nats.connect(
-        server.url,
-        reconnect_time_wait=0,
-        max_reconnect_attempts=-1,
-        reconnected_cb=listener.reconnected,
-        error_cb=listener.ignore,
-    )
-    async with await connecting as client:
-        listener.client = client
-        await client.subscribe("md.>", cb=listener.take)
-        await client.flush()
-        yield listener
 
 
 @asynccontextmanager

@@ -1,12 +1,14 @@
 """The role archive: the store of candles, who keeps it complete, and the sink that feeds it live."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import structlog
 
+from marketd.analysis.payloads import Alert
+from marketd.analysis.publishing import Publisher
 from marketd.candles.compare import Comparison
 from marketd.candles.live import LiveCandles
 from marketd.candles.recheck import Recheck
@@ -15,6 +17,7 @@ from marketd.config import Config
 from marketd.history.keeping import Horizon, Keeper, run_history
 from marketd.metrics import Metrics
 from marketd.model.series import CandleSeries
+from marketd.net.nats import NatsLink
 from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
 from marketd.stores import archive as archives
@@ -86,11 +89,20 @@ def lacking(config: Config, venues: Mapping[str, Venue]) -> dict[str, list[str]]
 
 @asynccontextmanager
 async def open_archiving(
-    config: Config, venues: Mapping[str, Venue], rests: Mapping[str, Rest], quarantine: Quarantine, clock: Clock, metrics: Metrics
+    config: Config,
+    venues: Mapping[str, Venue],
+    rests: Mapping[str, Rest],
+    quarantine: Quarantine,
+    clock: Clock,
+    metrics: Metrics,
+    link: NatsLink | None = None,
 ) -> AsyncIterator[Archiving]:
     """The store, its keeper and its sink; nothing is asked of a venue before `running`. A database that is away is
-    waited for; one that does not let us in, or is not ours, raises StartError."""
-    async with archives.open_archive(config.database_url, clock, wait=True) as archive:
+    waited for; one that does not let us in, or is not ours, raises StartError. A repair that failed is an alert on `link`."""
+    async with (
+        archives.open_archive(config.database_url, clock, wait=True) as archive,
+        _alerts(link, clock, metrics) as alert,
+    ):
         series = series_of(config, venues)
         for name, frames in lacking(config, venues).items():
             log.warning("archive.timeframe_unknown", venue=name, timeframes=frames, allowed=list(venues[name].timeframes))
@@ -100,9 +112,26 @@ async def open_archiving(
         }
         daemon = config.archive
         horizon = Horizon(daemon.backfill_days, daemon.gap_repair_interval_minutes * 60, daemon.backfill_on_startup)
-        keeper = Keeper(desks, series, archive, horizon, clock, metrics)
+        keeper = Keeper(desks, series, archive, horizon, clock, metrics, alert)
         streamed = [one for one in series if "candle" in venues[one.venue].channels]
         comparison = Comparison(streamed, metrics) if daemon.compare_with_trades else None
         has_candles = {one.venue for one in streamed}.__contains__
         live = LiveCandles(archive, series, has_candles, clock, keeper.repair_soon, comparison)
         yield Archiving(archive, keeper, live, Recheck(desks, series, archive, daemon.recheck_interval_seconds, clock, metrics))
+
+
+@asynccontextmanager
+async def _alerts(
+    link: NatsLink | None, clock: Clock, metrics: Metrics
+) -> AsyncIterator[Callable[[str, CandleSeries, str], None]]:
+    """What the keeper cannot repair, to whoever listens on `senpai.alerts`; the log has it anyway."""
+    publisher = Publisher(link, clock, metrics)
+
+    def alert(code: str, series: CandleSeries, reason: str) -> None:
+        if link is not None:
+            detail = f"{series.venue} {series.timeframe} candles: {reason} ({code})"
+            publisher.alert(Alert("gap", series.symbol, clock.now_ns(), detail))
+
+    async with room("alerts") as here:
+        here.start("publisher", publisher.run())
+        yield alert

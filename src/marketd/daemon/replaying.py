@@ -7,7 +7,7 @@ from marketd.bus import Bus
 from marketd.clock import Clock, SystemClock
 from marketd.config import Config
 from marketd.daemon.serving import feed_config, make_directory
-from marketd.daemon.sinks import open_store, sinks_of
+from marketd.daemon.sinks import open_nats, open_store, sinks_of
 from marketd.errors import ConfigError
 from marketd.metrics import Metrics
 from marketd.model.events import Event
@@ -73,8 +73,9 @@ async def replay(
     names = [venue] if venue is not None else []
     async with (
         open_store(config, {name: venue_named(name, config.venue_settings(name)) for name in names}, clock) as store,
+        open_nats(config, clock, only_if_asked=True) as link,
         run_sinks(
-            sinks_of(config, metrics, clock), bus, clock, data_dir=config.data_dir, stores=[] if store is None else [store]
+            sinks_of(config, metrics, clock, link), bus, clock, data_dir=config.data_dir, stores=[] if store is None else [store]
         ),
     ):
         first_ts, started_s = None, clock.monotonic()

@@ -82,13 +82,14 @@ async def serve(
         if feeds is not None and config.discovery.enabled and "ingest" in config.roles:
             opening = open_discovery(config.discovery, feeds, config.data_dir, clock, metrics, recorder)
             discovery = await rooms.enter_async_context(opening)
+        link = await rooms.enter_async_context(open_nats(config, clock))
         store = archiving = None
         if feeds is not None and "ingest" in config.roles:
             store = await rooms.enter_async_context(open_store(config, feeds.venues, clock))
         if feeds is not None and "archive" in config.roles:
-            archiving = await rooms.enter_async_context(open_archiving(config, feeds.venues, rests, quarantine, clock, metrics))
+            archives_of = open_archiving(config, feeds.venues, rests, quarantine, clock, metrics, link)
+            archiving = await rooms.enter_async_context(archives_of)
         stores = [] if store is None else [store]
-        link = await rooms.enter_async_context(open_nats(config, clock))
         publishing = link if feeds is not None else None  # what collects nothing has nothing of its own to publish
         featuring = Featuring(config, link, bus, clock, metrics) if "features" in config.roles else None
         own: list[Sink] = [] if archiving is None else [archiving.live]
