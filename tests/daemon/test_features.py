@@ -180,3 +180,28 @@ async def test_without_nats_and_without_venues_there_is_nothing_to_make_features
     config = features_config(plain_nats_server, tmp_path, NATS_ENABLED="false")
 
     assert ["role features has no events: set NATS_ENABLED=true, or run role ingest beside it"] == config.missing
+
+
+async def test_a_member_of_a_group_says_which_partitions_and_symbols_are_its(nats_server: NatsServer, tmp_path: Path) -> None:
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(name="EVENTS", subjects=["md.events.>"])
+    config = features_config(nats_server, tmp_path, USE_JETSTREAM="true", MARKETD__FEATURES__PARTITIONS="2")
+    async with Alone(config) as daemon:
+        await until(daemon, "/health", lambda health: "has 2 of 2" in health["components"]["features"]["reason"])
+        await client.publish("md.events.trade.BTCUSDT", encode(trade(1)))
+        health = await until(daemon, "/health", lambda health: health["symbols"])
+        owned = (await daemon.get("/stats")).json()["features"]["partitions"]["owned"]
+    await client.close()
+
+    assert health["components"]["features"]["reason"].endswith("has 2 of 2 partitions: 0, 1")
+    assert [["BTCUSDT"], []] == sorted((one["symbols"] for one in owned), reverse=True)
+
+
+async def until(daemon: Alone, path: str, holds: Callable[[Any], object]) -> Any:
+    """The first answer of which it holds."""
+    for _ in range(600):
+        answer = (await daemon.get(path)).json()
+        if holds(answer):
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{path} says {answer}")

@@ -1,7 +1,7 @@
 """The features as a consumer of the bus: batches into the engine, what comes out to whoever listens, and to the API."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 from marketd.analysis.features import Engine
@@ -33,6 +33,7 @@ class FeatureService:
         self.events_in = 0
         self._shown: dict[str, Features] = {}  # by symbol: as published last
         self._clock, self._metrics = clock, metrics
+        self.share: Callable[[], Mapping[str, object]] | None = None  # which partitions are ours, where a group shares them
         self._subscription: Subscription | None = None
         self._drops_told: Counter[tuple[str, str]] = Counter()
         self._venues: set[str] = set()
@@ -86,6 +87,7 @@ class FeatureService:
 
     def statistics(self) -> dict[str, Any]:
         drops = {} if self._subscription is None else self._subscription.dropped
+        share = {} if self.share is None else {"partitions": self.share()}
         return {
             "events_in": self.events_in,
             "events_dropped": sum(drops.values()),
@@ -95,6 +97,7 @@ class FeatureService:
             "tracked_symbols": len(self.engine.symbols),
             "untracked_events": self.engine.untracked,
             "other_venues_events": self.engine.others,
+            **share,
         }
 
     def _publish(self) -> None:

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from marketd.analysis.features import Engine
 from marketd.analysis.publishing import Publisher
 from marketd.analysis.service import FeatureService
-from marketd.bus import Bus, Subscription
+from marketd.bus import Bus, Full, Subscription
 from marketd.clock import Clock
 from marketd.config import Config
 from marketd.metrics import Metrics
@@ -40,7 +40,8 @@ class Shared:
     def state(self) -> tuple[Word, str]:
         state = self.partitions.state
         listed = self.partitions.listed()
-        owned = f"member {listed['member']} has {len(listed['owned'])} of {listed['count']} partitions"
+        numbers = ", ".join(str(one["partition"]) for one in listed["owned"]) or "none yet"
+        owned = f"member {listed['member']} has {len(listed['owned'])} of {listed['count']} partitions: {numbers}"
         return ("ok", owned) if state.healthy else ("unhealthy", state.reason)
 
     async def run(self) -> None:
@@ -58,6 +59,10 @@ class Featuring:
         self.publisher = Publisher(link, clock, metrics, may_publish=self._may_publish)
         engine = Engine(config.features, list(config.feeds))
         self.service = FeatureService(engine, self.publisher, clock, metrics, capacity=config.bus.capacity)
+        if isinstance(self.source, Shared):
+            self.service.share = self.source.partitions.listed
+            # Nothing of it may wait on disk for a later start: others have the symbols then, and the stream keeps the events.
+            self.service.full = Full.SHED
         metrics.features_connected.set_function(lambda: float(link is not None and link.state.connected))
 
     @property
@@ -118,6 +123,7 @@ class Featuring:
                     settled=self._settled,
                     clock=self._clock,
                     metrics=self._metrics,
+                    under_way=self._config.bus.capacity // 2,
                 )
             )
         if nats.jetstream:
