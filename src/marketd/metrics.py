@@ -78,6 +78,10 @@ class Metrics:
         )
         self.candles_revised = Counter("marketd_candles_revised", "Closed candles corrected", ["venue"], registry=registry)
         self.partitions_owned = Gauge("marketd_partitions_owned", "Partitions that this member reads", registry=registry)
+        self.redis_needed = Gauge("marketd_redis_needed_bytes", "Memory of the Redis streams when full", registry=registry)
+        self.redis_maxmemory = Gauge(
+            "marketd_redis_maxmemory_bytes", "What the Redis server may use, 0 is no limit", registry=registry
+        )
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:

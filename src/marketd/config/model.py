@@ -16,13 +16,13 @@ from marketd.config.sections import (
     DatabaseConfig,
     MessageLogConfig,
     PaperConfig,
-    RedisConfig,
     RetentionConfig,
 )
 from marketd.config.sinks import SinksConfig
 from marketd.history.section import ArchiveConfig
 from marketd.log.section import LoggingConfig
 from marketd.net.nats import NatsConfig
+from marketd.net.redis import RedisConfig
 from marketd.section import Section
 from marketd.venues.discovery import DiscoveryConfig
 from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, VenueConfig, split_words
@@ -42,7 +42,7 @@ ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "paper": frozenset({"trader"}),
     "discovery": frozenset({"ingest"}),
     "nats": frozenset({"ingest", "archive", "features"}),
-    "redis": frozenset(),
+    "redis": frozenset({"ingest"}),
     "dashboard": frozenset(),
 }
 # Those of parts that are not in this version: accepted, checked, without effect.
@@ -163,6 +163,4 @@ class Config(Section):
         ]
         if "features" in self.roles and "ingest" not in self.roles and self.nats.enabled is False:
             found.append("role features has no events: set NATS_ENABLED=true, or run role ingest beside it")
-        if self.redis.enabled:
-            found.append("Redis Streams are not in this version; set redis.enabled: false")
         return found

@@ -16,14 +16,6 @@ class BusConfig(Section):
     heartbeat_s: float = Field(10.0, gt=0, description="silence of a venue after which a heartbeat event is made")
 
 
-class RedisConfig(Section):
-    """Redis, wherever it is used."""
-
-    url: SecretUrl = Field(SecretUrl("redis://localhost:6379/0"), description="server; a password only from the environment")
-    enabled: bool = Field(False, description="publish trades to Redis Streams")
-    stream_maxlen: int = Field(10_000, ge=1, description="entries kept in a stream, approximately")
-
-
 class DatabaseConfig(Section):
     """Where candles are kept."""
 

@@ -8,6 +8,7 @@ from marketd.api.views import Health as Word
 from marketd.clock import Clock
 from marketd.daemon.archive import Archiving
 from marketd.daemon.features import Featuring
+from marketd.daemon.redis import Streaming
 from marketd.errors import DeliveryError
 from marketd.net.nats import LinkState, NatsLink
 from marketd.sinks.delivery import Deliveries
@@ -31,9 +32,10 @@ class Health:
         discovery: Discovery | None = None,
         link: NatsLink | None = None,
         featuring: Featuring | None = None,
+        streaming: Streaming | None = None,
     ) -> None:
         self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
-        self._discovery, self._link, self._featuring = discovery, link, featuring
+        self._discovery, self._link, self._featuring, self._streaming = discovery, link, featuring, streaming
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -70,6 +72,9 @@ class Health:
         if self._featuring is not None:
             word, reason = self._featuring.state
             found["features"] = self._component("features", word, True, reason)
+        if self._streaming is not None:
+            of_sink = next((state for state in self._sinks.states if state.name == self._streaming.sink.name), None)
+            found["redis"] = self._component("redis", *self._streaming.health(of_sink))
         for state in self._sinks.states:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")

@@ -6,6 +6,7 @@ from pathlib import Path
 from marketd.bus import Bus
 from marketd.clock import Clock, SystemClock
 from marketd.config import Config
+from marketd.daemon.redis import open_streaming
 from marketd.daemon.serving import feed_config, make_directory
 from marketd.daemon.sinks import open_nats, open_store, sinks_of
 from marketd.errors import ConfigError
@@ -74,8 +75,13 @@ async def replay(
     async with (
         open_store(config, {name: venue_named(name, config.venue_settings(name)) for name in names}, clock) as store,
         open_nats(config, clock, only_if_asked=True) as link,
+        open_streaming(config, clock, metrics) as streaming,
         run_sinks(
-            sinks_of(config, metrics, clock, link), bus, clock, data_dir=config.data_dir, stores=[] if store is None else [store]
+            sinks_of(config, metrics, clock, link, streaming),
+            bus,
+            clock,
+            data_dir=config.data_dir,
+            stores=[] if store is None else [store],
         ),
     ):
         first_ts, started_s = None, clock.monotonic()

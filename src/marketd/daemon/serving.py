@@ -23,6 +23,7 @@ from marketd.daemon.archive import fed, open_archiving
 from marketd.daemon.features import Featuring
 from marketd.daemon.health import Health
 from marketd.daemon.losses import run_losses
+from marketd.daemon.redis import open_streaming
 from marketd.daemon.seen import SeenFeeds
 from marketd.daemon.sinks import nats_sink, open_nats, open_store, sinks_of
 from marketd.errors import StartError
@@ -97,9 +98,10 @@ async def serve(
             rooms.enter_context(alone_in(config.data_dir, LOCK_OF_FEATURES))
             await rooms.enter_async_context(featuring.publishing())
             own.append(featuring.service)
+        streaming = await rooms.enter_async_context(open_streaming(config, clock, metrics))
         sinks = await rooms.enter_async_context(
             run_sinks(
-                [*sinks_of(config, metrics, clock, publishing), *own],
+                [*sinks_of(config, metrics, clock, publishing, streaming), *own],
                 bus,
                 clock,
                 data_dir=config.data_dir,
@@ -111,7 +113,7 @@ async def serve(
         await rooms.enter_async_context(run_losses(bus, clock))
         if featuring is not None:
             await rooms.enter_async_context(featuring.watching())
-        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring)
+        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -178,6 +180,7 @@ def feed_config(config: Config) -> FeedConfig:
         book_interval_ms=config.book.interval_ms,
         audit_s=config.repair.audit_s,
         heartbeat_s=config.bus.heartbeat_s,
+        keep_raw=config.redis.enabled,
     )
 
 

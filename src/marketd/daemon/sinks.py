@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from marketd.clock import Clock
 from marketd.config import Config
+from marketd.daemon.redis import Streaming
 from marketd.metrics import Metrics
 from marketd.net.nats import NatsLink, open_link
 from marketd.sinks.console import Console
@@ -47,13 +48,17 @@ def nats_sink(config: Config, link: NatsLink, metrics: Metrics, clock: Clock) ->
     return JetStream(config.nats, link, clock, metrics) if config.nats.jetstream else Nats(config.nats, link, metrics)
 
 
-def sinks_of(config: Config, metrics: Metrics, clock: Clock, link: NatsLink | None = None) -> list[Sink]:
+def sinks_of(
+    config: Config, metrics: Metrics, clock: Clock, link: NatsLink | None = None, streaming: Streaming | None = None
+) -> list[Sink]:
     """The sinks that are enabled, in the order in which they are shown. NATS is one of them where it was asked for, or where
-    it is welcome and there: else its sink may be started later.
+    it is welcome and there: else its sink may be started later. Redis's is the one of `streaming`.
     """
     sinks: list[Sink] = []
     if config.sinks.jsonl.enabled:
         sinks.append(JsonLines(config.sinks.jsonl, config.data_dir, clock, metrics))
+    if streaming is not None:
+        sinks.append(streaming.sink)
     if config.sinks.console.enabled:
         sinks.append(Console(config.sinks.console))
     if config.sinks.prometheus.enabled:

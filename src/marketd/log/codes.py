@@ -265,6 +265,26 @@ CODES: dict[str, Code] = {
         "that request got a 500; nothing else is concerned",
         "report it with the lines from the log",
     ),
+    "redis-away": Code(
+        "the Redis server does not answer, or does not let us in",
+        "trades wait, in memory and then on disk, and are written in order once it is back; `redis.back` says when",
+        "see the reason; `marketd check` tries the address",
+    ),
+    "redis-lost": Code(
+        "the Redis server came back without entries that it had acknowledged",
+        "they are missing in the streams that the line names; a restart of marketd fetches them again, where the venue can",
+        "let Redis keep what it acknowledges: `appendonly yes` and `appendfsync always`",
+    ),
+    "redis-two-writers": Code(
+        "another marketd writes the same trades into the same streams",
+        "entries may be there twice",
+        "stop one of the two, or split the symbols with `--shard`",
+    ),
+    "redis-memory": Code(
+        "the streams may grow beyond what the Redis server may use, or it already refuses writes",
+        "once `maxmemory` is reached nothing more is stored there (trades wait on disk), or the server removes what it likes",
+        "raise `maxmemory`, or lower STREAM_MAXLEN or the number of pairs",
+    ),
 }
 
 # The code of a line that names none itself: by its event, else by the last word of its event.
@@ -312,6 +332,10 @@ BY_EVENT = {
     "symbols.unlisted": "symbol-unlisted",
     "capture.dropped": "capture-failed",
     "capture.failed": "capture-failed",
+    "redis.away": "redis-away",
+    "redis.lost": "redis-lost",
+    "redis.two_writers": "redis-two-writers",
+    "redis.memory": "redis-memory",
     "api.cut": "api-cut",
     "api.failed": "api-failed",
     "api.refused": "api-refused",

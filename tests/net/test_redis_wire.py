@@ -1,0 +1,107 @@
+"""One connection, to a real server."""
+
+import asyncio
+
+import pytest
+
+from marketd.errors import Disconnected
+from marketd.net.redis_wire import Address, ReplyError, open_wire, pack, refusal
+from tests.redis_server import RedisServer
+
+
+def at(server: RedisServer, **more: object) -> Address:
+    return Address("127.0.0.1", server.port, **{"password": server.password, **more})  # type: ignore[arg-type]
+
+
+async def test_answers_come_in_the_order_of_what_was_asked(redis_server: RedisServer) -> None:
+    async with await open_wire(at(redis_server), "marketd-test") as wire:
+        first = await wire.ask(("SET", "a", 1), ("GET", "a"), ("CLIENT", "GETNAME"), within_s=5)
+        second = await wire.send(pack("GET", "a") + pack("GET", b"b"), 2)
+
+    assert [b"OK", b"1", b"marketd-test"] == first
+    assert [b"1", None] == second
+    assert wire.client_id is not None
+
+
+async def test_an_error_is_an_answer_like_another(redis_server: RedisServer) -> None:
+    async with await open_wire(at(redis_server), "marketd-test") as wire:
+        told, after = await wire.ask(("NONESUCH",), ("PING",), within_s=5)
+
+    assert isinstance(told, ReplyError)
+    assert b"PONG" == after
+
+
+async def test_another_database_is_another_one(redis_server: RedisServer) -> None:
+    async with await open_wire(at(redis_server, db=3), "marketd-test") as wire:
+        await wire.ask(("SET", "only-here", "1"), within_s=5)
+
+    assert redis_server.command("EXISTS", "only-here") == 0
+
+
+async def test_what_was_asked_fails_when_the_server_dies_and_what_is_asked_later_too() -> None:
+    with RedisServer() as server:
+        async with await open_wire(at(server), "marketd-test") as wire:
+            server.freeze()
+            answers = wire.send(pack("PING"), 1)
+            server.kill()
+            with pytest.raises(Disconnected, match=r"closed the connection|reset"):
+                await answers
+            with pytest.raises(Disconnected):
+                await wire.ask(("PING",), within_s=5)
+
+    assert not wire.is_open
+
+
+async def test_who_waits_in_vain_gives_the_connection_up() -> None:
+    with RedisServer() as server:
+        async with await open_wire(at(server), "marketd-test") as wire:
+            server.freeze()
+            with pytest.raises(Disconnected, match=r"no answer within 0\.05 s"):
+                await wire.ask(("PING",), within_s=0.05)
+
+            assert not wire.is_open
+
+
+@pytest.mark.parametrize("password", [None, "wrong"])
+async def test_who_has_not_the_password_is_told_so(password: str | None) -> None:
+    with (
+        RedisServer(requirepass="opensesame") as server,
+        pytest.raises(Disconnected, match=r"set it in REDIS_URL|is wrong") as refused,
+    ):
+        await open_wire(at(server, password=password), "marketd-test")
+
+    assert "opensesame" not in str(refused.value)
+
+
+async def test_a_user_with_a_password_is_let_in() -> None:
+    with RedisServer() as server:
+        server.command("ACL", "SETUSER", "md", "on", ">opensesame", "~*", "+@all")
+        async with await open_wire(at(server, username="md", password="opensesame"), "marketd-test") as wire:
+            (who,) = await wire.ask(("ACL", "WHOAMI"), within_s=5)
+
+    assert b"md" == who
+
+
+async def test_nobody_there_is_said_in_words() -> None:
+    with pytest.raises(Disconnected, match="Connection refused"):
+        await open_wire(Address("127.0.0.1", RedisServer().port), "marketd-test")
+
+
+async def test_a_server_that_speaks_something_else_is_not_taken_for_redis() -> None:
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Disconnected, match="no Redis server answers there"):
+            await open_wire(Address("127.0.0.1", port), "marketd-test")
+
+
+def test_refusals_are_explained_with_the_servers_own_words() -> None:
+    told = refusal(ReplyError("OOM command not allowed when used memory > 'maxmemory'."))
+
+    assert told.startswith("out of memory")
+    assert told.endswith("(OOM command not allowed when used memory > 'maxmemory'.)")
+    assert "ERR something new" == refusal(ReplyError("ERR something new"))
