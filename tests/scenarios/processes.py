@@ -20,7 +20,7 @@ Row = tuple[str, str, str]  # id, price, size
 
 @dataclass
 class Process:
-    """A running `marketd run`."""
+    """A running `marketd`."""
 
     process: asyncio.subprocess.Process
     data_dir: Path
@@ -41,18 +41,26 @@ class Process:
 @asynccontextmanager
 async def run_process(environ: Mapping[str, str], data_dir: Path, *arguments: str) -> AsyncIterator[Process]:
     """`marketd run` with the profile live-ingest, on a free port; killed on leaving if it still runs."""
-    log = (data_dir.parent / "daemon.log").open("ab")
+    words = ("run", "--profile", "live-ingest", "--data-dir", str(data_dir), *arguments)
+    async with run_program({"HTTP_PORT": "0", **environ}, data_dir.parent, *words) as process:
+        yield Process(process.process, data_dir)
+
+
+@asynccontextmanager
+async def run_program(environ: Mapping[str, str], directory: Path, *words: str) -> AsyncIterator[Process]:
+    """`marketd` with these words, in that directory; killed on leaving if it still runs."""
+    log = (directory / "daemon.log").open("ab")
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "marketd", "run", "--profile", "live-ingest", "--data-dir", str(data_dir), *arguments),
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), "HTTP_PORT": "0", **environ},
+        *("-m", "marketd", *words),
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), **environ},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=log,
-        cwd=data_dir.parent,
+        cwd=directory,
     )
     try:
-        yield Process(process, data_dir)
+        yield Process(process, directory)
     finally:
         if process.returncode is None:
             process.kill()
@@ -107,4 +115,4 @@ async def eventually(condition: Callable[[], object], within_s: float = 60.0, ev
         await asyncio.sleep(every_s)
 
 
-__all__ = ["Process", "Row", "eventually", "ledger", "run_process", "stored", "written"]
+__all__ = ["Process", "Row", "eventually", "ledger", "run_process", "run_program", "stored", "written"]
