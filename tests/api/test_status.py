@@ -1,5 +1,8 @@
 """Numbers about the daemon have the shapes that existing readers expect."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -7,6 +10,7 @@ from marketd.api.status import bus_statistics, statistics
 from marketd.api.views import Views
 from marketd.bus import Bus, Full
 from marketd.metrics import Metrics
+from marketd.sinks.sink import SinkState
 from tests.api.conftest import trade
 
 
@@ -30,6 +34,18 @@ async def test_stats_have_the_parts_of_the_role(client: httpx.AsyncClient) -> No
     assert (found["queue_size"], found["queue_fill_ratio"], found["drops"]) == (0, 0.0, 0)
     assert found["events_per_second"] == 12.5
     assert "publisher" not in found
+
+
+def test_published_is_what_sinks_took_that_keep_it_or_hand_it_on(views: Views) -> None:
+    bus = Bus(Metrics())
+    with bus.subscribe("redis", full=Full.SHED, capacity=10) as one:
+        states = [
+            SinkState("redis", True, 0, one, delivered=90, retries=10),
+            SinkState("console", False, 0, one, delivered=500, retries=3),
+        ]
+        found = statistics(replace(views, sinks=SimpleNamespace(states=states)))
+
+    assert found["publisher"] == {"publish_count": 90, "error_count": 10, "error_rate": 0.1}
 
 
 async def test_pairs_are_counted_and_named(client: httpx.AsyncClient) -> None:

@@ -20,6 +20,16 @@ def test_the_printed_lines_lead_to_the_venue(start: Start) -> None:
     assert program.said["err"] == []
 
 
+def test_so_many_symbols_are_listed_and_ranked(start: Start) -> None:
+    program = start("sim", "--venue", "binance", "--port", "0", "--symbols", "30")
+    url = program.wait_for("BINANCE_REST_URL").partition("=")[2]
+    coins = program.wait_for("COINGECKO_URL").partition("=")[2]
+    ranked = httpx.get(f"{coins}/coins/markets", params={"vs_currency": "usd", "per_page": "250"}).json()
+
+    assert len(httpx.get(f"{url}/api/v3/exchangeInfo").json()["symbols"]) == 30
+    assert len([one for one in ranked if one["id"].startswith("coin-")]) == 30
+
+
 def test_a_busy_port_is_one_line(start: Start) -> None:
     url = start("sim", "--venue", "binance", "--port", "0").wait_for("BINANCE_REST_URL").partition("=")[2]
     port = httpx.URL(url).port

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketd.sim.symbols import decimal_text, invented, list_symbol, trimmed_text
+from marketd.sim.symbols import decimal_text, invented, list_symbol, several, trimmed_text
 
 
 @given(st.integers(0, 10**15), st.integers(0, 8))
@@ -36,3 +36,8 @@ def test_a_symbol_without_a_known_quote_is_named_in_the_error() -> None:
 
 def test_invented_names_are_all_different() -> None:
     assert len({list_symbol(name).symbol for name in invented(200)}) == 200
+
+
+def test_so_many_markets_begin_with_the_usual_ones() -> None:
+    assert several(2) == ("BTCUSDT", "ETHUSDT")
+    assert (len(set(several(250))), several(250)[:4]) == (250, ("BTCUSDT", "ETHUSDT", "SOLUSDT", "AAAUSDT"))

@@ -86,8 +86,9 @@ def statistics(views: Views) -> dict[str, Any]:
     """Each part where its role runs."""
     found: dict[str, Any] = {}
     if views.sinks is not None:
-        published = sum(sink.delivered for sink in views.sinks.states)
-        errors = sum(sink.retries for sink in views.sinks.states)
+        keeping = [sink for sink in views.sinks.states if sink.durable]  # console and metrics publish nothing
+        published = sum(sink.delivered for sink in keeping)
+        errors = sum(sink.retries for sink in keeping)
         rate = errors / (published + errors) if published + errors else 0.0
         found["publisher"] = {"publish_count": published, "error_count": errors, "error_rate": round(rate, 6)}
     if views.feeds is not None:

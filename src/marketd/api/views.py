@@ -157,6 +157,7 @@ class SinkRow(Protocol):
     """How a sink is doing."""
 
     name: str
+    durable: bool  # what it is given is kept or handed on; otherwise it only shows
     healthy: bool
     reason: str
     delivered: int

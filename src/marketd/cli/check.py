@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from marketd.cli import kept
+from marketd.cli import discovered, kept
 from marketd.cli.options import (
     Channels,
     ConfigFile,
@@ -114,6 +114,7 @@ def _plan(config: Config) -> Table:
         "candle archive": address_of(config.database_url).shown,
         "NATS": "off" if config.nats.enabled is False else _nats(config),
         "Redis": str(config.redis.url) if config.redis.enabled else "off",
+        **discovered.plan(config),
         "shard": f"{config.shard.index}/{config.shard.count}",
     }
     for name, value in rows.items():
@@ -139,13 +140,23 @@ async def _probe(config: Config, console: Console) -> int:
     """Ask every venue; the number of those that a daemon could not use. Raises ConfigError if no symbol is left to collect."""
     table = _table("venue", "asked", "where", "answer")
     table.columns[2].no_wrap = True  # an address is to be copied whole
-    results = await asyncio.gather(*(_venue(config, name, venue) for name, venue in fed(config).items()))
+    found_for = discovered.venues(config)
+    asked = {
+        name: its.model_copy(update={"symbols": config.discovery.fallback_pairs}) if name in found_for else its
+        for name, its in fed(config).items()
+    }
+    results, ranking = await asyncio.gather(
+        asyncio.gather(*(_venue(config, name, venue) for name, venue in asked.items())), discovered.ask(config)
+    )
     for result in results:
         name, collects, rest, rest_answer, stream, stream_answer = result.cells
         table.add_row(name, "REST", rest, _without(rest, rest_answer))
         table.add_row("", "WebSocket", stream, _without(stream, stream_answer))
         console.print(f"{name} collects {collects}", markup=False, soft_wrap=True)
     console.print(table)
+    lists = {result.cells[0]: result.listed for result in results if result.cells[0] in found_for}
+    for line in discovered.outcome(config, ranking, lists):
+        console.print(line, markup=False, soft_wrap=True)
     for line in (*_over_committed(config), *_unlisted(results)):
         console.print(line, markup=False, soft_wrap=True)
     return sum(1 for result in results if not result.is_well)

@@ -69,7 +69,8 @@ def runnable(config: Config) -> Config:
     """The config, if this version can do what it asks for. Raises ConfigError otherwise; warns of settings without effect."""
     if config.missing:
         raise ConfigError(f"config: {'; '.join(config.missing)}")
-    if "ingest" in config.roles and not any(venue.symbols for venue in config.feeds.values()):
+    is_found = config.discovery.enabled and bool(config.feeds)
+    if "ingest" in config.roles and not is_found and not any(venue.symbols for venue in config.feeds.values()):
         raise ConfigError("config exchanges: nothing to collect; name venues and symbols, as --provider NAME --symbols BTCUSDT")
     if config.idle:
         log.warning("config.idle", code="config-idle", keys=list(config.idle))

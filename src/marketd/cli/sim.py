@@ -10,7 +10,7 @@ import typer
 from marketd.cli.stopping import run_until_stopped
 from marketd.errors import ConfigError, StartError
 from marketd.model.times import ns_of_iso
-from marketd.sim import PORT, SIM_VENUES, open_sim
+from marketd.sim import PORT, SIM_VENUES, open_sim, several
 
 ALL = "all"
 
@@ -25,6 +25,11 @@ def _time(text: str) -> int:
         return ns_of_iso(text if len(text) > 10 else f"{text}T00:00:00") if len(text) != 16 else ns_of_iso(f"{text}:00")
     except ValueError:
         raise ConfigError(f"sim --now: {text!r} is not a time such as 2016-09-01 or 2016-09-01T00:00:00Z") from None
+
+
+def _symbols(text: str) -> list[str]:
+    """By name with commas; a number is so many, BTC, ETH, SOL and invented ones against USDT."""
+    return list(several(int(text))) if text.isdecimal() else [one.strip().upper() for one in text.split(",") if one.strip()]
 
 
 def _shares(text: str) -> dict[str, float]:
@@ -45,11 +50,11 @@ def sim(
     seed: Annotated[int, typer.Option(help="Of the market: the same seed, the same market.")] = 1,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes a free one.")] = PORT,
-    rate: Annotated[float, typer.Option(min=0, help="Market events a second and venue.")] = 20.0,
+    rate: Annotated[float, typer.Option(min=0, help="Market events a second and venue; five of eight are trades.")] = 20.0,
     speed: Annotated[
         float | None, typer.Option(min=0.001, help="Of a recording: 1 as recorded; default as fast as taken.")
     ] = None,
-    symbols: Annotated[str, typer.Option(help="Symbols instead of each venue's own list.")] = "",
+    symbols: Annotated[str, typer.Option(help="Symbols instead of each venue's own list, or how many.")] = "",
     now: Annotated[str, typer.Option(help="What the venues' clocks say at the start, as 2016-09-01T00:00.")] = "",
     thin: Annotated[str, typer.Option(help="Share of a symbol's minutes without a trade, as SOLUSD=0.9.")] = "",
 ) -> None:
@@ -60,6 +65,8 @@ def sim(
     - `marketd sim`
 
     - `marketd sim --venue binance --faults "gap:every=20s"`
+
+    - `marketd sim --venue binance --symbols 250 --rate 32000`: 20,000 trades a second
 
     - `marketd sim --venue binance --from BTCUSDT-1h.csv.gz --now 2022-10-01`
     """
@@ -75,7 +82,7 @@ def sim(
                 seed=seed,
                 rate=0.0 if source else rate,
                 faults=faults,
-                symbols=[one.strip().upper() for one in symbols.split(",") if one.strip()],
+                symbols=_symbols(symbols),
                 recording=source,
                 speed=speed,
                 now=_time(now) if now else None,

@@ -2,6 +2,6 @@
 
 from marketd.sim.faults import FAULTS, Fault, parse_faults
 from marketd.sim.server import PORT, SIM_VENUES, Flood, Jumps, Sim, open_sim
-from marketd.sim.symbols import invented
+from marketd.sim.symbols import invented, several
 
-__all__ = ["FAULTS", "PORT", "SIM_VENUES", "Fault", "Flood", "Jumps", "Sim", "invented", "open_sim", "parse_faults"]
+__all__ = ["FAULTS", "PORT", "SIM_VENUES", "Fault", "Flood", "Jumps", "Sim", "invented", "open_sim", "parse_faults", "several"]

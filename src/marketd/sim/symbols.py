@@ -41,6 +41,11 @@ def invented(count: int, quote: str = "USDT") -> tuple[str, ...]:
     return tuple(f"{letters[i // 676]}{letters[i // 26 % 26]}{letters[i % 26]}{quote}" for i in range(count))
 
 
+def several(count: int) -> tuple[str, ...]:
+    """So many markets: the usual ones, then invented ones."""
+    return (*CRYPTO_USDT, *invented(count))[:count]
+
+
 def split_symbol(symbol: str) -> tuple[str, str] | None:
     """Base and quote; None if the quote is not known."""
     quote = next((q for q in QUOTES if symbol.endswith(q) and len(symbol) > len(q)), None)

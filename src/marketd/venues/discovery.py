@@ -6,7 +6,7 @@ hand takes that venue out of its hands until the next start.
 """
 
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,10 @@ class DiscoveryConfig(Section):
     def found(self, coins: list[Coin], listed: list[Instrument]) -> list[str]:
         """What a venue trades of these coins."""
         return candidates(coins, listed, self.quotes, self.exclude)
+
+    def is_filled(self, coins: list[Coin], listed: list[Instrument]) -> bool:
+        """Whether these coins fill a venue's list, the band below its end included."""
+        return len(self.found(coins, listed)) > self.limit * (1 + self.margin)
 
 
 class Discovery:
@@ -201,21 +205,11 @@ class Discovery:
                 log.info("discovery.list_kept", venue=name, reason=str(error))
 
     async def _ranking(self) -> list[Coin]:
-        """As many pages as fill every venue's list, and no more than the config allows. Raises MarketdError."""
-        coins: list[Coin] = []
-        for page in range(1, -(-self.config.coins // PAGE) + 1):
-            answer = await self._asker.ask(self._service.page_request(page), Priority.LIVE)
-            more = self._service.read_page(answer)
-            if not more and page == 1:
-                raise BadFrame(self._service.name, answer.body, "the ranking is empty")
-            coins = [*coins, *more][: self.config.coins]
-            enough = int(self.config.limit * (1 + self.config.margin)) + 1
-            is_full = all(
-                name in self._listed and len(self.config.found(coins, self._listed[name])) >= enough for name in self.venues
-            )
-            if is_full or not more:
-                break
-        return coins
+        def is_enough(coins: list[Coin]) -> bool:
+            lists = [self._listed.get(name) for name in self.venues]
+            return all(listed is not None and self.config.is_filled(coins, listed) for listed in lists)
+
+        return await read_ranking(self._asker, self._service, self.config.coins, is_enough)
 
     def _apply(self, name: str) -> bool:
         """Choose anew for one venue."""
@@ -290,6 +284,30 @@ class Discovery:
             log.warning("discovery.not_kept", path=str(self._path), reason=f"cannot be written: {error.strerror}")
 
 
+async def read_ranking(asker: Asker, service: CoinGecko, most: int, is_enough: Callable[[list[Coin]], bool]) -> list[Coin]:
+    """Pages until there are enough coins, or as many as are wanted at most. Raises MarketdError."""
+    coins: list[Coin] = []
+    for page in range(1, -(-most // PAGE) + 1):
+        answer = await asker.ask(service.page_request(page), Priority.LIVE)
+        more = service.read_page(answer)
+        if not more and page == 1:
+            raise BadFrame(service.name, answer.body, "the ranking is empty")
+        coins = [*coins, *more][:most]
+        if not more or is_enough(coins):
+            break
+    return coins
+
+
+@asynccontextmanager
+async def open_asker(
+    config: DiscoveryConfig, clock: Clock, metrics: Metrics, capture: Capture | None = None
+) -> AsyncIterator[tuple[Asker, CoinGecko]]:
+    """Who asks the service, within its limits, for answers of bounded size and time."""
+    service = config.service()
+    async with Http(within_s=ANSWER_WITHIN_S, bytes_max=ANSWER_BYTES_MAX) as http:
+        yield Asker(service, config.base, http, Governor(clock, service.limits.rest), clock, metrics, capture), service
+
+
 def named(key: str, symbols: list[str]) -> dict[str, str]:
     """The first few of them for a log line; nothing where there is none."""
     return {key: ", ".join(symbols[:NAMED_MAX])} if symbols else {}
@@ -300,9 +318,7 @@ async def open_discovery(
     config: DiscoveryConfig, feeds: Feeds, data_dir: Path, clock: Clock, metrics: Metrics, capture: Capture | None = None
 ) -> AsyncIterator[Discovery]:
     """Before the feeds run: it gives them the pairs to begin with."""
-    service = config.service()
-    async with Http(within_s=ANSWER_WITHIN_S, bytes_max=ANSWER_BYTES_MAX) as http:
-        asker = Asker(service, config.base, http, Governor(clock, service.limits.rest), clock, metrics, capture)
+    async with open_asker(config, clock, metrics, capture) as (asker, service):
         yield Discovery(config, feeds, asker, service, data_dir / FILE, clock, metrics)
 
 
