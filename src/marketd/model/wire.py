@@ -1,6 +1,6 @@
 """Events as JSON, one object each: the form on NATS, in JSONL and on the API."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -10,9 +10,8 @@ _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
-def encode(event: Event) -> bytes:
-    """One event as a JSON object without a line end."""
-    return _encoder.encode(event)
+encode: Callable[[Event], bytes] = _encoder.encode  # called once an event: a function around it would cost a third more
+"""One event as a JSON object without a line end."""
 
 
 def encode_lines(events: Iterable[Event]) -> bytes:

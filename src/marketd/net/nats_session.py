@@ -106,12 +106,14 @@ class Session:
 
     async def deliver(self, parts: Iterable[bytes]) -> None:
         """Send each of `parts` and return when the server has read them all. Raises Unreachable when it did not say so."""
-        for part in parts:
-            await self.send(part)
         async with self._within():
-            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             transport = self._transport()
+            for part in parts:
+                transport.write(part)
+                await transport.drain()
+                await asyncio.sleep(0)  # it goes out now, and the server reads it while the next one is made
             self._write_what_is_held_back(transport)
+            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
             self.client._pongs.append(answer)
             transport.write(b"PING\r\n")
             await transport.drain()

@@ -39,8 +39,7 @@ class Nats:
         self.capacity = config.capacity
         self.types: frozenset[type[Event]] | None = frozenset(EVENT_TYPES) - (frozenset() if config.deltas else {BookDelta})
         self._prefix, self._link, self._metrics = config.subject_prefix, link, metrics
-        self._heads: dict[type[Event], dict[str, bytes]] = {}  # how a message begins, after the end of the one before
-        self._remembered = 0
+        self._heads: dict[type[Event], dict[str, bytes]] = {}  # by type and symbol
 
     async def __aenter__(self) -> Self:
         _ = self._link.session  # whether there is one: else the state of this sink would not say so before the first event
@@ -59,33 +58,48 @@ class Nats:
         """The connection is the link's."""
 
     def _packed(self, batch: Sequence[Event], size_max: int) -> Iterator[bytes]:
-        """The messages as the protocol has them, `PER_WRITE` at a time."""
+        """The messages as the protocol has them, `PER_WRITE` at a time. Three columns, put together once: a third less than
+        message by message.
+        """
         for at in range(0, len(batch), PER_WRITE):
-            parts: list[bytes] = []
-            for event in batch[at : at + PER_WRITE]:
-                payload = encode(event)
-                size = len(payload)
-                if size > size_max:
-                    self._is_too_large(event, size, size_max)
+            events = batch[at : at + PER_WRITE]
+            payloads = list(map(encode, events))
+            sizes = list(map(len, payloads))
+            largest = max(sizes)
+            if largest > size_max:
+                events, payloads = self._fitting(events, payloads, size_max)
+                if not events:
                     continue
-                try:
-                    head = self._heads[event.__class__][event.symbol]
-                except KeyError:
-                    head = self._head_of(event)
-                parts += (head, _SIZES[size] if size < 4096 else b"%d\r\n" % size, payload, b"\r\n")
+                sizes = list(map(len, payloads))
+            parts = [b""] * (3 * len(events))
+            parts[0::3] = self._heads_of(events)
+            parts[1::3] = [_SIZES[size] for size in sizes] if largest < len(_SIZES) else [b"%d\r\n" % size for size in sizes]
+            parts[2::3] = payloads
+            parts[0] = parts[0][2:]  # nothing ends before the first
+            parts.append(b"\r\n")
             yield b"".join(parts)
 
-    def _head_of(self, event: Event) -> bytes:
-        if self._remembered >= SUBJECTS_MAX:
-            self._heads.clear()
-            self._remembered = 0
-        head = f"PUB {subject_of(self._prefix, event)} ".encode()
-        self._heads.setdefault(event.__class__, {})[event.symbol] = head
-        self._remembered += 1
-        return head
+    def _heads_of(self, events: Sequence[Event]) -> list[bytes]:
+        """How each message begins, after the end of the one before."""
+        try:
+            return [self._heads[event.__class__][event.symbol] for event in events]
+        except KeyError:
+            if sum(map(len, self._heads.values())) >= SUBJECTS_MAX:
+                self._heads.clear()
+            for event in events:
+                head = f"\r\nPUB {subject_of(self._prefix, event)} ".encode()
+                self._heads.setdefault(event.__class__, {})[event.symbol] = head
+            return [self._heads[event.__class__][event.symbol] for event in events]
 
-    def _is_too_large(self, event: Event, size: int, size_max: int) -> None:
-        """The server would end the connection over it, again and again."""
-        kind = TYPE_NAMES[event.__class__]
-        self._metrics.dropped.labels(self.name, "too_large", kind).inc()
-        log.error("nats.too_large", symbol=event.symbol, type=kind, bytes=size, allowed=size_max)
+    def _fitting(self, events: Sequence[Event], payloads: Sequence[bytes], size_max: int) -> tuple[list[Event], list[bytes]]:
+        """Without those over which the server would end the connection, again and again."""
+        fitting: tuple[list[Event], list[bytes]] = [], []
+        for event, payload in zip(events, payloads, strict=True):
+            if len(payload) <= size_max:
+                fitting[0].append(event)
+                fitting[1].append(payload)
+                continue
+            kind = TYPE_NAMES[event.__class__]
+            self._metrics.dropped.labels(self.name, "too_large", kind).inc()
+            log.error("nats.too_large", symbol=event.symbol, type=kind, bytes=len(payload), allowed=size_max)
+        return fitting
