@@ -1,12 +1,12 @@
 """The connection to NATS, to real servers: it comes, goes and comes back, and says so once."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trustme
 from pydantic import ValidationError
 from structlog.testing import capture_logs
 
@@ -199,24 +199,20 @@ async def test_the_rest_of_a_cluster_is_found_through_one_of_it(nats_cluster: Na
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that signs itself, for loopback."""
-    import subprocess
-
+    """A directory with a certificate for loopback, its key, and whose word it is."""
     home = tmp_path_factory.mktemp("tls")
-    made = subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-         "-subj", "/CN=localhost", "-addext", f"subjectAltName=DNS:localhost,IP:{LOOPBACK}",
-         "-keyout", home / "key.pem", "-out", home / "cert.pem"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(home / "ca.pem")
+    made = authority.issue_cert(LOOPBACK, "localhost")
+    made.private_key_pem.write_to_path(home / "key.pem")
+    made.cert_chain_pems[0].write_to_path(home / "cert.pem")
     return home
 
 
 async def test_it_speaks_tls_and_checks_the_certificate(certificate: Path) -> None:
     with NatsServer(f'tls {{cert_file: "{certificate}/cert.pem", key_file: "{certificate}/key.pem"}}\n{AUTHORIZED}') as server:
         url = server.url.replace("nats://", "tls://me:p%40ss%2Fword@")
-        async with linked(url, ca_file=certificate / "cert.pem") as link:
+        async with linked(url, ca_file=certificate / "ca.pem") as link:
             await link.session.send(b"PUB x 2\r\nhi\r\n")
             await link.session.confirm()
 
@@ -226,14 +222,12 @@ async def test_it_speaks_tls_and_checks_the_certificate(certificate: Path) -> No
 
 
 async def test_a_certificate_of_ours_is_shown_where_it_is_asked_for(certificate: Path) -> None:
-    pem = (
-        f'cert_file: "{certificate}/cert.pem", key_file: "{certificate}/key.pem", ca_file: "{certificate}/cert.pem", verify: true'
-    )
+    pem = f'cert_file: "{certificate}/cert.pem", key_file: "{certificate}/key.pem", ca_file: "{certificate}/ca.pem", verify: true'
     with NatsServer(f"tls {{{pem}}}") as server:
         ours = {"cert_file": certificate / "cert.pem", "key_file": certificate / "key.pem"}
-        async with linked(server.url.replace("nats:", "tls:"), ca_file=certificate / "cert.pem", **ours) as link:
+        async with linked(server.url.replace("nats:", "tls:"), ca_file=certificate / "ca.pem", **ours) as link:
             assert link.state.connected
-        async with linked(server.url.replace("nats:", "tls:"), ca_file=certificate / "cert.pem") as link:
+        async with linked(server.url.replace("nats:", "tls:"), ca_file=certificate / "ca.pem") as link:
             assert not link.state.connected
 
 
@@ -248,7 +242,3 @@ async def test_no_password_goes_in_the_clear_where_tls_was_asked_for() -> None:
 async def test_a_file_of_certificates_that_is_not_there_is_said() -> None:
     async with linked(f"tls://{LOOPBACK}:{free_ports(1)[0]}", ca_file=Path("nonesuch.pem")) as link:
         assert "No such file" in link.state.reason
-
-
-def test_openssl_reads_what_the_tests_make(certificate: Path) -> None:
-    assert ssl.create_default_context(cafile=certificate / "cert.pem").get_ca_certs() != []
