@@ -1,35 +1,46 @@
 """Latencies counted in tenths of a millisecond, from which any percentile is found without sorting them."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 TENTH_NS = 100_000
 NONE = -(1 << 63)  # of a trade that says nothing about the line
-_COARSE = 7  # bits: a latency is found by classes of 128 tenths first
+_COARSE = 5  # bits: a latency is found by classes of 32 tenths first
 
 
 class Latencies:
-    """How often each came, in two steps: by classes of 128, then one by one."""
+    """How often each came, in two steps: by classes of 32, then one by one."""
 
     __slots__ = ("_coarse", "_fine", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._fine: dict[int, int] = {}  # tenths of a millisecond -> how often
-        self._coarse: dict[int, int] = {}  # 128 of them -> how often
+        self._fine: defaultdict[int, int] = defaultdict(int)  # tenths of a millisecond -> how often
+        self._coarse: defaultdict[int, int] = defaultdict(int)  # 32 of them -> how often
 
-    def add(self, latencies: Iterable[int], sign: int) -> None:
-        """Tenths of a millisecond that came (sign 1) or went (-1)."""
-        fine, coarse = self._fine, self._coarse
+    def add(self, latencies: Iterable[int]) -> None:
+        fine, coarse, count = self._fine, self._coarse, 0
         for latency in latencies:
             if latency != NONE:
-                self.count += sign
-                fine[latency] = fine.get(latency, 0) + sign
+                count += 1
+                fine[latency] += 1
+                coarse[latency >> _COARSE] += 1
+        self.count += count
+
+    def remove(self, latencies: Iterable[int]) -> None:
+        """Some that were added."""
+        fine, coarse, count = self._fine, self._coarse, 0
+        for latency in latencies:
+            if latency != NONE:
+                count += 1
+                fine[latency] -= 1
                 at = latency >> _COARSE
-                left = coarse[at] = coarse.get(at, 0) + sign
-                if not left:
+                coarse[at] -= 1
+                if not coarse[at]:
                     del coarse[at]
                     for one in range(at << _COARSE, (at + 1) << _COARSE):
                         fine.pop(one, None)
+        self.count -= count
 
     def percentile(self, percent: int) -> float | None:
         """The nearest rank in ms: the smallest that at least so many percent of all do not exceed. None of none."""

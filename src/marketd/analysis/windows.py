@@ -36,7 +36,7 @@ class Window:
     """
 
     __slots__ = (
-        "_head", "_id", "_ids", "_in", "_latencies", "_latency", "_mid", "_out_long", "_out_short",
+        "_head", "_highest", "_id", "_ids", "_in", "_latencies", "_latency", "_mid", "_out_long", "_out_short",
         "_price", "_quote_t", "_size", "_size_long", "_size_short", "_spread", "_squares", "_steps", "_t", "_value_long",
         "_value_short", "duplicates", "first", "late", "long_ns", "now", "quote", "short_ns", "trade", "unusable",
     )  # fmt: skip
@@ -56,7 +56,8 @@ class Window:
         self._t, self._price, self._size = array("q"), array("d"), array("d")
         self._latency = array("q")  # tenths of a millisecond, or NONE
         self._id: list[str] = []
-        self._ids: set[str] = set()
+        self._highest = (0, "")  # id so far, by its length first: the order of numbers
+        self._ids: set[str] | None = None  # of the trades in the window, once one of them was no number
         self._head = self._mid = self._in = self._out_short = self._out_long = 0
         self._size_short = self._value_short = self._size_long = self._value_long = 0
         self._steps = self._squares = 0
@@ -85,8 +86,12 @@ class Window:
         if t <= now - self.long_ns:
             self.late += 1
             return False
-        ids, number = self._ids, trade.trade_id
-        if number in ids and number:  # other producers may give none
+        number = trade.trade_id
+        place = (len(number), number)
+        is_highest = self._ids is None and place > self._highest and number.isdecimal()
+        if is_highest:
+            self._highest = place  # ids rise: a higher one never came before
+        elif number and self._came_before(t, number):  # other producers may give none
             self.duplicates += 1
             return False
         try:
@@ -103,9 +108,10 @@ class Window:
             self.advance(t)
         elif t < self.first:
             self.first = t
-        ids.add(number)
+        if self._ids is not None:
+            self._ids.add(number)
         times = self._t
-        if self._head == len(times) or t > times[-1]:
+        if self._head == len(times) or t > times[-1] or (is_highest and t == times[-1]):
             if t <= self.now - self.short_ns:
                 self._mid += 1
             times.append(t)
@@ -156,13 +162,24 @@ class Window:
         at = self._head
         end = t - self.long_ns
         if at < count and times[at] <= end:
-            ids, number = self._ids, self._id
+            ids = self._ids
             while at < count and times[at] <= end:
-                ids.discard(number[at])
+                if ids is not None:
+                    ids.discard(self._id[at])
                 at += 1
             self._head = at
             if at > SPARE and at > count >> 1:
                 self._sweep()
+
+    def _came_before(self, t: int, number: str) -> bool:
+        """Whether a trade of this id is in the window: looked for among those of its moment first."""
+        if self._ids is None:
+            if number.isdecimal():
+                start, known = self._head, self._id
+                at = bisect_left(self._t, t, start)
+                return number in known[at : bisect_right(self._t, t, at)] or number in known[start:]
+            self._ids = set(self._id[self._head :])
+        return number in self._ids
 
     def _insert(self, t: int, number: str, price: float, size: float, latency: int, trade: Trade) -> None:
         """Where it belongs by its time; among equal times by its id, where ids are numbers, else by arrival."""
@@ -199,7 +216,7 @@ class Window:
             if at >= self._mid:
                 self._size_short += int(size * UNIT)
                 self._value_short += int(price * size * UNIT)
-            self._latencies.add((latency,), 1)
+            self._latencies.add((latency,))
 
     def _sweep(self) -> None:
         """Let go of the trades that left."""
@@ -207,6 +224,7 @@ class Window:
         gone = self._head
         for column in (self._t, self._price, self._size, self._latency, self._id):
             del column[:gone]
+        self._highest = max(((len(number), number) for number in self._id), default=(0, ""))
         self._head = self._out_long = 0
         self._mid -= gone
         self._out_short -= gone
@@ -219,19 +237,19 @@ class Window:
         count, head, mid, entered = len(self._t), self._head, self._mid, self._in
         if entered == count and self._out_short == mid and self._out_long == head:
             return
+        gone, new, first = min(head, entered), max(head, entered), max(mid, entered)
+        size_new, value_new = self._sum(first, count)
         size, value = self._sum(self._out_short, min(mid, entered))
-        size_new, value_new = self._sum(max(mid, entered), count)
         self._size_short += size_new - size
         self._value_short += value_new - value
-        gone, new = min(head, entered), max(head, entered)
+        size_old, value_old = self._sum(new, first)
         size, value = self._sum(self._out_long, gone)
-        size_new, value_new = self._sum(new, count)
-        self._size_long += size_new - size
-        self._value_long += value_new - value
+        self._size_long += size_new + size_old - size
+        self._value_long += value_new + value_old - value
         self._sum_steps(self._out_long, min(head + 1, entered), -1)
         self._sum_steps(max(head, entered - 1), count, 1)
-        self._latencies.add(self._latency[self._out_long : gone], -1)
-        self._latencies.add(self._latency[new:count], 1)
+        self._latencies.remove(self._latency[self._out_long : gone])
+        self._latencies.add(self._latency[new:count])
         self._in, self._out_short, self._out_long = count, mid, head
 
     def _sum(self, start: int, stop: int) -> tuple[int, int]:
