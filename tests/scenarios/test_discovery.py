@@ -1,16 +1,18 @@
-"""200 discovered pairs under load, the daemon in a process of its own: nothing is lost, whatever the ranking answers."""
+"""Profile trade-streams as it ships, in a process of its own: 200 discovered pairs under load into Redis Streams. Nothing is
+lost, whatever the ranking of coins answers."""
 
 import asyncio
 import json
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import apsw
 import httpx
 import pytest
 
 from marketd.sim import Sim, open_sim, several
+from tests.redis_server import RedisServer
 from tests.scenarios.processes import Row, eventually, run_process
 
 MARKETS, LIMIT, PER_CONNECTION = 230, 200, 50
@@ -58,19 +60,23 @@ class Daemon:
         return found
 
 
-def stored(data_dir: Path) -> dict[str, list[Row]]:
-    """Every trade in the database, by symbol and id."""
-    db = apsw.Connection(str(data_dir / "market_data.db"), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        db.set_busy_timeout(5000)
-        rows: dict[str, list[Row]] = {}
-        for symbol, *row in db.execute(
-            "SELECT symbol, trade_id, price, size FROM trades ORDER BY symbol, CAST(trade_id AS INTEGER)"
-        ):
-            rows.setdefault(symbol, []).append((row[0], row[1], row[2]))
-        return rows
-    finally:
-        db.close()
+def streams(server: RedisServer) -> dict[str, list[Row]]:
+    """Every entry of every stream of trades, in its order."""
+    found: dict[str, list[Row]] = {}
+    with server.client() as client:
+        for key in client.scan_iter("trades:*", count=1000):
+            entries = client.xrange(key)
+            found[key.removeprefix("trades:")] = [(one["trade_id"], one["price"], one["qty"]) for _, one in entries]
+    return found
+
+
+def ends(server: RedisServer, symbols: Sequence[str]) -> dict[str, str]:
+    """The last trade of each stream."""
+    with server.client() as client:
+        pipeline = client.pipeline(transaction=False)
+        for symbol in symbols:
+            pipeline.xrevrange(f"trades:{symbol}", count=1)
+        return {symbol: entry[0][1]["trade_id"] for symbol, entry in zip(symbols, pipeline.execute(), strict=True) if entry}
 
 
 def free_port() -> int:
@@ -80,8 +86,14 @@ def free_port() -> int:
 
 
 async def discovered_under_load(tmp_path: Path, trades_per_s: float, seconds: float, seed: int) -> dict[str, Any]:
+    with RedisServer(appendfsync="no") as server:
+        return await against(server, tmp_path, trades_per_s, seconds, seed)
+
+
+async def against(server: RedisServer, tmp_path: Path, trades_per_s: float, seconds: float, seed: int) -> dict[str, Any]:
     data_dir, port = tmp_path / "data", free_port()
     async with open_sim(["binance"], symbols=several(MARKETS), seed=seed, limits=False) as sim:
+        sim.coins.swaps = 0
         environ = {
             **sim.env(),
             "HTTP_PORT": "",
@@ -90,8 +102,8 @@ async def discovered_under_load(tmp_path: Path, trades_per_s: float, seconds: fl
             "COINGECKO_API_KEY": "k",
             "PAIRS_LIMIT": str(LIMIT),
             "DISCOVERY_REFRESH_SEC": "1",
-            "MARKETD__REDIS__ENABLED": "false",
-            "MARKETD__SINKS__SQLITE__ENABLED": "true",
+            "REDIS_URL": server.url,
+            "STREAM_MAXLEN": "1000000",
         }
         async with (
             run_process(environ, data_dir, "--profile", "trade-streams") as process,
@@ -108,6 +120,14 @@ async def discovered_under_load(tmp_path: Path, trades_per_s: float, seconds: fl
             market = Market(sim, trades_per_s)
             running = asyncio.create_task(market.run())
             await asyncio.sleep(seconds / 4)
+            accepted = sim.venue("binance").accepted
+            comes, goes = next(one for one in several(MARKETS) if one not in pairs["pairs"]), "AABUSDT"
+            sim.coins.move(comes.removesuffix("USDT"), 0)
+            sim.coins.move(goes.removesuffix("USDT"), len(sim.coins.order) - 1)
+            await daemon.until("/pairs", lambda found: comes in found["pairs"] and goes not in found["pairs"])
+
+            assert sim.venue("binance").accepted == accepted
+
             for fault, words in (("refuse", "HTTP 429"), ("garbage", "expected a list of coins"), ("empty", "is empty")):
                 sim.fault("coingecko", fault, retry_after_s=1)
                 health = await daemon.until("/health", lambda found, words=words: words in json.dumps(found))
@@ -127,31 +147,32 @@ async def discovered_under_load(tmp_path: Path, trades_per_s: float, seconds: fl
             assert hung == await daemon.get("/pairs")
             sim.heal("coingecko")
             running.cancel()
-            sim.coins.swaps = 0
             status, stats = await daemon.get("/status"), await daemon.get("/stats")
             metrics = (await client.get("/metrics")).text
-            ends = {symbol: sim.venue("binance").trades(symbol)[-1].trade_id for symbol in hung["pairs"]}
-            await eventually(
-                lambda: all(ends[symbol] == rows[-1][0] for symbol, rows in stored(data_dir).items() if symbol in ends)
-            )
+            last = {symbol: sim.venue("binance").trades(symbol)[-1].trade_id for symbol in hung["pairs"]}
+            await eventually(lambda: ends(server, hung["pairs"]) == last)
+            components = (await daemon.get("/health"))["components"]
 
             assert await process.stop() == 0
-        kept = stored(data_dir)
+        kept = streams(server)
         for symbol, rows in kept.items():
             truth = [(one.trade_id, one.price, one.size) for one in sim.venue("binance").trades(symbol)]
             ids = [int(row[0]) for row in rows]
 
             assert ids == list(range(ids[0], ids[-1] + 1)), f"{symbol} has a hole"
             assert set(rows) <= set(truth)
-            if symbol in ends:  # still collected at the end: to the last trade
+            if symbol in last:  # still collected at the end: to the last trade
                 assert rows == truth[-len(rows) :]
         venue = status["venues"][0]
 
-        assert set(ends) <= set(kept)
+        assert set(last) <= set(kept)
+        assert {name for name, one in components.items() if one["required"]} == {"venues", "redis"}
+        assert (components["venues"]["status"], components["redis"]["status"]) == ("ok", "ok")
         assert (stats["pairs_count"], len(stats["pairs_sample"]), stats["drops"]) == (LIMIT, 10, 0)
         assert stats["ingest"]["active_connections"] == len({50, 100, 150, 200})
         assert (stats["ingest"]["error_messages"], stats["ingest"]["connection_errors"]) == (0, 0)
         assert stats["publisher"]["error_count"] == 0
+        assert 0 < stats["publisher"]["publish_count"] <= sum(map(len, kept.values()))
         assert venue["lag_ms_p99"] is not None
         assert 'marketd_discovery_pairs{venue="binance"} 200.0' in metrics
         assert 'market_exchange_latency_ms_bucket{le="1000.0",provider="binance"}' in metrics
