@@ -12,7 +12,7 @@ from marketd.model.events import Candle
 from marketd.model.wire import decode
 from marketd.sim.server import Sim, open_sim
 from tests.nats_servers import NatsServer, kept
-from tests.scenarios.processes import Process, eventually, run_process
+from tests.scenarios.processes import Process, eventually, ledger, run_process, stored
 from tests.scenarios.streams import disorder, trades_of
 
 VENUE = "binance"
@@ -105,3 +105,40 @@ async def test_two_collectors_of_which_either_dies_leave_each_trade_and_candle_o
 async def test_five_minutes_of_kills_leave_each_trade_and_candle_once(nats_server: NatsServer, tmp_path: Path) -> None:
     async with open_sim([VENUE], rate=600, seed=6) as sim:
         await hot_hot(sim, nats_server, tmp_path, seconds=300, seed=6)
+
+
+@pytest.mark.timeout(240)
+async def test_one_collector_alone_makes_up_for_its_own_kills(nats_server: NatsServer, tmp_path: Path) -> None:
+    """What it had in memory is asked for again from where the stream ends, though the database is further."""
+    environ = {"NATS_ENABLED": "true", "NATS_URL": nats_server.url, "USE_JETSTREAM": "true"}
+    async with open_sim([VENUE], rate=600, seed=7) as sim:
+        for kill in range(3):
+            async with run_process(
+                {**sim.env(), **environ}, tmp_path / "data", "--provider", VENUE, "--channels", "trade"
+            ) as daemon:
+                held = len(stored(tmp_path / "data", VENUE, SYMBOLS[0]))
+                await eventually(lambda held=held: len(stored(tmp_path / "data", VENUE, SYMBOLS[0])) > held + 100)
+                nats_server.kill() if kill == 0 else None
+                await eventually(lambda held=held: len(stored(tmp_path / "data", VENUE, SYMBOLS[0])) > held + 300)
+                daemon.kill()
+                await daemon.ended()
+                nats_server.start()
+        async with run_process({**sim.env(), **environ}, tmp_path / "data", "--provider", VENUE, "--channels", "trade") as daemon:
+            held = len(stored(tmp_path / "data", VENUE, SYMBOLS[0]))
+            await eventually(lambda: len(stored(tmp_path / "data", VENUE, SYMBOLS[0])) > held + 300)
+            await eventually(
+                lambda: (
+                    not any(
+                        state in ("missing", "repairing")
+                        for one in SYMBOLS
+                        for state, *_ in ledger(tmp_path / "data", VENUE, one)
+                    )
+                )
+            )
+            assert await daemon.stop() == 0
+        trades = await trades_of(nats_server.url)
+        for symbol in SYMBOLS:
+            ids = trades[VENUE, symbol]
+            made = [int(one.trade_id) for one in sim.venue(VENUE).trades(symbol)]
+
+            assert [one for one in made if ids[0] <= one <= ids[-1]] == sorted(ids)

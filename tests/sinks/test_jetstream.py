@@ -15,11 +15,13 @@ from marketd.errors import DeliveryError
 from marketd.metrics import Metrics
 from marketd.model.events import BookDelta, Event
 from marketd.model.identity import identity
+from marketd.model.marks import Mark
 from marketd.model.wire import decode, encode
 from marketd.net.nats import NatsConfig, open_link
 from marketd.sinks.delivery import Deliveries, run_sinks
 from marketd.sinks.jetstream import JetStream, message_id
 from marketd.sinks.nats import subject_of
+from marketd.sinks.sink import DurableSink
 from tests.daemons import eventually
 from tests.nats_servers import NatsServer, kept
 from tests.samples import book, candle, delta, gap, one_of_each, quote, trade, trades
@@ -197,3 +199,21 @@ async def test_a_stream_that_was_deleted_is_made_again(nats_server: NatsServer, 
         await eventually(lambda: view.states[0].delivered == 20)
 
     assert trades(11, 20) == await events_of(nats_server)
+
+
+async def test_a_restart_knows_how_far_the_stream_has_got(nats_server: NatsServer) -> None:
+    async with sink_to(nats_server) as sink:
+        first = dict(sink.progress())
+        await sink.write([*trades(1, 5), *trades(1, 7, symbol="ETHUSDT"), quote(9)])
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().publish("md.events.trade.OTHERS", b"no event")
+    await client.close()
+    async with sink_to(nats_server) as sink:
+        assert isinstance(sink, DurableSink)
+        again = dict(sink.progress())
+
+    assert {} == first
+    assert {
+        ("binance", "BTCUSDT"): Mark("5", trade(5).ts_event),
+        ("binance", "ETHUSDT"): Mark("7", trade(7).ts_event),
+    } == again

@@ -16,6 +16,7 @@ from marketd.section import Section
 GIB = 1024**3
 NS = 1_000_000_000
 ANSWER_S = 5.0  # an answer of JetStream's API; a cluster that elects a leader gives none for a while
+LAST_MAX = 1024  # subjects that the server tells the newest message of, in one answer
 
 _NO_JETSTREAM = (10039, 10076)  # not enabled for this account; not enabled
 _NOT_FOUND, _NAME_TAKEN, _OVERLAP = 10059, 10058, 10065
@@ -122,6 +123,31 @@ async def find_stream(session: Session, name: str) -> Stream | None:
 async def streams_of(session: Session, subject: str) -> list[str]:
     """The names of the streams that hold something of `subject`, which may have wildcards."""
     return list((await ask(session, "STREAM.NAMES", {"subject": subject})).get("streams") or ())
+
+
+async def last_of(session: Session, stream: Stream, pattern: str) -> list[bytes]:
+    """The newest message of each subject that the pattern covers, of at most 1024 (ADR-31); none where the stream does not allow
+    such questions. Raises DeliveryError.
+    """
+    if not stream.config.get("allow_direct"):
+        return []
+    client, found = session.client, list[bytes]()
+    inbox = client.new_inbox()
+    try:
+        subscription = await client.subscribe(inbox)
+        question = msgspec.json.encode({"multi_last": [pattern], "batch": LAST_MAX})
+        await client.publish(f"$JS.API.DIRECT.GET.{stream.name}", question, reply=inbox)
+        while True:
+            message = await subscription.next_msg(timeout=ANSWER_S)
+            if message.headers and "Status" in message.headers:  # the end, or nothing there
+                break
+            found.append(message.data)
+        await subscription.unsubscribe()
+    except nats_errors.TimeoutError:
+        raise DeliveryError(f"nats: stream {stream.name} tells nothing of what it holds within {ANSWER_S:g} s") from None
+    except (nats_errors.Error, OSError) as error:
+        raise Unreachable(f"nats: {session.server}: {error or type(error).__name__}") from None
+    return found
 
 
 def wanted_stream(config: StreamConfig, prefix: str) -> dict[str, Any]:

@@ -5,22 +5,24 @@ symbols, is kept once within the stream's duplicate window.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Self
 
+import msgspec
 import structlog
 
 from marketd.bus import Full
 from marketd.clock import Clock
 from marketd.errors import DeliveryError
 from marketd.metrics import Metrics
-from marketd.model.events import EVENT_TYPES, BookDelta, BookL2, Candle, Event, Gap, Quote
+from marketd.model.events import EVENT_TYPES, BookDelta, BookL2, Candle, Event, Gap, Quote, Trade
 from marketd.model.identity import identity
-from marketd.model.wire import encode
+from marketd.model.marks import Mark, Series
+from marketd.model.wire import decode, encode
 from marketd.net.nats import NatsConfig, NatsLink
 from marketd.net.nats_publish import Batches, Inbox, Message, OneEach, message
 from marketd.net.nats_session import Session
-from marketd.net.nats_stream import NoJetStream, differences, open_stream
+from marketd.net.nats_stream import NoJetStream, Stream, differences, last_of, open_stream
 from marketd.sinks.nats import subject_of
 
 AGAIN_S = 0.02  # until what another collector is publishing at this moment is stored, or a new leader is elected
@@ -64,6 +66,8 @@ class JetStream:
         self._session: Session | None = None  # that the stream was opened over
         self._inbox: Inbox | None = None
         self._publisher: Batches | OneEach | None = None
+        self._stream: Stream | None = None
+        self._marks: dict[Series, Mark] = {}
         self._said: list[str] | str | None = None  # of the stream or of its absence
         self._size_max = 0  # bytes of a message
         self._subjects: dict[tuple[type[Event], str], bytes] = {}
@@ -72,7 +76,21 @@ class JetStream:
 
     async def __aenter__(self) -> Self:
         await self._opened()
+        assert self._stream is not None
+        for data in await last_of(self._link.session, self._stream, f"{self._prefix}.trade.*"):
+            try:
+                trade = decode(data)
+            except (msgspec.DecodeError, UnicodeDecodeError):  # another program's
+                continue
+            if isinstance(trade, Trade):
+                self._marks[trade.venue, trade.symbol] = Mark(trade.trade_id, trade.ts_event)
         return self
+
+    def progress(self) -> Mapping[Series, Mark]:
+        """The newest trade of each symbol in the stream as it was opened, whoever published it. Where several venues share a
+        symbol, of the one that came last.
+        """
+        return self._marks
 
     async def write(self, batch: Sequence[Event]) -> None:
         if batch is not self._batch:
@@ -123,7 +141,7 @@ class JetStream:
             self._inbox = await Inbox(session).__aenter__()
         limit = stream.config.get("max_msg_size") or -1
         self._size_max = min(session.max_payload, limit) if limit > 0 else session.max_payload
-        self._session = session
+        self._session, self._stream = session, stream
         self._publisher = Batches(self._inbox) if stream.batched else OneEach(self._inbox)
         return self._publisher
 
