@@ -114,7 +114,7 @@ class Served(Child):
 
 @contextmanager
 def simulated(symbols: Sequence[str]) -> Iterator[Simulated]:
-    with _child(_simulate, tuple(symbols)) as pipe:
+    with child(_simulate, tuple(symbols)) as pipe:
         yield Simulated(pipe)
 
 
@@ -123,12 +123,12 @@ def served(
     environ: Mapping[str, str], symbols: Sequence[str], data_dir: Path, channels: Sequence[str] = CHANNELS
 ) -> Iterator[Served]:
     """A daemon that brings these symbols of the simulated Binance to SQLite and JSON lines; it has delivered its first event."""
-    with _child(_serve, dict(environ), tuple(symbols), data_dir, tuple(channels)) as pipe:
+    with child(_serve, dict(environ), tuple(symbols), data_dir, tuple(channels)) as pipe:
         yield Served(pipe)
 
 
 @contextmanager
-def _child(target: Any, *arguments: object) -> Iterator[Connection]:
+def child(target: Any, *arguments: object) -> Iterator[Connection]:
     ours, theirs = _spawn.Pipe()
     process = _spawn.Process(target=target, args=(theirs, *arguments), daemon=True)
     process.start()
@@ -150,7 +150,7 @@ def _simulate(pipe: Connection, symbols: Sequence[str]) -> None:
         async with open_sim([VENUE], symbols=symbols, limits=False) as sim:
             ticking = asyncio.get_running_loop().create_task(_tick(sim))
             pipe.send("ready")
-            while (question := await _next(pipe))[0] != "stop":
+            while (question := await next_question(pipe))[0] != "stop":
                 pipe.send(sim.env() if question[0] == "env" else await sim.flood(VENUE, question[1], events_per_s=question[2]))
             ticking.cancel()
 
@@ -191,7 +191,7 @@ async def _answer(pipe: Connection, config: Config) -> None:
             await asyncio.sleep(0.001)
         started_s = time.monotonic() - began_s
         pipe.send("ready")
-        while (await _next(pipe))[0] != "stop":
+        while (await next_question(pipe))[0] != "stop":
             pipe.send(_look(views, sinks, started_s))
         stop.set()
 
@@ -215,7 +215,7 @@ def _counted(views: Views) -> int:
     return int(sum(one.value for one in samples if one.name.endswith("_total") and one.labels["type"] in ("trade", "quote")))
 
 
-async def _next(pipe: Connection) -> Any:
+async def next_question(pipe: Connection) -> Any:
     """What the parent asks next, without a thread that would take its share."""
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(pipe.fileno(), readable.set)

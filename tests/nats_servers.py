@@ -123,7 +123,7 @@ class NatsServer:
             f"http: {LOOPBACK}:{self._monitor_port}",
         ]
         if self.jetstream:
-            lines.append(f'jetstream {{store_dir: "{self._home / "store"}", max_mem: 256M, max_file: 4G}}')
+            lines.append(f'jetstream {{store_dir: "{self._home / "store"}", max_mem: 256M, max_file: 16G}}')
         return "\n".join([*lines, self.config, ""])
 
 

@@ -46,6 +46,7 @@ OTHERS = {
     "ls",
     "mkdir",
     "mv",
+    "nats-server",
     "pip",
     "python",
     "rm",

@@ -1,9 +1,9 @@
-"""README and docs/getting-started.md, walked as a reader does: their commands one after the other, in one directory.
+"""README, docs/getting-started.md and docs/distribution.md, walked as a reader does: command after command, in one directory.
 
 Blocks below `<!-- walks -->` are run in order; `<!-- file NAME -->` says that the block below it is saved as NAME. What goes on
 until Ctrl-C goes on here too, and `<!-- ctrl-c -->` ends the newest of those. Simulated venues stand where the real ones
 would be (a command with --env-file is left to its file), and ports are free ones: `curl` is led to the program that the page
-has on that port.
+has on that port. NATS and Redis, where a page needs them, are real servers that the variables lead to.
 """
 
 import os
@@ -12,17 +12,21 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from marketd.config.sources import read_profile
+from tests.nats_servers import NatsServer
+from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).resolve().parent.parent
 WITHIN_S = 60.0
 STEP = re.compile(
     r"<!-- (?P<ctrl>ctrl-c) -->|<!-- (?P<kind>walks|file (?P<name>\S+)) -->\n```\w+\n(?P<text>.*?)^```$", re.M | re.S
 )
-NOT_HERE = ("source ", "make setup")  # the tests' own environment stands for these
+NOT_HERE = ("source ", "make setup", "nats-server ")  # the tests' own environment stands for these
 GOES_ON = ("marketd demo", "marketd run", "marketd sim")
 READY = re.compile(r"open (http://\S+) in|\"address\": ?\"(http://[^\"]+)\"|(export \w+_REST_URL)")
 
@@ -45,7 +49,7 @@ sys.exit(not answer.is_success)
 class Reader:
     """Who types, in one directory."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, servers: Mapping[str, str]) -> None:
         self._home = home
         self.venues: dict[str, str] = {}
         self._going: list[tuple[str, subprocess.Popen[bytes], Path]] = []
@@ -60,7 +64,7 @@ class Reader:
         (home / "here").mkdir()
         plain = {name: text for name, text in os.environ.items() if not name.endswith(("_WS_URL", "_REST_URL"))}
         path = f"{programs}:{os.environ.get('PATH', '')}"
-        self._environ = {**plain, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "HOME": str(home)}
+        self._environ = {**plain, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "HOME": str(home), **servers}
 
     def simulate(self) -> None:
         """Let simulated venues stand where the real ones would be."""
@@ -143,12 +147,14 @@ def port_of(command: str) -> str:
     named = re.search(r"--port (\d+)", command)
     if named:
         return named[1]
+    if profile := re.search(r"--profile (\S+)", command):
+        return str(read_profile(profile[1])["api"]["port"])
     return "8891" if "--provider" in command and " -c " not in command else "8100"
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
-    reader = Reader(tmp_path)
+def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -> Iterator[Reader]:
+    reader = Reader(tmp_path, {"NATS_URL": nats_server.url, "REDIS_URL": redis_server.url})
     try:
         reader.simulate()
         yield reader
@@ -157,7 +163,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md", "docs/distribution.md"])
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:
     reader.walk(ROOT / page)
 
