@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from threading import Thread
 
 import nats
 import pytest
@@ -131,6 +132,19 @@ async def test_messages_dropped_because_we_were_slow_are_a_gap_of_their_symbols(
     assert ["slow consumer"] == list({line["reason"] for line in lines if line["event"] == "source.lost"})
 
 
+async def test_a_server_that_lets_us_not_listen_is_not_well() -> None:
+    config = 'authorization {users: [{user: u, password: p, permissions: {subscribe: {deny: "md.events.>"}}}]}'
+    with NatsServer(config, jetstream=False) as server:
+        url = server.url.replace("nats://", "nats://u:p@")
+        async with open_link(NatsConfig.model_validate({"url": url, "enabled": True}), "marketd-test", CLOCK) as link:
+            one = Member(link)
+            async with room("test") as here:
+                here.start("source", one.source.run())
+                await eventually(lambda: "permissions violation" in one.source.state[1].lower())
+
+                assert "unhealthy" == one.source.state[0]
+
+
 async def test_leaving_takes_the_listener_away(plain_nats_server: NatsServer) -> None:
     config = NatsConfig.model_validate({"url": plain_nats_server.url, "enabled": True})
     async with open_link(config, "marketd-test", CLOCK) as link:
@@ -142,3 +156,23 @@ async def test_leaving_takes_the_listener_away(plain_nats_server: NatsServer) ->
 
         assert [] == link.listeners
         assert "unhealthy" == one.source.state[0]
+
+
+async def test_a_server_that_throws_us_out_as_too_slow_is_a_loss() -> None:
+    with (
+        NatsServer('max_payload: 65536\nmax_pending: 65536\nwrite_deadline: "200ms"', jetstream=False) as server,
+        capture_logs() as lines,
+    ):
+        async with member(server) as one:
+            await publish(server, [trade(1)])
+            await eventually(lambda: len(one.trades) == 1)
+            flooding = Thread(target=lambda: asyncio.run(publish(server, trades(1, 100_000))))
+            flooding.start()
+            flooding.join()  # our loop reads nothing meanwhile
+            await eventually(lambda: one.gaps)
+            await eventually(lambda: one.source.state[0] == "ok")
+        log = server.log
+
+    assert "Slow Consumer" in log
+    assert {("BTCUSDT", "unrecoverable")} == {(gap.symbol, gap.state) for gap in one.gaps}
+    assert [line for line in lines if line["event"] == "source.lost"]

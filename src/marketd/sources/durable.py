@@ -68,17 +68,15 @@ class DurableSource:
             session = await self._link.opened()
             try:
                 await self._read(session)
-            except Unreachable:
-                pass  # the link says so
             except Exception as error:
-                if session.gone.is_set():
-                    continue
+                self._drop()
+                if isinstance(error, Unreachable) or session.gone.is_set():
+                    continue  # the link says so
                 self._reason = _words(error, self.subject)
                 if self._reason != self._said:
                     log.error("source.waiting", reason=self._reason, subject=self.subject)
                     self._said = self._reason
                 await self._clock.sleep(RETRY_S)
-            self._drop()
 
     async def _read(self, session: Session) -> None:
         """Until the connection or the consumer ends."""

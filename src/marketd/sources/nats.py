@@ -75,12 +75,13 @@ class NatsSource:
         self._slow: dict[str, int] = {}  # the last word of a subject -> messages dropped since it was last said
         self._slow_since: int | None = None
         self._is_listening = False
+        self._refused = ""  # the server's words, where it does not let us listen
 
     @property
     def state(self) -> tuple[State, str]:
         """For /health."""
-        if not self._is_listening:
-            return "unhealthy", self._link.state.reason
+        if self._refused or not self._is_listening:
+            return "unhealthy", self._refused or self._link.state.reason
         return "ok", f"listens to {self.subject} in queue group {QUEUE_GROUP}, {self._intake.received:,} messages so far"
 
     async def run(self) -> None:
@@ -99,6 +100,7 @@ class NatsSource:
 
     async def _listen(self, session: Session, went: int | None) -> None:
         """Until the connection ends; `went` is when the one before did."""
+        self._refused = ""
         try:
             await session.client.subscribe(
                 self.subject,
@@ -132,6 +134,8 @@ class NatsSource:
         self._intake.take(waiting)
 
     def _on_error(self, error: Exception) -> None:
+        if "permissions violation for subscription" in str(error).lower():
+            self._refused = str(error)
         if isinstance(error, SlowConsumerError):
             word = error.subject.rpartition(".")[2]
             self._slow[word] = self._slow.get(word, 0) + 1
