@@ -1,12 +1,13 @@
 """A feed of a venue on its simulated self, and what it publishes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from marketd.clock import Clock, SystemClock
 from marketd.metrics import Metrics
 from marketd.model.events import Event, Gap, Status, Trade
+from marketd.model.marks import Mark
 from marketd.net.capture import Capture
 from marketd.net.governor import Governor
 from marketd.net.http import Http
@@ -67,6 +68,7 @@ async def live(
     config: FeedConfig | None = None,
     capture: Capture | None = None,
     stream: str | None = None,
+    marks: Mapping[str, Mark] | None = None,
 ) -> AsyncIterator[Live]:
     clock, metrics, events = clock or SystemClock(), Metrics(), list[Event]()
     where = sim.env()
@@ -75,7 +77,7 @@ async def live(
         governor = Governor(clock, venue.limits.rest)
         rest = Rest(venue, where[f"{name.upper()}_REST_URL"], http, governor, clock, metrics, capture)
         stream = stream or where[f"{name.upper()}_WS_URL"]
-        feed = Feed(venue, config or FeedConfig(), rest, stream, events.extend, clock, metrics, capture=capture)
+        feed = Feed(venue, config or FeedConfig(), rest, stream, events.extend, clock, metrics, capture=capture, marks=marks)
         feed.want(wanted)
         task = asyncio.ensure_future(feed.run())
         try:

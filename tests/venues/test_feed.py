@@ -4,6 +4,7 @@ import pytest
 
 from marketd.clock import SystemClock
 from marketd.model.events import Heartbeat
+from marketd.model.marks import Mark
 from marketd.sim import open_sim
 from marketd.venues.feed import FeedConfig
 from marketd.venues.venue import Wanted
@@ -140,3 +141,33 @@ async def test_a_first_trade_with_a_wrong_id_hides_nothing_of_what_follows_on_th
         assert [(one.state, one.cause) for one in here.gaps()] == [
             ("unrecoverable", "the venue's numbering went back from 9000000000000 to 1000")
         ]
+
+
+@pytest.mark.parametrize(("age_h", "is_repaired"), [(0, True), (5, False)])
+async def test_a_symbol_wanted_later_goes_on_from_what_is_recent_and_else_begins_anew(age_h: int, is_repaired: bool) -> None:
+    async with open_sim(["binance"]) as sim:
+        sim.step(200)
+        known = sim.venue("binance").trades("ETHUSDT")[3]
+        marks = {"ETHUSDT": Mark(known.trade_id, known.ts_event - age_h * 3_600_000_000_000)}
+        async with live(sim, "binance", [BTC], marks=marks) as here:
+            await here.until_confirmed()
+            here.feed.want([BTC, ETH])
+            await eventually(lambda: ETH in here.feed.intake.streams)
+            await here.until_confirmed()
+            await here.step()
+            await eventually(lambda: here.trades("ETHUSDT"))
+            found = {int(one.trade_id) for one in here.trades("ETHUSDT")}
+
+            assert (int(known.trade_id) + 1 in found) == is_repaired
+            assert bool(here.gaps("ETHUSDT")) == is_repaired
+
+
+async def test_what_was_wanted_from_the_start_goes_on_however_long_it_was_away() -> None:
+    async with open_sim(["binance"]) as sim:
+        sim.step(200)
+        known = sim.venue("binance").trades("BTCUSDT")[3]
+        marks = {"BTCUSDT": Mark(known.trade_id, known.ts_event - 5 * 3_600_000_000_000)}
+        async with live(sim, "binance", [BTC], marks=marks) as here:
+            await eventually(lambda: str(int(known.trade_id) + 1) in {one.trade_id for one in here.trades()})
+
+            assert here.gaps() != []

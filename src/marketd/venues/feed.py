@@ -37,6 +37,7 @@ REPAIRERS = 4
 LIST_AGE_S = 60.0  # a list younger than this is not asked for again because of an unlisted symbol
 RELIST_S = 3600.0  # how often the list is asked for while a wanted symbol is not in it
 QUARANTINE_S = 1.0
+RECENT_NS = 3_600_000_000_000  # what the sinks hold of a symbol that is wanted only later is gone on from if it is no older
 log = structlog.get_logger("feed")
 
 
@@ -99,6 +100,7 @@ class Feed:
         self._watch = Watch(venue, self.intake, self.repairs, self.shards, clock, config.audit_s)
         self._publish, self._metrics, self._capture, self._stream_base = publish, metrics, capture, stream_base
         self._marks, self._open_gaps = dict(marks or {}), list(gaps)
+        self._has_begun = False  # what was wanted at the start is arranged
         self._wanted: dict[Wanted, None] = {}
         self._wanted_changed = asyncio.Event()
         self._fetching: set[str] = set()
@@ -263,10 +265,14 @@ class Feed:
             shard.subscribe(group)
 
     def _seed(self, fresh: Iterable[Wanted]) -> None:
-        """Go on after what the sinks hold: ask for the time in between, and for gaps that an earlier run left open."""
+        """Go on after what the sinks hold: ask for the time in between, and for gaps that an earlier run left open.
+
+        A symbol that is wanted only later was not collected meanwhile, and that is no gap: only what is recent is gone on from.
+        """
+        recent_ns, self._has_begun = self.clock.now_ns() - RECENT_NS if self._has_begun else 0, True
         for one in fresh:
             mark = self._marks.pop(one.symbol, None) if one.channel == "trade" else None
-            if mark is None or mark.trade_id is None:
+            if mark is None or mark.trade_id is None or (mark.ts_event or 0) < recent_ns:
                 continue
             self.intake.continuity.seed(one.symbol, mark.trade_id, mark.ts_event)
             self.intake.missed_because[one] = "the daemon was not running"
