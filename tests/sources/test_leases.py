@@ -51,6 +51,23 @@ async def test_a_member_is_seen_until_it_does_not_renew_and_knows_that_by_itself
         assert not (await other.view()).members
 
 
+async def test_a_renewal_that_is_answered_after_the_lease_has_ended_renews_nothing(nats_server: NatsServer) -> None:
+    async with linked(nats_server.url) as link:
+        one = await opened(link)
+        await one.renew()
+        nats_server.hang()
+        renewing = asyncio.create_task(one.renew())
+        await eventually(lambda: one.is_lapsed)
+        nats_server.resume()
+        await asyncio.wait([renewing])
+        await asyncio.gather(one.renew(), return_exceptions=True)
+
+        assert one.is_lapsed
+        one.reborn()
+        await one.renew()
+        assert one.is_valid
+
+
 async def test_a_member_that_leaves_is_gone_at_once(nats_server: NatsServer) -> None:
     async with linked(nats_server.url) as link:
         one, other = await opened(link, 30), await opened(link, 30)

@@ -112,6 +112,35 @@ async def test_a_server_that_is_away_for_less_than_the_lease_changes_nothing(nat
             assert not [event for event in one.published if isinstance(event, Share)]
 
 
+async def test_a_stream_or_bucket_that_was_deleted_is_made_anew_and_read_from_its_beginning(nats_server: NatsServer) -> None:
+    async with group(nats_server, 1) as [one], one.running():
+        await eventually(lambda: len(one.owned) == 4)
+        await store(one.link, [trade("BTCUSDT", number) for number in range(9)])
+        await eventually(lambda: noted(one))
+        stream = one.link.client.jetstream()
+        for name in ("senpai-partitions", "KV_senpai-partitions"):
+            await stream.delete_stream(name)
+            await eventually(lambda: not one.partitions.state.healthy or not one.owned)
+            await eventually(lambda: len(one.owned) == 4 and one.partitions.state.healthy)
+            await store(one.link, [trade("BTCUSDT", 9), trade("ETHUSDT", 9)])
+            await eventually(lambda: 9 in one.trades("BTCUSDT") and 9 in one.trades("ETHUSDT"))
+            one.published.clear()
+
+
+async def test_a_server_killed_again_and_again_costs_and_doubles_nothing(nats_server: NatsServer) -> None:
+    async with group(nats_server, 2) as [one, other]:
+        one.partitions.leases.lease_s = other.partitions.leases.lease_s = 60
+        async with one.running(), other.running():
+            await eventually(lambda: len(one.owned) == len(other.owned) == 2)
+            for number in range(3):
+                await stored_in_the_end(one.link, [trade(symbol, number) for symbol in SYMBOLS])
+                nats_server.restart()
+            await eventually(lambda: all(has(symbol, 2, one, other) for symbol in SYMBOLS))
+
+            for symbol in SYMBOLS:
+                assert list(range(3)) == one.trades(symbol) + other.trades(symbol)
+
+
 async def test_without_a_stream_of_events_it_waits_and_says_so(nats_server: NatsServer) -> None:
     async with linked(nats_server.url) as link:
         one = Member(link)

@@ -89,9 +89,9 @@ async def test_the_last_message_of_each_subject_is_found_also_as_of_a_time(nats_
         fifth = await stored_at(link, STREAM, 5)
         assert fifth is not None
 
-        assert [9, 10] == [one.sequence for one in await latest(link, STREAM, ["md.events.trade.*"])]
-        assert [3, 4] == [one.sequence for one in await latest(link, STREAM, ["md.events.trade.*"], before_ns=fifth.time_ns)]
-        assert [] == await latest(link, STREAM, ["md.events.quote.*"])
+        assert [9, 10] == [one.sequence for one in await latest(link, STREAM, "md.events.trade.*")]
+        assert [3, 4] == [one.sequence for one in await latest(link, STREAM, "md.events.trade.*", before_ns=fifth.time_ns)]
+        assert [] == await latest(link, STREAM, "md.events.quote.*")
 
 
 async def test_what_is_not_there_is_said(nats_server: NatsServer) -> None:
@@ -101,3 +101,13 @@ async def test_what_is_not_there_is_said(nats_server: NatsServer) -> None:
         assert await stored_at(link, STREAM, 7) is None
         with pytest.raises(NotThere, match="stream not found"):
             await Ordered(link, "ELSE", ["md.events.>"], SystemClock()).next(0.1)
+
+
+async def test_the_last_messages_of_more_subjects_than_the_server_gives_at_once_are_all_found(nats_server: NatsServer) -> None:
+    async with linked(nats_server.url) as link:
+        await make_events_stream(link)
+        for number in range(1199):
+            await link.client.publish(f"md.events.trade.S{number}", b"{}")
+        await link.client.jetstream().publish("md.events.trade.S1199", b"{}")  # confirmed, and those before it
+
+        assert list(range(1, 1201)) == [one.sequence for one in await latest(link, STREAM, "md.events.>")]

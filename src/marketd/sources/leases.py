@@ -32,6 +32,7 @@ class Held(msgspec.Struct, frozen=True):
 
     member: str | None  # None: released
     done: int  # sequence of the last message of the partition that is processed, 0 before the first
+    life: str = ""  # of the stream that the sequence belongs to
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class Claim:
     partition: int
     member: str | None = None
     done: int = 0
+    life: str = ""
     revision: int = 0  # 0: never written
+
+    def done_in(self, life: str) -> int:
+        """Up to where it is done in the stream as it is now: a stream that was deleted and made anew begins at the beginning."""
+        return self.done if self.life == life else 0
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,9 @@ class Leases:
         self.bucket, self.lease_s = bucket, lease_s
         self._link, self._clock = link, clock
         self._name = secrets.token_hex(4)
-        self._lives = 0
+        self._names = 0
         self.member = ""
+        self.life = ""  # of the stream that claims are about
         self._valid: tuple[float, int] | None = None  # until when, by both clocks
         self.reborn()
 
@@ -97,8 +104,8 @@ class Leases:
 
     def reborn(self) -> None:
         """Begin anew under another name: what was held under the old one is anybody's."""
-        self._lives += 1
-        self.member = f"{self._name}-{self._lives}"
+        self._names += 1
+        self.member = f"{self._name}-{self._names}"
         self._valid = None
 
     async def open(self, replicas: int = 1) -> None:
@@ -124,14 +131,20 @@ class Leases:
                 raise
 
     async def renew(self) -> None:
-        """Say that this member lives; `is_valid` for `lease_s` from when it was said. Raises DeliveryError."""
+        """Say that this member lives; `is_valid` for `lease_s` from when it was said. Raises DeliveryError.
+
+        What is answered after the lease has ended renews nothing: the others may have seen it end.
+        """
+        if self.is_lapsed:
+            return
         until = self._clock.monotonic() + self.lease_s, self._clock.now_ns() + self.lease_s * 1_000_000_000
         headers = {"Nats-TTL": f"{self.lease_s}s"}
         try:
             await self._stream.publish(self._subject("members", self.member), self._name.encode(), headers=headers)
         except nats.errors.Error as error:
             raise DeliveryError(f"nats bucket {self.bucket}: member not renewed ({error!r})") from error
-        self._valid = until
+        if not self.is_lapsed:
+            self._valid = until
 
     async def leave(self) -> None:
         """The others need not wait for the key to expire. Raises DeliveryError."""
@@ -147,7 +160,7 @@ class Leases:
         members: set[str] = set()
         claims: dict[int, Claim] = {}
         prefix = f"$KV.{self.bucket}."
-        for message in await latest(self._link, f"KV_{self.bucket}", [f"{prefix}members.*", f"{prefix}partitions.*"]):
+        for message in await latest(self._link, f"KV_{self.bucket}", f"{prefix}>"):
             kind, _, name = message.subject.removeprefix(prefix).partition(".")
             if not message.data:
                 continue
@@ -155,7 +168,7 @@ class Leases:
                 members.add(name)
             else:
                 held = msgspec.json.decode(message.data, type=Held)
-                claims[int(name)] = Claim(int(name), held.member, held.done, message.sequence)
+                claims[int(name)] = Claim(int(name), held.member, held.done, held.life, message.sequence)
         return View(frozenset(members), claims)
 
     async def is_gone(self, member: str) -> bool:
@@ -170,7 +183,7 @@ class Leases:
 
     async def write(self, claim: Claim, *, member: str | None, done: int) -> Claim | None:
         """Take, move on or release a partition. None if the claim has changed hands. Raises DeliveryError: then try again."""
-        wanted = Held(member, done)
+        wanted = Held(member, done, self.life)
         headers = {"Nats-Expected-Last-Subject-Sequence": str(claim.revision)}
         subject = self._subject("partitions", str(claim.partition))
         try:
@@ -182,7 +195,7 @@ class Leases:
                 return await self._found(subject, claim, wanted)
         except nats.errors.Error as error:
             raise DeliveryError(f"nats bucket {self.bucket}: partition {claim.partition} not written ({error!r})") from error
-        return Claim(claim.partition, member, done, answer.seq)
+        return Claim(claim.partition, member, done, self.life, answer.seq)
 
     async def _found(self, subject: str, claim: Claim, wanted: Held) -> Claim | None:
         """The revision is another one: somebody else's, or our own write whose answer was lost."""
@@ -191,12 +204,11 @@ class Leases:
         except NotFoundError:
             return None
         held = msgspec.json.decode(message.data or b"", type=Held)
+        stands = Claim(claim.partition, held.member, held.done, held.life, message.seq or 0)
         if held == wanted and held.member is not None:
-            return Claim(claim.partition, held.member, held.done, message.seq or 0)
+            return stands
         if held.member == self.member and claim.member == self.member:
-            return await self.write(
-                Claim(claim.partition, held.member, held.done, message.seq or 0), member=wanted.member, done=wanted.done
-            )
+            return await self.write(stands, member=wanted.member, done=wanted.done)
         return None
 
     def _subject(self, kind: str, name: str) -> str:

@@ -14,7 +14,7 @@ from marketd.errors import DeliveryError
 from marketd.model.events import SYSTEM, Event, Share, ShareState, Status
 from marketd.net.nats import NatsLink
 from marketd.sources.leases import Claim, Leases
-from marketd.sources.partitioned import PREFIX, STREAM, TYPES, subjects
+from marketd.sources.partitioned import PREFIX, STREAM, subjects
 from marketd.sources.stored import Ordered, Stored, latest, stored_at
 
 SECOND = 1_000_000_000
@@ -112,8 +112,8 @@ class Partition:
         bound = self._bound
         since_ns = await self._since_ns() if self._past else None
         if since_ns is not None:
-            last = [f"{PREFIX}.{self.number}.{kind}.*" for kind in TYPES if kind != "gap"]
-            self._take(await latest(bound.link, STREAM, last, before_ns=since_ns))
+            for kind in ("trade", "quote"):
+                self._take(await latest(bound.link, STREAM, f"{PREFIX}.{self.number}.{kind}.*", before_ns=since_ns))
         return Ordered(
             bound.link,
             STREAM,

@@ -4,7 +4,7 @@ The server itself fills it from the events' stream and computes the partitions: 
 https://github.com/nats-io/nats-architecture-and-design (read 2026-11-21). The events' stream is left as it is.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from marketd.clock import Clock
 from marketd.model.times import iso_of_ns
@@ -18,13 +18,20 @@ STATUS = f"{PREFIX}.status.*"  # of whole venues: for every partition
 ALREADY_THERE = 10058
 
 
+class Made(NamedTuple):
+    """The stream as it is there."""
+
+    life: str  # when it was made; sequences of another life mean nothing
+    replicas: int
+
+
 def subjects(partition: int) -> list[str]:
     """What the owner of a partition reads."""
     return [f"{PREFIX}.{partition}.>", STATUS]
 
 
-async def open_partitioned(session: Session, prefix: str, count: int, clock: Clock) -> int:
-    """Make the stream if it is missing, with the limits of the events' own; how many copies of it there are.
+async def open_partitioned(session: Session, prefix: str, count: int, clock: Clock) -> Made:
+    """The stream; it is made if it is missing, with the limits of the events' own.
 
     Raises DeliveryError: NotThere while there are no events, Declined where it is there for another number of partitions.
     """
@@ -56,7 +63,9 @@ async def open_partitioned(session: Session, prefix: str, count: int, clock: Clo
             if error.code != ALREADY_THERE:
                 raise
         found = await _found(session)
-    transforms = [one for source in (found or {}).get("sources", []) for one in source.get("subject_transforms", [])]
+    if found is None:
+        raise NotThere(f"nats stream {STREAM} was deleted while it was made")
+    transforms = [one for source in found["config"].get("sources", []) for one in source.get("subject_transforms", [])]
     if _transforms(prefix, count) != transforms:
         dests = ", ".join(sorted({str(one.get("dest")) for one in transforms})) or "none"
         raise Declined(
@@ -64,7 +73,7 @@ async def open_partitioned(session: Session, prefix: str, count: int, clock: Clo
             "set features.partitions and nats.subject_prefix as all the other members have them, or stop them all and delete "
             "it together with its bucket"
         )
-    return int((found or {}).get("num_replicas", 1))
+    return Made(str(found["created"]), int(found["config"].get("num_replicas", 1)))
 
 
 def _transforms(prefix: str, count: int) -> list[dict[str, str]]:
@@ -76,7 +85,7 @@ def _transforms(prefix: str, count: int) -> list[dict[str, str]]:
 
 async def _found(session: Session) -> dict[str, Any] | None:
     try:
-        return dict((await ask(session, f"STREAM.INFO.{STREAM}", {}))["config"])
+        return await ask(session, f"STREAM.INFO.{STREAM}", {})
     except NotThere:
         return None
 

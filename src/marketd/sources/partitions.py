@@ -21,7 +21,6 @@ from marketd.rooms import Room, room, to_the_end
 from marketd.sources.leases import Claim, Leases, View, share
 from marketd.sources.partition import Bound, Partition
 from marketd.sources.partitioned import STREAM, open_partitioned
-from marketd.sources.stored import NotThere
 
 BATCH_MAX = 256
 LEAVE_S = 5.0  # for finishing what is under way when the daemon stops
@@ -65,7 +64,7 @@ class Partitions:
         self._bound = Bound(link, self.leases, read, publish, settled, clock, window_s, batch)
         self._link, self._prefix, self._count, self._clock = link, prefix, count, clock
         self._metric = metrics.partitions_owned
-        self._is_open = False
+        self._is_open = False  # the bucket
         self._joined_s: float | None = None
 
     @property
@@ -102,7 +101,7 @@ class Partitions:
                         if self.state.healthy or self.state.reason != str(error):
                             log.warning("source.waiting", source=STREAM, reason=str(error))
                         self._say(False, str(error))
-                        self._is_open = self._is_open and not isinstance(error, NotThere)
+                        self._is_open = False  # it may have been deleted
                     else:
                         self._say(True, "")
                     await self._clock.sleep(self.leases.pause_s)
@@ -115,11 +114,16 @@ class Partitions:
         if leases.is_lapsed:
             await self._lapse()
         self._reap()
+        if self._is_open:
+            await leases.renew()
+        made = await open_partitioned(self._link.session, self._prefix, self._count, self._clock)
+        if made.life != leases.life:
+            await self._end_all()  # the stream was deleted and made anew
+            leases.life = made.life
         if not self._is_open:
-            replicas = await open_partitioned(self._link.session, self._prefix, self._count, self._clock)
-            await leases.open(replicas)
+            await leases.open(made.replicas)
+            await leases.renew()
             self._is_open = True
-        await leases.renew()
         if self._joined_s is None:  # the others see us from here on, and give up what is ours before we look for it
             self._joined_s = self._clock.monotonic()
             return
@@ -138,14 +142,18 @@ class Partitions:
             if number in self._owned:
                 continue
             if claim.member == self.leases.member:  # taken before, and the answer was lost
-                self._begin(here, claim)
+                await self._take(here, claim)
             elif len(self._owned) < mine and view.is_free(number):
                 if claim.member is not None and claim.member not in gone:
                     gone[claim.member] = await self.leases.is_gone(claim.member)
                 if claim.member is None or gone[claim.member]:
-                    taken = await self.leases.write(claim, member=self.leases.member, done=claim.done)
-                    if taken is not None:
-                        self._begin(here, taken)
+                    await self._take(here, claim)
+
+    async def _take(self, here: Room, claim: Claim) -> None:
+        """Nothing happens if another one was faster."""
+        taken = await self.leases.write(claim, member=self.leases.member, done=claim.done_in(self.leases.life))
+        if taken is not None:
+            self._begin(here, taken)
 
     def _begin(self, here: Room, claim: Claim) -> None:
         one = Partition(claim, self._bound)

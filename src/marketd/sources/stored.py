@@ -27,6 +27,7 @@ ANSWER_S = 3.0
 BATCH = 256  # messages asked for at a time; half of it more is asked for before it ends
 EXPIRES_S = 30.0  # a question for more; answered by then in any case
 BEAT_S = 2.0  # while nothing comes the server says so; after three such silences the consumer is taken for dead
+LAST_MAX = 512  # last messages asked for at a time; the server gives no more than twice as many
 UNUSED_S = 30.0  # after which the server forgets a consumer that nobody reads
 _GONE = ("404", "409", "503")
 _HARMLESS = ("Batch Completed", "Message Size Exceeds MaxBytes")
@@ -201,13 +202,25 @@ class NotThere(Declined):
     """No such stream, consumer or message."""
 
 
-async def latest(link: NatsLink, stream: str, subjects: Sequence[str], *, before_ns: int | None = None) -> list[Stored]:
-    """The last message of each subject, oldest first; of those stored before `before_ns` if given. Raises DeliveryError."""
-    client = link.client
+async def latest(link: NatsLink, stream: str, subject: str, *, before_ns: int | None = None) -> list[Stored]:
+    """The last message of each subject that there is of this kind, oldest first; of those stored before `before_ns` if given.
+
+    Raises DeliveryError.
+    """
+    answer = await ask(link.session, f"STREAM.INFO.{stream}", {"subjects_filter": subject})
+    names = sorted(answer["state"].get("subjects") or ())
+    found: list[Stored] = []
+    for first in range(0, len(names), LAST_MAX):
+        found += await _latest(link.session, stream, names[first : first + LAST_MAX], before_ns)
+    return sorted(found, key=lambda one: one.sequence)
+
+
+async def _latest(session: Session, stream: str, subjects: Sequence[str], before_ns: int | None) -> list[Stored]:
     question: dict[str, Any] = {"multi_last": list(subjects)}
     if before_ns is not None:
         question["up_to_time"] = iso_of_ns(before_ns)
     found: list[Stored] = []
+    client = session.client
     try:
         inbox = client.new_inbox()
         answers = await client.subscribe(inbox)
@@ -218,7 +231,7 @@ async def latest(link: NatsLink, stream: str, subjects: Sequence[str], *, before
                 headers = message.headers or {}
                 status = headers.get("Status")
                 if status in ("204", "404"):
-                    return sorted(found, key=lambda one: one.sequence)
+                    return found
                 if status is not None:
                     raise Declined(f"nats stream {stream}: last messages: {status} {headers.get('Description', '')}")
                 sequence, time_ns = int(headers["Nats-Sequence"]), ns_of_iso(headers["Nats-Time-Stamp"])
