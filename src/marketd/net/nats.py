@@ -28,7 +28,7 @@ PING_S = 10  # a connection over which nothing comes back is found dead after tw
 FIRST_S = 3.0  # a start waits so long for the first try
 CLOSE_S = 2.0
 DELAY_S_MIN, DELAY_S_MAX = 0.25, 10.0
-STEADY_S = 5.0  # a connection that held so long resets the delay; one that is thrown out at once does not
+STEADY_S = 1.0  # a connection that held so long resets the delay; one that is thrown out at once does not
 DISCOVERED_MAX = 64
 SAID_MAX = 3  # different words of a server that are told while it is away
 
