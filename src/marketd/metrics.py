@@ -59,6 +59,8 @@ class Metrics:
         self.discovery_time = Gauge(
             "marketd_discovery_refreshed_timestamp_seconds", "When the ranking in force was fetched", registry=registry
         )
+        self.nats_connected = Gauge("marketd_nats_connected", "1 while NATS is connected", registry=registry)
+        self.nats_reconnects = Counter("marketd_nats_reconnects", "Connections to NATS opened again", registry=registry)
         self.dropped = Counter("events_dropped", "Events dropped", ["consumer", "reason", "type"], registry=registry)
         self.delivered = Counter("marketd_events_delivered", "Events delivered", ["consumer"], registry=registry)
         self.spilled = Counter("marketd_events_spilled", "Events spilled to disk", ["consumer"], registry=registry)

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from marketd.clock import SystemClock
 from marketd.errors import DeliveryError
+from marketd.metrics import Metrics
 from marketd.net.nats import NatsConfig, NatsLink, addresses_of, open_link, token
 from marketd.secrets import SecretUrl
 from tests.daemons import eventually
@@ -120,6 +121,24 @@ async def test_where_it_is_only_welcome_its_absence_is_no_warning(nats_server: N
 
     assert words(lines, "warning") == ["nats.error"]
     assert words(lines, "info") == ["nats.not_there", "nats.connected", "nats.connected"]
+
+
+async def test_the_metrics_say_whether_it_is_connected_and_how_often_it_had_to_connect_again(nats_server: NatsServer) -> None:
+    metrics = Metrics()
+
+    def values() -> list[float | None]:
+        return [metrics.registry.get_sample_value(f"marketd_nats_{one}") for one in ("connected", "reconnects_total")]
+
+    async with open_link(config(nats_server.url), "marketd-test", SystemClock(), metrics) as link:
+        found = [values()]
+        nats_server.kill()
+        await eventually(lambda: not link.state.connected)
+        found.append(values())
+        nats_server.start()
+        await link.opened()
+        found.append(values())
+
+    assert [[1, 0], [0, 0], [1, 1]] == found
 
 
 async def test_a_restart_ends_the_session_and_gives_another(nats_server: NatsServer) -> None:

@@ -83,7 +83,7 @@ async def serve(
         if feeds is not None and config.discovery.enabled and "ingest" in config.roles:
             opening = open_discovery(config.discovery, feeds, config.data_dir, clock, metrics, recorder)
             discovery = await rooms.enter_async_context(opening)
-        link = await rooms.enter_async_context(open_nats(config, clock))
+        link = await rooms.enter_async_context(open_nats(config, clock, metrics))
         store = archiving = None
         if feeds is not None and "ingest" in config.roles:
             store = await rooms.enter_async_context(open_store(config, feeds.venues, clock))

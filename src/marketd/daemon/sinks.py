@@ -32,14 +32,16 @@ async def open_store(config: Config, venues: Mapping[str, Venue], clock: Clock) 
 
 
 @asynccontextmanager
-async def open_nats(config: Config, clock: Clock, *, only_if_asked: bool = False) -> AsyncIterator[NatsLink | None]:
+async def open_nats(
+    config: Config, clock: Clock, metrics: Metrics | None = None, *, only_if_asked: bool = False
+) -> AsyncIterator[NatsLink | None]:
     """The process's one connection to NATS, which whoever needs it shares; None where NATS is off, or only welcome where it
     is to be asked for.
     """
     if config.nats.enabled is False or (only_if_asked and config.nats.enabled is None):
         yield None
         return
-    async with open_link(config.nats, f"marketd-{config.profile}", clock) as link:
+    async with open_link(config.nats, f"marketd-{config.profile}", clock, metrics) as link:
         yield link
 
 

@@ -17,6 +17,7 @@ from pydantic import Field, field_validator, model_validator
 
 from marketd.clock import Clock
 from marketd.errors import Unreachable
+from marketd.metrics import Metrics
 from marketd.net.backoff import Backoff
 from marketd.net.nats_session import OneConnection, Session
 from marketd.net.nats_stream import StreamConfig
@@ -140,12 +141,12 @@ class LinkState:
 class NatsLink:
     """Whoever needs NATS asks here for the session of the moment; all share one connection."""
 
-    def __init__(self, config: NatsConfig, name: str, clock: Clock) -> None:
-        """`name` is how the server's monitoring shows us."""
+    def __init__(self, config: NatsConfig, name: str, clock: Clock, metrics: Metrics | None = None) -> None:
+        """`name` is how the server's monitoring shows us. `metrics` where this is the process's own connection."""
         self.state = LinkState(config.shown_url, clock.now_ns(), config.enabled is None)
         self.tried = asyncio.Event()  # it came, or the first try failed
         self.listeners: list[Callable[[Exception], None]] = []  # told what nats-py reports, such as a slow consumer
-        self._config, self._name, self._clock = config, name, clock
+        self._config, self._name, self._clock, self._metrics = config, name, clock, metrics
         self._configured = addresses_of(config.url)
         self._discovered: list[Address] = []  # the rest of the cluster, as its servers told
         self._backoff = Backoff(DELAY_S_MIN, DELAY_S_MAX)
@@ -265,6 +266,9 @@ class NatsLink:
         scheme, secure = ("tls", True) if self._configured[0].secure else ("nats", False)
         urls = [(f"{scheme}://{one.netloc}", one.hostname or "") for one in client.discovered_servers]
         self._discovered = [Address(url, host, secure) for url, host in dict(urls).items() if url not in known][:DISCOVERED_MAX]
+        if self._metrics is not None:
+            self._metrics.nats_connected.set(1)
+            self._metrics.nats_reconnects.inc(int(state.reconnects > 0))
         self._said.clear()
         self._session = session
         self._came.set()
@@ -277,6 +281,8 @@ class NatsLink:
             state.since = self._clock.now_ns()
         is_told = bool(self._said) and (not why.startswith("nats:") or why in self._said or len(self._said) >= SAID_MAX)
         self._session, state.connected, state.reason = None, False, why
+        if self._metrics is not None:
+            self._metrics.nats_connected.set(0)
         self._said.add(why)
         self.tried.set()
         if is_told:
@@ -313,9 +319,9 @@ class NatsLink:
 
 
 @asynccontextmanager
-async def open_link(config: NatsConfig, name: str, clock: Clock) -> AsyncIterator[NatsLink]:
+async def open_link(config: NatsConfig, name: str, clock: Clock, metrics: Metrics | None = None) -> AsyncIterator[NatsLink]:
     """A link that connects until left. Waits for the first try, a few seconds at most, not for a connection."""
-    link = NatsLink(config, name, clock)
+    link = NatsLink(config, name, clock, metrics)
     try:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(link.run(), name="nats.link")
