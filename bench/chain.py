@@ -1,15 +1,15 @@
-"""The whole chain: a simulated Binance in another process -> feed -> bus -> SQLite and JSON lines, with every check on."""
+"""The whole chain: a simulated Binance in another process -> feed -> bus -> a place, with every check on."""
 
 import argparse
-import sqlite3
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from bench.places import PLACES, Place, files
 from bench.processes import Look, served, simulated
 from bench.rounds import Row, absolute, show
 
@@ -25,6 +25,7 @@ MIB = 1 << 20
 
 @dataclass(frozen=True)
 class Measured:
+    place: str
     rate: int | None
     trades: int  # sent
     quotes: int  # sent
@@ -41,7 +42,7 @@ class Measured:
 
     def stored_ms(self, share: float) -> float:
         """Of the slower sink, from `ts_recv` of a batch's oldest event to its commit."""
-        return max(_percentile(samples, share) for samples in self.after.stored_ms.values())
+        return max(_percentile(samples, share) for samples in self.after.stored_ms.values() if samples)
 
     def row(self) -> Row:
         sent = self.trades + self.quotes
@@ -56,12 +57,12 @@ class Measured:
         parts += [f"p50 {p50:.1f} ms", f"p99 {p99:.1f} ms", f"RSS {growth_mib:+.0f} MiB"]
         note = f"{cpu_s / sent * 1e6:.1f} us of processor an event, {cpu_s / self.seconds:.0%} of a core"
         if self.rate is None:
-            path = f"Binance -> SQLite + JSONL, flood of {sent:,}"
+            path = f"Binance -> {self.place}, flood of {sent:,}"
             return absolute(path, ", ".join(parts), "no trade lost", reached=not self.lost, note=note)
         keeps_pace = sent / self.seconds > 0.95 * self.rate
         reached = keeps_pace and not (self.lost or conflated or self.after.spilled) and p99 <= P99_MS and growth_mib <= GROWTH_MIB
         return absolute(
-            f"Binance -> SQLite + JSONL, {self.rate:,} events/s for {self.seconds:.0f} s",
+            f"Binance -> {self.place}, {self.rate:,} events/s for {self.seconds:.0f} s",
             ", ".join(parts),
             f"nothing lost, p99 <= {P99_MS:g} ms, RSS <= {GROWTH_MIB:+g} MiB",
             reached=reached,
@@ -69,14 +70,18 @@ class Measured:
         )
 
 
-def measure(rate: int | None, seconds: float = SECONDS) -> Measured:
+def measure(rate: int | None, seconds: float = SECONDS, place: Place | None = None) -> Measured:
     """One rate, in fresh processes."""
+    if place is None:
+        with files() as place:
+            return measure(rate, seconds, place)
     with tempfile.TemporaryDirectory(prefix="marketd-bench-") as name:
         data_dir = Path(name)
-        with simulated(SYMBOLS) as venue, served(venue.env(), SYMBOLS, data_dir) as daemon:
+        with simulated(SYMBOLS) as venue, served({**venue.env(), **place.environ}, SYMBOLS, data_dir, place.channels) as daemon:
             first = venue.flood(WARM_UP, WARM_UP)  # code is warm and buffers have grown
             events_per_frame = WARM_UP / first.frames  # a trade may move the quote: two frames
             before = daemon.settled(first.frames)
+            there = place.count(data_dir)
             floods = [
                 venue.flood(int(frames * events_per_frame), rate and rate * events_per_frame) for frames in _slices(rate, seconds)
             ]
@@ -84,10 +89,8 @@ def measure(rate: int | None, seconds: float = SECONDS) -> Measured:
             sent, trades = sum(flood.frames for flood in floods), sum(flood.trades for flood in floods)
             after = daemon.settled(first.frames + sent)
             took += 0 if rate else time.monotonic() - begun
-        stored = [_in_sqlite(data_dir), _in_jsonl(data_dir)]
-        trades_stored = min(one[0] for one in stored) - first.trades
-        quotes_stored = min(one[1] for one in stored) - (first.frames - first.trades)
-        return Measured(rate, trades, sent - trades, took, trades_stored, quotes_stored, before, after)
+            trades_stored, quotes_stored = (now - then for now, then in zip(place.count(data_dir), there, strict=True))
+        return Measured(place.name, rate, trades, sent - trades, took, trades_stored, quotes_stored, before, after)
 
 
 def _slices(rate: int | None, seconds: float) -> list[float]:
@@ -102,30 +105,28 @@ def _percentile(samples: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
-def _in_sqlite(data_dir: Path) -> tuple[int, int]:
-    """Trades and quotes."""
-    with closing(sqlite3.connect(data_dir / "market_data.db")) as db:
-        trades, quotes = db.execute("SELECT (SELECT count(*) FROM trades), (SELECT count(*) FROM quotes)").fetchone()
-        return int(trades), int(quotes)
-
-
-def _in_jsonl(data_dir: Path) -> tuple[int, int]:
-    whole = b"".join(path.read_bytes() for path in data_dir.glob("events*.jsonl"))
-    return whole.count(b'{"type":"trade"'), whole.count(b'{"type":"quote"')
-
-
 def run() -> list[Row]:
-    return [measure(rate).row() for rate in RATES]
+    return [row for name in PLACES for row in rows_of(name, RATES)]
+
+
+def rows_of(name: str, rates: Sequence[int | None], seconds: float = SECONDS) -> list[Row]:
+    """A fresh place for each rate."""
+    rows = []
+    for rate in rates:
+        with PLACES[name]() as place:
+            rows.append(measure(rate, seconds, place).row())
+    return rows
 
 
 def main() -> None:
     """`python -m bench.chain --seconds 60 --rates 50000`"""
     parser = argparse.ArgumentParser(prog="python -m bench.chain", description=__doc__)
     parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--places", nargs="*", choices=PLACES, default=list(PLACES))
     parser.add_argument("--rates", type=int, nargs="*", default=[], help="events a second; 0: a flood")
     asked = parser.parse_args()
     rates = [rate or None for rate in asked.rates] or RATES
-    show([measure(rate, asked.seconds).row() for rate in rates], Console())
+    show([row for name in asked.places for row in rows_of(name, rates, asked.seconds)], Console())
 
 
 if __name__ == "__main__":

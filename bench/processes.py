@@ -187,7 +187,7 @@ async def _answer(pipe: Connection, config: Config) -> None:
         began_s = time.monotonic()
         group.create_task(serve(config, stop, on_ready=on_ready))
         views, sinks = await told
-        while not any(state.delivered for state in sinks.states if state.durable):
+        while not (any(state.delivered for state in sinks.states) and all(state.healthy for state in sinks.states)):
             await asyncio.sleep(0.001)
         started_s = time.monotonic() - began_s
         pipe.send("ready")
