@@ -89,7 +89,7 @@ async def test_nothing_is_stored_behind_a_message_that_was_lost(nats_server: Nat
 
     assert list(range(1, lost)) == stored
     assert (messages(lost, 1000), []) == (list(first.messages), list(again.messages))
-    assert first.is_passing
+    assert first.is_passing is (lost > 1)  # silence may go on
     assert list(range(1, 1001)) == await numbers(nats_server)
 
 

@@ -217,3 +217,35 @@ async def test_a_restart_knows_how_far_the_stream_has_got(nats_server: NatsServe
         ("binance", "BTCUSDT"): Mark("5", trade(5).ts_event),
         ("binance", "ETHUSDT"): Mark("7", trade(7).ts_event),
     } == again
+
+
+@pytest.mark.timeout(60)
+async def test_a_server_that_hangs_is_said_and_costs_nothing(nats_server: NatsServer, tmp_path: Path) -> None:
+    async with delivering(nats_server, tmp_path) as (bus, view):
+        state = view.states[0]
+        bus.publish(trades(1, 10))
+        await eventually(lambda: state.delivered == 10)
+        nats_server.hang()
+        try:
+            bus.publish(trades(11, 3000))
+            await eventually(lambda: not state.healthy)
+            why = state.reason
+        finally:
+            nats_server.resume()
+        await eventually(lambda: state.healthy and state.delivered == 3000)
+
+    assert "no acknowledgement" in why
+    assert trades(1, 3000) == await events_of(nats_server)
+
+
+async def test_what_the_server_forbids_is_said_in_its_words() -> None:
+    rules = 'authorization {users: [{user: me, password: word, permissions: {publish: {deny: "md.events.trade.>"}}}]}'
+    with NatsServer(rules) as server:
+        settings = config(server, url=server.url.replace("://", "://me:word@"))
+        async with (
+            open_link(settings, "marketd-test", SystemClock()) as link,
+            JetStream(settings, link, SystemClock(), Metrics()) as sink,
+        ):
+            await sink.write([quote(1)])
+            with pytest.raises(DeliveryError, match=r"the server refuses: .*permissions violation for publish to"):
+                await sink.write([trade(1)])

@@ -27,7 +27,7 @@ ANSWER_S = 1.0  # for the next acknowledgement; then the server is asked what it
 ASKED_MAX = 5  # times, before a batch is given up
 
 _ASKED = ".4.$FI"  # ends the subject of an answer to such a question
-_NO_ANSWER = ApiError(503, 0, f"no acknowledgement within {ANSWER_S * ASKED_MAX:g} s")
+_NO_ANSWER = ApiError(description="no acknowledgement")
 _NOBODY = ApiError(503, 0, "no stream takes it just now")
 _PASSING = (10158, 10167, 10208)  # another one with this id is on its way; too many requests; the batch is not known any more
 

@@ -99,6 +99,7 @@ class JetStream:
         tries = 0
         while self._left:
             publisher = await self._opened()
+            refused = self._refusals()
             self._drop_too_large()
             try:
                 left = await publisher.store(self._left)
@@ -109,7 +110,10 @@ class JetStream:
             self._left = list(left.messages)
             if left.error is not None and tries > (AGAIN_TRIES if left.is_passing else 0):
                 self._publisher = None  # the stream may have gone, or changed
-                raise DeliveryError(f"nats: stream {self._config.name}: {left.error.description}")
+                assert self._session is not None
+                forbidden = self._refusals() > refused
+                why = f"the server refuses: {self._session.refused}" if forbidden else left.error.description
+                raise DeliveryError(f"nats: stream {self._config.name}: {why}")
             if left.messages:
                 await self._clock.sleep(AGAIN_S)
         self._batch = None
@@ -144,6 +148,9 @@ class JetStream:
         self._session, self._stream = session, stream
         self._publisher = Batches(self._inbox) if stream.batched else OneEach(self._inbox)
         return self._publisher
+
+    def _refusals(self) -> int:
+        return 0 if self._session is None else self._session.refusals(self._prefix)
 
     def _drop_too_large(self) -> None:
         """What the server or the stream would never take must not hold up the rest."""
