@@ -100,6 +100,11 @@ class Held:
         self._tails.clear()
         self._remembered = 0
 
+    def are_new(self, trades: Iterable[Trade]) -> bool:
+        """Whether nothing has to be asked about any of these: what is always so once a run has got going."""
+        past = self._past
+        return all(not trade.repaired and (trade.venue, trade.symbol) in past for trade in trades)
+
     def unread(self, trades: Iterable[Trade]) -> dict[str, int]:
         """The streams that must be looked into before `fresh` can tell, and back to when (ns)."""
         if self._remembered >= REMEMBERED:

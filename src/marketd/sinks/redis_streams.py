@@ -94,9 +94,13 @@ class RedisStreams:
             if self._flight is not None:
                 await self._land(wire, self._flight)
             trades = cast(Sequence[Trade], batch)
-            for symbol, since in self._held.unread(trades).items():
-                await self._read(wire, symbol, since)
-            self._fresh, self._written, self._next = self._held.fresh(trades), 0, None
+            if self._held.are_new(trades):
+                self._fresh = list(trades)
+            else:
+                for symbol, since in self._held.unread(trades).items():
+                    await self._read(wire, symbol, since)
+                self._fresh = self._held.fresh(trades)
+            self._written, self._next = 0, None
             self._offered = list(batch)
         await self._check(wire)
         while self._written < len(self._fresh):
@@ -116,11 +120,16 @@ class RedisStreams:
     def _packed(self, start: int) -> Flight:
         trades = self._fresh[start : start + CHUNK]
         self._number += 1
+        newest: dict[Series, Trade] = {}
         progress: dict[Series, Progress] = {}
         for trade in trades:
             series = (trade.venue, trade.symbol)
-            known = progress.get(series) or self._progress.get(series) or Progress()
-            progress[series] = known.with_trade(trade)
+            if trade.repaired:
+                progress[series] = self._known(series, progress).with_trade(trade)
+            else:  # they come in order
+                newest[series] = trade
+        for series, trade in newest.items():
+            progress[series] = self._known(series, progress).with_trade(trade)
         for series, known in progress.items():
             progress[series] = known._replace(writer=self.writer, number=self._number)
         self._progress |= progress
@@ -129,6 +138,9 @@ class RedisStreams:
         entries = self._entries.pack(trades)
         commands = b"".join((pack("MULTI"), pack("HMGET", RECORD, *fields), entries, pack("HSET", RECORD, *values), pack("EXEC")))
         return Flight(trades, self._number, progress, commands)
+
+    def _known(self, series: Series, progress: Mapping[Series, Progress]) -> Progress:
+        return progress.get(series) or self._progress.get(series) or Progress()
 
     def _send(self, wire: RedisWire, flight: Flight) -> None:
         flight.sent_s = self._clock.monotonic()
@@ -262,7 +274,7 @@ class RedisStreams:
 
     async def _check(self, wire: RedisWire) -> None:
         """Before the first entry: what stands under the key must be a stream, or nothing."""
-        symbols = list(dict.fromkeys(trade.symbol for trade in self._fresh[self._written :] if trade.symbol not in self._checked))
+        symbols = sorted({trade.symbol for trade in self._fresh} - self._checked)
         if not symbols or self._flight is not None:
             return
         answers = await asked(self._link, wire, *(("TYPE", stream_of(symbol)) for symbol in symbols), within_s=ASK_S)
