@@ -57,8 +57,8 @@ async def test_entries_are_weighed_and_the_default_is_near(redis_server: RedisSe
 
 
 async def test_a_server_with_too_little_is_told_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(redis_memory, "TRIM_EVERY_S", 0.01)
-    monkeypatch.setattr(redis_memory, "WEIGH_EVERY_S", 0.0)
+    monkeypatch.setattr(redis_memory, "FIRST_S", 0.01)
+    monkeypatch.setattr(redis_memory, "EVERY_S", 0.01)
     metrics = Metrics()
     with RedisServer(maxmemory="20mb", maxmemory_policy="noeviction", appendonly="no") as server, capture_logs() as lines:
         settings = config(server, stream_maxlen=1_000_000)
@@ -83,7 +83,8 @@ async def test_a_server_with_too_little_is_told_on_once(monkeypatch: pytest.Monk
 async def test_entries_beyond_their_age_go_from_quiet_streams_too(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_memory, "TRIM_EVERY_S", 0.01)
+    monkeypatch.setattr(redis_memory, "FIRST_S", 0.01)
+    monkeypatch.setattr(redis_memory, "EVERY_S", 0.01)
     settings = config(redis_server, stream_max_age_s=1)
     link = await filled(redis_server, settings, 150)
     care = StreamsCare(settings, link, SystemClock(), Metrics())

@@ -16,8 +16,7 @@ from marketd.sinks.redis_entry import stream_of
 BYTES_PER_ENTRY = 260.0  # measured on Valkey 9 with trades of Binance and their raw text; until there are entries to measure
 SURPLUS = 100  # entries that an approximate trim leaves above the limit at most: one node of a stream
 SAMPLES = 16  # streams whose entries are weighed
-TRIM_EVERY_S = 10.0
-WEIGH_EVERY_S = 60.0
+FIRST_S, EVERY_S = 1.0, 10.0
 ASK_S = 10.0
 MIB = 1024 * 1024
 log = structlog.get_logger("redis")
@@ -90,18 +89,18 @@ class StreamsCare:
     async def run(self, symbols: Callable[[], Sequence[str]]) -> None:
         """Until cancelled; while the server is away nothing is done."""
         wire: RedisWire | None = None
-        weighed_s = float("-inf")
+        pause_s = FIRST_S
         try:
             while True:
-                await self._clock.sleep(TRIM_EVERY_S if weighed_s > 0 else 1.0)
+                await self._clock.sleep(pause_s)
                 try:
                     if wire is None or not wire.is_open:
                         wire = await self._link.open("care")
                     names = symbols()
                     if self._config.stream_max_age_s is not None and names:
                         await self.trim(wire, names, self._config.stream_max_age_s)
-                    if names and self._clock.monotonic() - weighed_s >= WEIGH_EVERY_S:
-                        weighed_s = self._clock.monotonic()
+                    if names:
+                        pause_s = EVERY_S
                         self._take(await weigh(self._link, wire, names, self._config.stream_maxlen))
                 except Unreachable:
                     continue
