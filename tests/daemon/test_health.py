@@ -100,6 +100,27 @@ async def test_nats_that_was_asked_for_degrades_while_it_is_away_and_its_absence
     assert ["nats.error"] == [line["event"] for line in lines if line["log_level"] == "warning" and "nats" in str(line)]
 
 
+async def test_a_server_without_jetstream_is_one_error_and_the_rest_goes_on(run_daemon, plain_nats_server: NatsServer) -> None:
+    environ = {"NATS_ENABLED": "true", "NATS_URL": plain_nats_server.url, "USE_JETSTREAM": "true"}
+    with capture_logs() as lines:
+        async with open_sim(["binance", "bybit"], rate=200, seed=17) as sim, run_daemon(sim, environ=environ) as running:
+            parts = running.views.health.components
+            await eventually(lambda: parts()["venue.binance"].status == "ok" and parts()["venue.bybit"].status == "ok")
+            await eventually(lambda: parts()["nats"].status == "unhealthy")
+            health = await running.get("/health")
+            well = parts()["sink.sqlite"].status
+            plain_nats_server.jetstream = True
+            plain_nats_server.restart()
+            await eventually(lambda: parts()["nats"].status == "ok" and parts()["sink.nats"].status == "ok")
+
+    said = health.json()["components"]["nats"]["reason"]
+
+    assert (200, "degraded", "ok") == (health.status_code, health.json()["status"], well)
+    assert "--js" in said
+    assert "USE_JETSTREAM=false" in said
+    assert ["jetstream.off"] == [line["event"] for line in lines if line["log_level"] == "error"]
+
+
 async def test_live_ingest_finds_nats_by_itself_and_is_well_without_it(run_daemon, nats_server: NatsServer) -> None:
     nats_server.kill()
     environ = {"NATS_ENABLED": "", "NATS_URL": nats_server.url}  # as the profile has it

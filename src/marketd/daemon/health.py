@@ -95,6 +95,9 @@ class Health:
         """Where it is only welcome, its absence is no trouble until it was there. Features without venues need it."""
         is_needed = self._featuring is not None and self._featuring.source is not None
         if state.connected:
+            sink = next((one for one in self._sinks.states if one.name == "nats"), None)
+            if sink is not None and not sink.healthy and sink.retries:  # it is there and takes nothing: no JetStream, say
+                return "unhealthy", is_needed, sink.reason
             return "ok", is_needed, state.reason
         where = f"{state.url}: {state.reason}"
         if is_needed:
