@@ -2,21 +2,25 @@
 
 import asyncio
 import socket
+import tempfile
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import httpx
 import nats
 import uvloop
 
-from bench.rounds import Row, faster, interleave
-from bench.sinks import trades
+from bench.rounds import Row, absolute, faster, interleave
+from bench.sinks import RATES, Samples, paced, trades
+from marketd.bus import Bus
 from marketd.clock import SystemClock
 from marketd.metrics import Metrics
 from marketd.model.wire import encode
 from marketd.net.nats import NatsConfig, open_link
 from marketd.secrets import SecretUrl
-from marketd.sinks.delivery import BATCH
+from marketd.sinks.delivery import BATCH, run_sinks
 from marketd.sinks.nats import Nats, subject_of
 
 COUNT = 40_000
@@ -29,7 +33,10 @@ def run() -> list[Row]:
     from tests.nats_servers import NatsServer
 
     with NatsServer(jetstream=False) as server:
-        return uvloop.run(_core(server.url, server.port))
+        rows = uvloop.run(_core(server.url, server.port))
+        for rate in RATES:
+            rows.append(uvloop.run(_answered(server.url, server.monitor_url, rate)))
+    return rows
 
 
 async def _core(url: str, port: int) -> list[Row]:
@@ -83,3 +90,33 @@ def _floor(raw: socket.socket, packed: bytes) -> Callable[[], None]:
             seen += raw.recv(CHUNK)
 
     return send
+
+
+async def _answered(url: str, monitor_url: str, rate: int) -> Row:
+    """From received to answered by the server, of the oldest event in each batch; half trades, half quotes, one publish each."""
+    clock, bus, samples = SystemClock(), Bus(Metrics()), list[float]()
+    config = NatsConfig(url=SecretUrl(url))
+    before = await _read_by_server(monitor_url)
+    with tempfile.TemporaryDirectory() as directory:
+        async with (
+            open_link(config, "marketd-bench", clock) as link,
+            run_sinks([Nats(config, link, bus.metrics)], bus, clock, data_dir=Path(directory)) as view,
+        ):
+            state = view.states[0]
+            state.stored_ms = Samples(samples)
+            published = await paced(bus, rate)
+            while state.delivered < published:
+                await asyncio.sleep(0.001)
+    lost = published - (await _read_by_server(monitor_url) - before)
+    samples.sort()
+    p50, p99 = samples[len(samples) // 2], samples[int(len(samples) * 0.99)]
+    return absolute(
+        f"bus to NATS at {rate:,}/s", f"p99 {p99:.1f} ms", "<= 10 ms, nothing lost",
+        reached=p99 <= 10 and not lost, check=f"p50 {p50:.1f} ms, {lost} lost", note="this process and the server take turns",
+    )  # fmt: skip
+
+
+async def _read_by_server(monitor_url: str) -> int:
+    """Messages, since its start."""
+    async with httpx.AsyncClient() as client:
+        return int((await client.get(f"{monitor_url}/varz")).json()["in_msgs"])

@@ -136,13 +136,7 @@ async def _stored(directory: Path, rate: int) -> Row:
     ):
         state = view.states[0]
         state.stored_ms = Samples(samples)
-        started, published = time.perf_counter(), 0
-        while (passed := time.perf_counter() - started) < SECONDS:
-            due = int(passed * rate)
-            for number in range(published, due):
-                bus.publish([_event(number)])
-            published = max(published, due)
-            await asyncio.sleep(0.001)
+        published = await paced(bus, rate)
         while state.delivered < published:
             await asyncio.sleep(0.001)
         stored = sum((await store.ask(lambda reader: reader.counts())).values())
@@ -153,6 +147,18 @@ async def _stored(directory: Path, rate: int) -> Row:
         reached=p99 <= 10 and stored == published, check=f"p50 {p50:.1f} ms, {published - stored} lost",
         note="the writer waits for its turn at the interpreter",
     )  # fmt: skip
+
+
+async def paced(bus: Bus, rate: int) -> int:
+    """Publish so many events a second, one at a time, for `SECONDS`; how many it were."""
+    started, published = time.perf_counter(), 0
+    while (passed := time.perf_counter() - started) < SECONDS:
+        due = int(passed * rate)
+        for number in range(published, due):
+            bus.publish([_event(number)])
+        published = max(published, due)
+        await asyncio.sleep(0.001)
+    return published
 
 
 class Samples(Latencies):
