@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import WITHIN_S, Ask, Program, Start
 from tests.nats_servers import NatsServer
+from tests.redis_server import RedisServer
 
 NOBODY = {"NATS_URL": "nats://127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0"}
 
@@ -91,3 +92,31 @@ def test_features_without_nats_say_that_it_is_required_and_stop_all_the_same(sta
         health.json()["components"]["nats"]["required"],
     )
     assert 0 == features.end()
+
+
+def test_trade_streams_finds_its_pairs_and_fills_their_streams(
+    start: Start, all_venues: dict[str, str], redis_server: RedisServer, tmp_path: Path
+) -> None:
+    program, address = run(start, "trade-streams", environ={**all_venues, "REDIS_URL": redis_server.url})
+    components = until_well(address)
+    deadline = time.monotonic() + WITHIN_S
+    while not redis_server.command("XLEN", "trades:BTCUSDT"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+    assert {"redis", "venues"} <= {name for name, one in components.items() if one["required"]}
+    assert "BTCUSDT" in get(address, "/pairs")["pairs"]
+    assert 0 == program.end()
+    fields = redis_server.command("XRANGE", "trades:BTCUSDT", "-", "+", "COUNT", 1)
+    assert "exchange pair price qty ts side trade_id raw_json" in " ".join(fields[0][1])
+    assert not (tmp_path / "marketd-data" / "market_data.db").exists()
+
+
+def test_trade_streams_without_redis_say_that_it_is_required_and_stop_all_the_same(
+    start: Start, all_venues: dict[str, str]
+) -> None:
+    program, address = run(start, "trade-streams", environ={**all_venues, **NOBODY})
+    components = until_well(address, "unhealthy")
+
+    assert ("unhealthy", True) == (components["redis"]["status"], components["redis"]["required"])
+    assert 0 == program.end()

@@ -1,10 +1,12 @@
 """What `check` says of NATS and Redis: as they are, and what their absence would mean."""
 
+import nats
 import pytest
 
-from marketd.cli.servers import Asked, ask_nats
+from marketd.cli.servers import Asked, ask_nats, ask_redis
 from marketd.config import Config, Flags, load
 from tests.nats_servers import NatsServer
+from tests.redis_server import RedisServer
 
 NOBODY = "nats://me:hunter2@127.0.0.1:1"
 FEED = {"MARKETD__EXCHANGES__BINANCE__SYMBOLS": "BTCUSDT,ETHUSDT", "MARKETD__EXCHANGES__BINANCE__CHANNELS": "trade,book"}
@@ -73,3 +75,52 @@ async def test_many_symbols_are_told_by_their_number(plain_nats_server: NatsServ
 
 async def test_what_is_not_used_is_not_asked() -> None:
     assert await ask_nats(config("api")) is None
+
+
+DURABLE = {"NATS_ENABLED": "true", "USE_JETSTREAM": "true"}
+
+
+async def test_a_stream_is_told_before_it_is_made_and_as_it_is(nats_server: NatsServer) -> None:
+    before = await asked("live-ingest", NATS_URL=nats_server.url, **DURABLE)
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(name="MD_EVENTS", subjects=["md.events.>"], max_age=60, duplicate_window=60)
+    there = await asked("live-ingest", NATS_URL=nats_server.url, **DURABLE)
+    other = await asked("live-ingest", NATS_URL=nats_server.url, MARKETD__NATS__STREAM__NAME="OTHER", **DURABLE)
+    await client.close()
+
+    assert before.lines[2].startswith("stream MD_EVENTS would be made: md.events.>; 1 replica(s), 86400 s, 2,147,483,648 bytes")
+    assert there.lines[2].startswith("stream MD_EVENTS is there: md.events.>; 1 replica(s), 60 s")
+    assert "stream MD_EVENTS: max_age_s is 60, configured 86400; it stays as it is" in there.lines
+    assert "stream OTHER cannot be made: MD_EVENTS takes md.events.> already; see nats.stream.name" in other.lines
+
+
+async def test_redis_is_told_with_its_streams_and_the_memory_they_need(redis_server: RedisServer) -> None:
+    found = await ask_redis(config("trade-streams", REDIS_URL=redis_server.url))
+
+    assert found is not None
+    assert (True, True) == (found.is_well, found.is_required)
+    assert found.lines[0].startswith(f"Redis {redis_server.url}: ok, Valkey 9.")
+    assert "writes trades:SYMBOL, up to 200 streams of about 10,000 entries; BTCUSDT, ETHUSDT, SOLUSDT" == found.lines[1]
+    assert found.lines[2].startswith("memory: up to ")
+    assert "200 streams x 10,000 entries x 260 bytes" in found.lines[2]
+
+
+async def test_too_little_memory_is_said() -> None:
+    with RedisServer(maxmemory="10mb") as server:
+        found = await ask_redis(config("trade-streams", REDIS_URL=server.url))
+
+    assert found is not None
+    assert found.lines[2].endswith("; too little: raise maxmemory, or lower STREAM_MAXLEN or PAIRS_LIMIT")
+
+
+async def test_redis_away_is_required_by_its_profile_and_optional_elsewhere() -> None:
+    nobody = "redis://me:hunter2@127.0.0.1:1/0"
+    needed = await ask_redis(config("trade-streams", REDIS_URL=nobody))
+    welcome = await ask_redis(config("live-ingest", REDIS_URL=nobody, MARKETD__REDIS__ENABLED="true"))
+
+    assert needed is not None
+    assert welcome is not None
+    assert (False, True, False) == (needed.is_well, needed.is_required, welcome.is_required)
+    assert needed.lines[0].startswith("Redis redis://me:***@127.0.0.1:1/0: no: ")
+    assert needed.lines[0].endswith("; required: trades wait in the spill until it is there")
+    assert "optional: the rest runs" in welcome.lines[0]

@@ -1,16 +1,26 @@
 """What `marketd check` says of NATS and Redis: whether they answer, what would be written there, and what would be made."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from marketd.cli.nats_stored import NoJetStream, account
 from marketd.cli.tail_nats import open_server
+from marketd.clock import SystemClock
 from marketd.config import Config
+from marketd.daemon.redis import REQUIRED_BY
 from marketd.daemon.serving import COLLECTING
-from marketd.errors import StartError
+from marketd.errors import DeliveryError, StartError, Unreachable
+from marketd.log import LoggingConfig, configure
 from marketd.net.nats import NatsLink
+from marketd.net.nats_stream import Stream, differences, find_stream, streams_of, wanted_stream
+from marketd.net.redis import RedisLink, asked
+from marketd.sinks.redis_memory import weigh
 
 TYPES = {"trade": "trade", "quote": "quote", "book": "book_l2", "candle": "candle"}
 SYMBOLS_SHOWN = 5
+WITHIN_S = 5.0
+MIB = 2**20
+TOO_SMALL = "; too little: raise maxmemory, or lower STREAM_MAXLEN or PAIRS_LIMIT"
 
 
 class Asked(NamedTuple):
@@ -23,7 +33,7 @@ class Asked(NamedTuple):
 
 async def ask_servers(config: Config) -> list[Asked]:
     """Those that the config has a use for."""
-    return [asked for asked in (await ask_nats(config),) if asked is not None]
+    return [asked for asked in (await ask_nats(config), await ask_redis(config)) if asked is not None]
 
 
 async def ask_nats(config: Config) -> Asked | None:
@@ -35,21 +45,94 @@ async def ask_nats(config: Config) -> Asked | None:
     try:
         async with open_server(config.nats) as link:
             told = await _server(link, config)
+            made = [] if told.is_without else await _made(link, config)
     except StartError as error:
         reason = str(error).partition("does not answer: ")[2].partition("; NATS_URL")[0] or str(error)
         return Asked([f"{where}: no: {reason}; {_without(config, is_source)}", *_plan(config)], False, is_source)
-    return Asked([f"{where}: ok, {told}", *_plan(config)], True, is_source)
+    return Asked([f"{where}: ok, {told.text}", *_plan(config), *made], True, is_source)
 
 
-async def _server(link: NatsLink, config: Config) -> str:
+class Told(NamedTuple):
+    text: str
+    is_without: bool = False  # JetStream
+
+
+async def _server(link: NatsLink, config: Config) -> Told:
     number = link.client.connected_server_version
     version = f"version {number.major}.{number.minor}.{number.patch}"
     try:
         its = await account(link.client)
     except NoJetStream:
         missing = "; USE_JETSTREAM=true needs one started with --js" if config.nats.jetstream else ""
-        return f"{version}, without JetStream{missing}"
-    return f"{version}, with JetStream: {its['streams']:,} streams, {(its['storage'] + its['memory']) / 2**20:,.1f} MiB stored"
+        return Told(f"{version}, without JetStream{missing}", True)
+    stored = (its["storage"] + its["memory"]) / MIB
+    return Told(f"{version}, with JetStream: {its['streams']:,} streams, {stored:,.1f} MiB stored")
+
+
+async def _made(link: NatsLink, config: Config) -> list[str]:
+    """The streams, where they are used: whether they are there and as configured, or how they would be made."""
+    nats, lines = config.nats, list[str]()
+    name, prefix = nats.stream.name, nats.subject_prefix
+    try:
+        if nats.jetstream and nats.enabled is not False and COLLECTING & set(config.roles):
+            found = await find_stream(link.session, name)
+            if found is not None:
+                lines = [f"stream {name} is there: {found.said}"]
+                lines += [f"stream {name}: {one}; it stays as it is" for one in differences(found, nats.stream, prefix)]
+            elif others := await streams_of(link.session, f"{prefix}.>"):
+                taken = ", ".join(others)
+                lines = [f"stream {name} cannot be made: {taken} takes {prefix}.> already; see nats.stream.name"]
+            else:
+                lines = [f"stream {name} would be made: {Stream(name, wanted_stream(nats.stream, prefix)).said}"]
+    except DeliveryError as error:
+        lines = [f"stream {name}: {error}"]
+    if "features" in config.roles and config.features.partitions > 1 and not COLLECTING & set(config.roles):
+        lines.append(
+            f"shares {config.features.partitions} partitions with its group: a stream with a copy of the events, and a bucket"
+        )
+    return lines
+
+
+async def ask_redis(config: Config) -> Asked | None:
+    """None where the config has no use for it."""
+    if not config.redis.enabled or "ingest" not in config.roles:
+        return None
+    is_required = config.profile in REQUIRED_BY
+    where = f"Redis {config.redis.shown_url}"
+    configure(LoggingConfig(level="error", format="text"))
+    link = RedisLink(config.redis, "marketd-check", SystemClock())
+    symbols, count = _streams(config)
+    plan = f"writes trades:SYMBOL, up to {count:,} streams of about {config.redis.stream_maxlen:,} entries; {_some(symbols)}"
+    try:
+        wire = await link.open("check")
+        try:
+            (info,) = await asked(link, wire, ("INFO", "server"), within_s=WITHIN_S)
+            budget = replace(await weigh(link, wire, symbols, config.redis.stream_maxlen), streams=count)
+        finally:
+            await wire.close("closed")
+    except Unreachable:
+        without = f"{'required' if is_required else 'optional: the rest runs'}: trades wait in the spill until it is there"
+        return Asked([f"{where}: no: {link.state.reason}; {without}", plan], False, is_required)
+    memory = f"memory: {budget.text}" + (TOO_SMALL if budget.exceeds else "")
+    return Asked([f"{where}: ok, {_version(info)}, {budget.used / MIB:,.1f} MiB used", plan, memory], True, is_required)
+
+
+def _streams(config: Config) -> tuple[list[str], int]:
+    """Symbols that are known already, and how many there may be."""
+    feeds = [its for its in config.feeds.values() if its.backup_for is None]
+    symbols = list(dict.fromkeys(symbol for its in feeds for symbol in its.symbols))
+    if config.discovery.enabled and any(not its.symbols for its in feeds):
+        symbols = list(dict.fromkeys([*symbols, *config.discovery.fallback_pairs]))
+        return symbols, max(len(symbols), config.discovery.limit)
+    return symbols, len(symbols)
+
+
+def _version(info: object) -> str:
+    lines = info.decode(errors="replace").splitlines() if isinstance(info, bytes) else []
+    said = dict(line.split(":", 1) for line in lines if ":" in line)
+    if "valkey_version" in said:
+        return f"Valkey {said['valkey_version']}"
+    return f"version {said.get('redis_version', 'unknown')}"
 
 
 def _without(config: Config, is_source: bool) -> str:
@@ -67,10 +150,14 @@ def _plan(config: Config) -> list[str]:
         channels = dict.fromkeys(channel for its in config.feeds.values() for channel in its.wanted)
         types = [*(TYPES[channel] for channel in channels if channel in TYPES), "gap", "status", "heartbeat"]
         symbols = list(dict.fromkeys(symbol for its in config.feeds.values() for symbol in its.symbols))
-        more = f" and {len(symbols) - SYMBOLS_SHOWN:,} more" if len(symbols) > SYMBOLS_SHOWN else ""
-        lines.append(f"publishes {prefix}.TYPE.SYMBOL: {', '.join(types)}; {', '.join(symbols[:SYMBOLS_SHOWN])}{more}")
+        lines.append(f"publishes {prefix}.TYPE.SYMBOL: {', '.join(types)}; {_some(symbols)}")
     if "features" in config.roles:
         if not COLLECTING & set(config.roles):
             lines.append(f"reads {prefix}.> as a member of the group senpai-md")
         lines.append("publishes senpai.features.SYMBOL, senpai.signals.SYMBOL, senpai.alerts")
     return lines
+
+
+def _some(symbols: list[str]) -> str:
+    more = f" and {len(symbols) - SYMBOLS_SHOWN:,} more" if len(symbols) > SYMBOLS_SHOWN else ""
+    return f"{', '.join(symbols[:SYMBOLS_SHOWN])}{more}"
