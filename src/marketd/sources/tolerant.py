@@ -7,6 +7,7 @@ the notation. What cannot be understood is counted by reason and skipped.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 import structlog
@@ -37,6 +38,7 @@ from marketd.model.vet import FUTURE_NS, impossible
 SHOWN_MAX = 3  # messages logged for each reason
 SHOWN_BYTES = 300  # of one of them
 NAME_MAX = 40  # letters of a venue or symbol
+NAMES_MAX = 16_384  # that are remembered as well written
 ID_MAX = 128  # letters of an id
 BYTES_MAX = 4 * 1024 * 1024  # of a message
 NS_MIN = 10**17  # a smaller number is no time in ns: 1973
@@ -76,13 +78,14 @@ def read_event(data: bytes, now_ns: int) -> AnyEvent:
     """The event of one JSON object; `now_ns` is when it came, for producers that do not say. Raises Malformed."""
     if len(data) > BYTES_MAX:
         raise Malformed("size", f"{len(data):,} bytes, expected at most {BYTES_MAX:,}")
-    event: AnyEvent | None
     try:
         event = wire.decode(data)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        event = None
-    if event is None or not _is_ours(event):
-        event = _Fields(data, now_ns).event()
+        pass
+    else:
+        if _is_ours(event) and impossible(event) is None and event.ts_recv <= now_ns + FUTURE_NS:
+            return event
+    event = _Fields(data, now_ns).event()
     why = impossible(event)
     if why is None and not 0 <= event.ts_recv <= now_ns + FUTURE_NS:
         why = "receive time in the future"
@@ -92,17 +95,26 @@ def read_event(data: bytes, now_ns: int) -> AnyEvent:
 
 
 def _is_ours(event: Event) -> bool:
-    """What fits our form may still be in another notation: a time in ms, a number with an exponent, `btc-usd`."""
+    """What fits our form may still be in another notation: a time in ms, `btc-usd`."""
     venue, symbol, ts_event = event.venue, event.symbol, event.ts_event
-    if (ts_event is not None and ts_event < NS_MIN) or event.ts_recv < NS_MIN:
-        return False
-    if len(venue) > NAME_MAX or len(symbol) > NAME_MAX:
-        return False
-    if not (venue.isascii() and venue == venue.lower() and venue.replace("_", "").isalnum()):
-        return False
-    if symbol != SYSTEM and not (symbol.replace(".", "").isalnum() and symbol == symbol.upper()):
-        return False
-    return event.__class__ not in (Trade, Quote) or impossible(event) is None
+    return (
+        event.ts_recv >= NS_MIN
+        and (ts_event is None or ts_event >= NS_MIN)
+        and len(venue) <= NAME_MAX
+        and len(symbol) <= NAME_MAX
+        and _is_venue(venue)
+        and (symbol == SYSTEM or _is_symbol(symbol))
+    )
+
+
+@lru_cache(NAMES_MAX)
+def _is_venue(name: str) -> bool:
+    return name.isascii() and name == name.lower() and name.replace("_", "").isalnum()
+
+
+@lru_cache(NAMES_MAX)
+def _is_symbol(name: str) -> bool:
+    return name == name.upper() and name.replace(".", "").isalnum()
 
 
 # Names are compared without case and without what joins words: `tradeId`, `trade_id` and `trade-id` are one. The first that is
