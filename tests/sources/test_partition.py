@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from structlog.testing import capture_logs
+
 from marketd.clock import SystemClock
 from marketd.model import wire
 from marketd.model.events import SYSTEM, Event, Quote, Share, Status, Trade
@@ -128,15 +130,18 @@ async def test_a_quiet_symbols_last_trade_and_quote_come_first_though_the_window
         assert ["assigned ETHUSDT", "2", "bid 7", "assigned BTCUSDT", "3", "ready BTCUSDT ETHUSDT"] == mine.said[:-1]
 
 
-async def test_a_past_that_is_gone_does_not_keep_it_from_going_on(nats_server: NatsServer) -> None:
+async def test_what_the_stream_no_longer_has_is_said_and_does_not_keep_it_from_going_on(nats_server: NatsServer) -> None:
     async with owner(nats_server) as mine:
-        await store(mine.link, [trade("BTCUSDT", 1)])
-        await arrived(mine.link, 1)
+        await store(mine.link, [trade("BTCUSDT", 1), trade("BTCUSDT", 2)])
+        await arrived(mine.link, 2)
         await mine.link.client.jetstream().purge_stream("senpai-partitions")
-        async with mine.owning(done=1) as held:
-            await eventually(lambda: held.state == "live")
-            await store(mine.link, [trade("BTCUSDT", 2)])
-            await eventually(lambda: "2" in mine.said)
+        with capture_logs() as lines:
+            async with mine.owning(done=1) as held:
+                await eventually(lambda: held.state == "live")
+                await store(mine.link, [trade("BTCUSDT", 3)])
+                await eventually(lambda: "3" in mine.said)
+
+        assert [1] == [line["messages_max"] for line in lines if line["event"] == "source.lost"]
 
 
 async def test_what_a_venue_says_of_itself_is_said_of_each_symbol_here(nats_server: NatsServer) -> None:

@@ -15,7 +15,7 @@ from marketd.model.events import SYSTEM, Event, Share, ShareState, Status
 from marketd.net.nats import NatsLink
 from marketd.sources.leases import Claim, Leases
 from marketd.sources.partitioned import PREFIX, STREAM, subjects
-from marketd.sources.stored import Ordered, Stored, latest, stored_at
+from marketd.sources.stored import Ordered, Stored, ask, latest, stored_at
 
 SECOND = 1_000_000_000
 NOTE_S = 0.5  # between two notes of what is done
@@ -110,6 +110,7 @@ class Partition:
     async def _open(self) -> Ordered:
         """Reads from where the windows begin. What was last said of a symbol before that is published here."""
         bound = self._bound
+        await self._check_kept()
         since_ns = await self._since_ns() if self._past else None
         if since_ns is not None:
             for kind in ("trade", "quote"):
@@ -123,6 +124,13 @@ class Partition:
             since_ns=since_ns,
             batch=bound.batch,
         )
+
+    async def _check_kept(self) -> None:
+        """The stream has its limits: whoever was away for longer finds a hole, and that is said."""
+        first = int((await ask(self._bound.link.session, f"STREAM.INFO.{STREAM}", {}))["state"]["first_seq"])
+        if self._past and first > self._past + 1:
+            reason = f"the stream begins at message {first:,}, this partition is done up to {self._past:,}"
+            log.error("source.lost", source=STREAM, partition=self.number, messages_max=first - self._past - 1, reason=reason)
 
     async def _since_ns(self) -> int | None:
         """When the window of the last message that is done began. None if that message is no longer there."""
