@@ -39,6 +39,16 @@ def test_a_password_is_never_shown(loaded: Load) -> None:
     assert str(config.database.url) == "postgresql://user:***@localhost:5432/marketdata"
 
 
+@pytest.mark.parametrize("url", ["nats://t0ken@host:4222", "tls://me:word@host"])
+def test_who_signs_in_to_nats_does_not_stand_in_a_file(loaded: Load, url: str) -> None:
+    with pytest.raises(ConfigError, match="set NATS_URL in the environment") as refused:
+        loaded(f"nats: {{url: '{url}'}}")
+    found = loaded(None, {"NATS_URL": url}).nats
+
+    assert not {"t0ken", "word@"} & {word for word in ("t0ken", "word@") if word in str(refused.value) + repr(found)}
+    assert url == found.url.get_secret_value()
+
+
 def test_each_layer_covers_the_one_below(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("api: {port: 2}")
 

@@ -71,6 +71,11 @@ def test_the_defaults_are_those_that_were_promised() -> None:
     ]
 
 
+def test_whether_it_is_on_is_one_of_three_words() -> None:
+    with pytest.raises(ValidationError, match="expected true, false or auto"):
+        NatsConfig.model_validate({"enabled": "maybe"})
+
+
 @pytest.mark.parametrize("prefix", ["", "md..events", "md.*", "md.>", "$SYS.x", "a b", ".md"])
 def test_a_prefix_that_is_no_subject_is_refused(prefix: str) -> None:
     with pytest.raises(ValidationError, match="expected words with dots"):

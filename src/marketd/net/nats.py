@@ -59,7 +59,12 @@ class NatsConfig(Section):
     @field_validator("enabled", mode="before")
     @classmethod
     def _auto(cls, value: object) -> object:
-        return None if isinstance(value, str) and value.strip().lower() == "auto" else value
+        if not isinstance(value, str):
+            return value
+        word = value.strip().lower()
+        if word not in ("auto", "true", "false", "yes", "no", "on", "off", "1", "0"):
+            raise ValueError("expected true, false or auto")
+        return None if word == "auto" else word
 
     @field_validator("url")
     @classmethod
