@@ -72,6 +72,17 @@ async def test_a_batch_is_stored_whole_and_in_order(nats_server: NatsServer, cou
     assert list(range(1, count + 1)) == await numbers(nats_server)
 
 
+async def test_nothing_in_an_id_ends_the_message(nats_server: NatsServer) -> None:
+    ids = ["a b", "a\r\n\r\nb", "a\nNats-Rollup: all", "ä"]
+    async with inbox_to(nats_server) as inbox:
+        for _ in range(2):
+            left = await Batches(inbox).store([message(b"md.events.trade.S", one, one.encode()) for one in ids])
+
+            assert [] == list(left.messages)
+
+    assert [one.encode() for one in ids] == [one.data for one in await kept(nats_server.url)]
+
+
 async def test_what_comes_again_is_there_once(nats_server: NatsServer) -> None:
     async with inbox_to(nats_server) as inbox:
         for first, last in ((1, 1000), (1, 1), (400, 1200), (1200, 1200), (1000, 1001), (1190, 1300)):

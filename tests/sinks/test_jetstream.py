@@ -114,10 +114,11 @@ async def test_what_the_server_or_the_stream_takes_in_no_message_is_left_out_cou
     with capture_logs() as lines:
         async with sink_to(nats_server, metrics) as sink:
             await sink.write([trade(1), large, trade(3)])
+            await sink.write([large])
 
     assert [trade(1), trade(3)] == await events_of(nats_server)
-    assert 'events_dropped_total{consumer="nats",reason="too_large",type="book_l2"} 1.0' in metrics.text().decode()
-    assert ["nats.too_large"] == [line["event"] for line in lines if line["log_level"] == "error"]
+    assert 'events_dropped_total{consumer="nats",reason="too_large",type="book_l2"} 2.0' in metrics.text().decode()
+    assert ["nats.too_large"] * 2 == [line["event"] for line in lines if line["log_level"] == "error"]
 
 
 async def test_a_stream_of_other_limits_is_used_as_it_is_and_said_once(nats_server: NatsServer) -> None:

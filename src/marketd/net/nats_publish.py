@@ -42,6 +42,8 @@ class Message(NamedTuple):
 
 def message(subject: bytes, message_id: str, payload: bytes) -> Message:
     """`message_id` is what the stream knows duplicates by."""
+    if not message_id.isprintable():  # nothing that a venue says may end the header
+        message_id = ascii(message_id)
     header = f"NATS/1.0\r\nNats-Msg-Id: {message_id}\r\n\r\n".encode()
     size = len(header) + len(payload)
     return Message(subject, b"%d %d\r\n%s%s\r\n" % (len(header), size, header, payload), size)

@@ -101,6 +101,8 @@ class JetStream:
             publisher = await self._opened()
             refused = self._refusals()
             self._drop_too_large()
+            if not self._left:
+                break
             try:
                 left = await publisher.store(self._left)
             except DeliveryError:
