@@ -24,6 +24,7 @@ def test_it_shows_what_would_be_collected_and_where_that_comes_from(ask: Ask, ra
     assert said.code == 0, said.out + said.err
     assert "20 discovered for binance, again every 3600 s" in said.out
     assert f"{ranked['COINGECKO_URL']} (plan demo, with a key)" in said.out
+    assert "binance collects BTCUSDT, ETHUSDT, SOLUSDT and what is discovered: trade" in said.out
     assert "binance would collect 20 pairs: BTCUSDT, ETHUSDT, SOLUSDT, AAAUSDT" in said.out
     assert f"and {20 - NAMED_MAX} more" in said.out
     assert "tell-nobody" not in said.out + said.err

@@ -146,7 +146,7 @@ async def _probe(config: Config, console: Console) -> int:
         for name, its in fed(config).items()
     }
     results, ranking = await asyncio.gather(
-        asyncio.gather(*(_venue(config, name, venue) for name, venue in asked.items())), discovered.ask(config)
+        asyncio.gather(*(_venue(config, name, venue, name in found_for) for name, venue in asked.items())), discovered.ask(config)
     )
     for result in results:
         name, collects, rest, rest_answer, stream, stream_answer = result.cells
@@ -200,9 +200,10 @@ def _without(address: str, answer: str) -> str:
     return " ".join(re.sub(re.escape(address) + r"\S*:?", "", answer).split())
 
 
-async def _venue(config: Config, name: str, its: VenueConfig) -> Probed:
+async def _venue(config: Config, name: str, its: VenueConfig, is_found: bool) -> Probed:
     source = source_named(name, config.venue_settings(name))
-    collects = f"{', '.join(its.symbols) or 'nothing'}: {', '.join(its.wanted)}"
+    symbols = ", ".join(its.symbols) or "nothing"
+    collects = f"{symbols}{' and what is discovered' if is_found else ''}: {', '.join(its.wanted)}"
     if its.backup_for:
         collects = f"stands by for {its.backup_for}; {collects}"
     if its.bulk_url is not None:

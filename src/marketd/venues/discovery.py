@@ -134,7 +134,7 @@ class Discovery:
         count = sum(len(self._running[name]) for name in self.venues)
         if self.refreshed is None:
             return f"the fallback pairs alone ({count})"
-        return f"{count} pairs, ranking of {iso_of_ns(self.refreshed)}"
+        return f"{count} pairs, ranking of {iso_of_ns(self.refreshed)[:19]}Z"
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -271,6 +271,7 @@ class Discovery:
             log.warning("discovery.not_kept", path=str(self._path), reason=f"cannot be read: {error}")
             return {}
         self.refreshed = saved["ts"]
+        self._metrics.discovery_time.set(saved["ts"] / 1e9)
         return pairs
 
     def _save(self) -> None:
