@@ -104,7 +104,7 @@ async def test_a_server_that_is_not_there_is_said_once_and_found_later(nats_serv
             assert not link.state.connected
             with pytest.raises(DeliveryError, match=f"nats: {nats_server.url}: .*refused"):
                 _ = link.client
-            await asyncio.sleep(1.0)  # some more tries, of which nobody wants to hear
+            await eventually(lambda: words(lines, "debug").count("nats.away") >= 3)  # tries of which nobody wants to hear
             nats_server.start()
             session = await link.opened()
 
@@ -193,7 +193,7 @@ async def test_a_wrong_password_is_said_in_the_servers_words_and_not_shown() -> 
     with NatsServer(AUTHORIZED) as server, capture_logs() as lines:
         async with linked(server.url.replace("://", "://me:hunter22@")) as link:
             assert "Authorization Violation" in link.state.reason
-            await asyncio.sleep(0.6)
+            await eventually(lambda: words(lines, "debug").count("nats.away") >= 2)
 
     assert words(lines, "warning") == ["nats.error"]
     assert "hunter22" not in str(lines)

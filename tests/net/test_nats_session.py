@@ -12,6 +12,7 @@ from marketd.net import nats_session
 from marketd.net.nats import NatsConfig, open_link
 from marketd.net.nats_session import Session
 from marketd.secrets import SecretUrl
+from tests.daemons import eventually
 from tests.nats_servers import NatsServer
 
 
@@ -90,7 +91,7 @@ async def test_an_answer_that_nobody_waits_for_any_more_breaks_nothing(nats_serv
     async with session_to(nats_server) as session:
         nats_server.hang()
         task = asyncio.ensure_future(session.confirm())
-        await asyncio.sleep(0.05)
+        await eventually(lambda: session.client._pongs)
         task.cancel()
         await asyncio.wait({task})
         nats_server.resume()
