@@ -17,13 +17,14 @@ def test_what_is_left_is_what_sorting_says(came: list[int], gone: int) -> None:
     latencies.remove(came[:gone])
     left = sorted(came[gone:])
 
-    for percent in (1, 50, 95, 100):
-        wanted = left[ceil(len(left) * percent / 100) - 1] / 10 if left else None
-        assert latencies.percentile(percent) == wanted
+    percents = (1, 50, 95, 95, 100)
+    wanted = [left[ceil(len(left) * percent / 100) - 1] / 10 if left else None for percent in percents]
+
+    assert latencies.percentiles(percents) == wanted
 
 
 def test_a_trade_without_a_latency_is_not_counted() -> None:
     latencies = Latencies()
     latencies.add([NONE, 12])
 
-    assert (latencies.count, latencies.percentile(50)) == (1, 1.2)
+    assert (latencies.count, latencies.percentiles([50])) == (1, [1.2])

@@ -1,7 +1,7 @@
 """Latencies counted in tenths of a millisecond, from which any percentile is found without sorting them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 TENTH_NS = 100_000
 NONE = -(1 << 63)  # of a trade that says nothing about the line
@@ -35,23 +35,29 @@ class Latencies:
                 count += 1
                 fine[latency] -= 1
                 at = latency >> _COARSE
-                coarse[at] -= 1
-                if not coarse[at]:
+                left = coarse[at] - 1
+                if left:
+                    coarse[at] = left
+                else:
                     del coarse[at]
                     for one in range(at << _COARSE, (at + 1) << _COARSE):
                         fine.pop(one, None)
         self.count -= count
 
-    def percentile(self, percent: int) -> float | None:
-        """The nearest rank in ms: the smallest that at least so many percent of all do not exceed. None of none."""
-        rank = (percent * self.count + 99) // 100
-        for at in sorted(self._coarse):
-            within = self._coarse[at]
-            if rank > within:
-                rank -= within
-                continue
-            for latency in range(at << _COARSE, (at + 1) << _COARSE):
-                rank -= self._fine.get(latency, 0)
-                if rank <= 0:
-                    return latency / 10
-        return None
+    def percentiles(self, percents: Sequence[int]) -> list[float | None]:
+        """The nearest ranks in ms, of rising percents: each the smallest that at least so many percent of all do not exceed.
+
+        None of none.
+        """
+        found: list[float | None] = []
+        classes, below, at = sorted(self._coarse), 0, 0
+        for percent in percents if classes else ():
+            rank = (percent * self.count + 99) // 100
+            while below + self._coarse[classes[at]] < rank:
+                below += self._coarse[classes[at]]
+                at += 1
+            latency, passed = classes[at] << _COARSE, below
+            while (passed := passed + self._fine.get(latency, 0)) < rank:
+                latency += 1
+            found.append(latency / 10)
+        return found or [None] * len(percents)

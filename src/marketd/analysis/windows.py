@@ -56,7 +56,7 @@ class Window:
         self._t, self._price, self._size = array("q"), array("d"), array("d")
         self._latency = array("q")  # tenths of a millisecond, or NONE
         self._id: list[str] = []
-        self._highest = (0, "")  # id so far, by its length first: the order of numbers
+        self._highest = ""  # id so far, by its length first: the order of numbers
         self._ids: set[str] | None = None  # of the trades in the window, once one of them was no number
         self._head = self._mid = self._in = self._out_short = self._out_long = 0
         self._size_short = self._value_short = self._size_long = self._value_long = 0
@@ -87,10 +87,10 @@ class Window:
             self.late += 1
             return False
         number = trade.trade_id
-        place = (len(number), number)
-        is_highest = self._ids is None and place > self._highest and number.isdecimal()
-        if is_highest:
-            self._highest = place  # ids rise: a higher one never came before
+        digits, highest = len(number), self._highest
+        is_highest = False
+        if (digits > len(highest) or (digits == len(highest) and number > highest)) and self._ids is None and number.isdecimal():
+            self._highest, is_highest = number, True  # ids rise: a higher one never came before
         elif number and self._came_before(t, number):  # other producers may give none
             self.duplicates += 1
             return False
@@ -224,7 +224,7 @@ class Window:
         gone = self._head
         for column in (self._t, self._price, self._size, self._latency, self._id):
             del column[:gone]
-        self._highest = max(((len(number), number) for number in self._id), default=(0, ""))
+        self._highest = max(self._id, key=lambda number: (len(number), number), default="")
         self._head = self._out_long = 0
         self._mid -= gone
         self._out_short -= gone
@@ -258,8 +258,9 @@ class Window:
         if start < stop:
             unit = UNIT
             for price, size in zip(self._price[start:stop], self._size[start:stop], strict=True):
-                sizes += int(size * unit)
-                values += int(price * size * unit)
+                scaled = size * unit
+                sizes += int(scaled)
+                values += int(price * scaled)
         return sizes, values
 
     def _sum_steps(self, start: int, stop: int, sign: int) -> None:
@@ -286,10 +287,11 @@ class Window:
 
     def values(self) -> Values:
         """All eleven, as of `now`."""
+        self._settle()
         mid, wide, bps = self.spread() or (None, None, None)
         return Values(
             mid, wide, bps, self.vwap_short(), self.vwap_long(), self.count(), self.volume(), self.change(),
-            self.volatility(), self.latency_p50(), self.latency_p95(),
+            self.volatility(), *self._latencies.percentiles((50, 95)),
         )  # fmt: skip
 
     def spread(self) -> tuple[float, float, float] | None:
@@ -349,11 +351,11 @@ class Window:
 
     def latency_p50(self) -> float | None:
         self._settle()
-        return self._latencies.percentile(50)
+        return self._latencies.percentiles((50,))[0]
 
     def latency_p95(self) -> float | None:
         self._settle()
-        return self._latencies.percentile(95)
+        return self._latencies.percentiles((95,))[0]
 
 
 READ: dict[str, Callable[[Window], float | None]] = {
