@@ -1,6 +1,7 @@
 """The feature engine at 200 symbols and 50,000 trades a second with full windows, against scanning the windows anew."""
 
 import random
+import time
 from collections.abc import Iterator
 from itertools import pairwise
 from math import ceil, isclose, log, sqrt
@@ -118,13 +119,16 @@ def run() -> list[Row]:
     parts = iter([rest[at : at + each] for at in range(0, each * (ROUNDS + 1), each)])
     again = [event for batch in rest for event in batch if event.symbol == symbol][:SCANNED]
     counts: list[int] = []
+    worked: list[float] = []  # seconds of the processor: others on the machine make us wait, which is not ours to count
     published = ours.published
 
     def engine() -> None:
         part = next(parts)
         counts.append(sum(map(len, part)))
+        started = time.process_time()
         for batch in part:
             ours.take(batch)
+        worked.append(time.process_time() - started)
 
     def scanned() -> None:
         for event in again:
@@ -134,17 +138,19 @@ def run() -> list[Row]:
     took = interleave({"engine": engine, "scan": scanned}, rounds=ROUNDS)
     per_event = [seconds / count for seconds, count in zip(took["engine"], counts[1:], strict=True)]
     per_scan = [seconds / SCANNED for seconds in took["scan"]]
-    rate, made = 1 / median(per_event), (ours.published - published) / sum(counts)
+    rates = [count / seconds for count, seconds in zip(counts[1:], worked[1:], strict=True)]
+    rate, made = median(rates), (ours.published - published) / sum(counts)
     path = f"features, {SYMBOLS} symbols, 11 features, {TRADES_S:,} trades/s"
+    by_wall, full = f"{1 / median(per_event):,.0f}/s by the clock on the wall", f"{TRADES_S * 60:,} trades in the windows"
     seldom = median(per_scan) * made / median(per_event)
     return [
         absolute(
             path,
-            f"{rate:,.0f} events/s",
+            f"{rate:,.0f} events/s of one core",
             f">= 4x 50,000 = {4 * TRADES_S:,}",
             reached=rate >= 4 * TRADES_S,
-            check=f"{1 / min(per_event):,.0f} events/s",
-            note=f"one core; full windows of {TRADES_S * 60:,} trades; publications included, one in {1 / made:.0f} events",
+            check=f"{max(rates):,.0f} events/s",
+            note=f"{by_wall}; {full}; one publication in {1 / made:.0f} events",
         ),
         faster(path, per_event, "scanning at every event", per_scan, 300, f"{seldom:.0f}x scanning at publications only"),
     ]

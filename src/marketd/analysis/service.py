@@ -48,11 +48,13 @@ class FeatureService:
 
     async def write(self, batch: Sequence[Event]) -> None:
         self.engine.pressed(max(self.fill, len(batch) / self.capacity), self._clock.now_ns(), self.name)
-        take = self.engine.take
-        for event in batch:
-            take(event)
+        start = 0
+        for at, event in enumerate(batch, 1):
             if event.__class__ is Share:
+                self.engine.take_all(batch[start:at])
                 self._forget(event.symbols)
+                start = at
+        self.engine.take_all(batch[start:] if start else batch)
         self._count(batch)
         self._publish()
 

@@ -8,11 +8,11 @@ be summed anew, and the result is that of adding the doubles exactly (docs/decis
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from decimal import Decimal
-from math import inf, log, log1p, sqrt
+from math import log, log1p, sqrt
 
 from marketd.analysis.latencies import NONE, TENTH_NS, Latencies
 from marketd.analysis.payloads import Values
+from marketd.analysis.spreads import is_older, spread_of
 from marketd.model.events import Quote, Trade
 
 SECOND = 1_000_000_000
@@ -25,7 +25,6 @@ LARGEST = 1e100  # of a price or a size; a product of two is still a number
 SPARE = 1_024  # trades that left and are not swept away yet, at least
 UNIT = 2.0**100
 _UNIT = 1 << 100
-_BPS = Decimal(10_000)
 
 
 class Window:
@@ -143,7 +142,7 @@ class Window:
             self.advance(t)
         elif t < self.first:
             self.first = t
-        if t < self._quote_t or (t == self._quote_t and _is_before(quote, self.quote)):
+        if t < self._quote_t or (t == self._quote_t and is_older(quote, self.quote)):
             return False
         self.quote, self._quote_t, self._spread = quote, t, None
         return True
@@ -301,7 +300,7 @@ class Window:
         if self.quote is None or self._quote_t <= self.now - self.long_ns:
             return None
         if self._spread is None:
-            self._spread = _spread(self.quote)
+            self._spread = spread_of(self.quote)
         return self._spread or None
 
     def mid(self) -> float | None:
@@ -384,19 +383,3 @@ def _step(before: float, after: float) -> int:
 def _is_less(number: str, other: str) -> bool:
     """Of two ids of one moment, where both are numbers."""
     return other.isdecimal() and (len(number), number) < (len(other), other)
-
-
-def _is_before(quote: Quote, other: Quote | None) -> bool:
-    """Of two quotes of one moment, by the venue's numbers; without them the later to come is the newer."""
-    return other is not None and quote.seq is not None and other.seq is not None and quote.seq < other.seq
-
-
-def _spread(quote: Quote) -> tuple[float, float, float] | tuple[()]:
-    try:
-        bid, ask = Decimal(quote.bid), Decimal(quote.ask)
-        if not 0 < bid <= ask < inf:
-            return ()
-        mid = (bid + ask) / 2
-        return float(mid), float(ask - bid), float((ask - bid) * _BPS / mid)
-    except ArithmeticError:
-        return ()
