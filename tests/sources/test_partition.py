@@ -144,6 +144,27 @@ async def test_what_the_stream_no_longer_has_is_said_and_does_not_keep_it_from_g
         assert [1] == [line["messages_max"] for line in lines if line["event"] == "source.lost"]
 
 
+async def test_who_is_to_leave_in_the_middle_of_its_past_still_is_live_for_what_it_notes_as_done(nats_server: NatsServer) -> None:
+    async with owner(nats_server) as mine:
+        await store(mine.link, [trade("BTCUSDT", number) for number in (1, 2, 3)])
+        await arrived(mine.link, 3)
+        holders: list[Partition] = []
+
+        def read(data: bytes, _: str) -> Event:
+            for holder in holders:
+                if holder._stored is not None:
+                    holder.leave()
+            return wire.decode(data)
+
+        mine.bound = mine.bound._replace(read=read)
+        async with mine.owning(done=2) as held:
+            holders.append(held)
+            await eventually(lambda: held.state == "leaving")
+
+        assert ["assigned BTCUSDT", "1", "2", "ready BTCUSDT", "3", "released BTCUSDT"] == mine.said
+        assert 3 == (await mine.leases.view()).claims[0].done
+
+
 async def test_what_a_venue_says_of_itself_is_said_of_each_symbol_here(nats_server: NatsServer) -> None:
     async with owner(nats_server) as mine:
         await store(mine.link, [trade("BTCUSDT", 1), trade("ETHUSDT", 2)])

@@ -44,10 +44,10 @@ class Partition:
 
     def __init__(self, claim: Claim, bound: Bound) -> None:
         self.claim = claim
-        self.state: State = "rebuilding"
         self.symbols: set[str] = set()
         self.done = claim.done
         self.lost = False
+        self._is_live = self._is_leaving = False
         self._bound = bound
         self._past = claim.done  # messages up to here were processed by an owner before
         self._noted_s = self._began_s = bound.clock.monotonic()
@@ -58,17 +58,21 @@ class Partition:
         return self.claim.partition
 
     @property
+    def state(self) -> State:
+        return "leaving" if self._is_leaving else "live" if self._is_live else "rebuilding"
+
+    @property
     def pending(self) -> int | None:
         """Messages not read yet; None before it is known."""
         return None if self._stored is None else self._stored.pending
 
     def leave(self) -> None:
         """End after what is under way, and release the claim."""
-        self.state = "leaving"
+        self._is_leaving = True
 
     async def run(self) -> None:
         try:
-            while self.state != "leaving" and not self.lost:
+            while not self._is_leaving and not self.lost:
                 try:
                     await self._advance()
                 except DeliveryError as error:
@@ -95,9 +99,9 @@ class Partition:
             self.lost = True  # others may have taken it
             return
         self._take([one for one in batch if one.sequence <= self._past])
-        if self.state == "rebuilding" and (self._stored.after >= self._past or self._stored.pending == 0):
+        if not self._is_live and (self._stored.after >= self._past or self._stored.pending == 0):
             self._tell("ready", self.symbols)
-            self.state = "live"
+            self._is_live = True
             took_ms = round((bound.clock.monotonic() - self._began_s) * 1000)
             log.info("partition.live", partition=self.number, symbols=len(self.symbols), took_ms=took_ms)
         self._take([one for one in batch if one.sequence > self._past])
@@ -129,8 +133,10 @@ class Partition:
         """The stream has its limits: whoever was away for longer finds a hole, and that is said."""
         first = int((await ask(self._bound.link.session, f"STREAM.INFO.{STREAM}", {}))["state"]["first_seq"])
         if self._past and first > self._past + 1:
-            reason = f"the stream begins at message {first:,}, this partition is done up to {self._past:,}"
-            log.error("source.lost", source=STREAM, partition=self.number, messages_max=first - self._past - 1, reason=reason)
+            reason = (
+                f"the stream begins at message {first:,}, this partition is done up to {self._past:,}: what came between is gone"
+            )
+            log.warning("source.lost", source=STREAM, partition=self.number, messages_max=first - self._past - 1, reason=reason)
 
     async def _since_ns(self) -> int | None:
         """When the window of the last message that is done began. None if that message is no longer there."""
@@ -153,7 +159,7 @@ class Partition:
             if event.symbol != SYSTEM:
                 if event.symbol not in self.symbols:
                     self.symbols.add(event.symbol)
-                    if self.state == "rebuilding":
+                    if not self._is_live:
                         yield self._share("assigned", (event.symbol,))
                 yield event
             elif isinstance(event, Status):

@@ -135,10 +135,15 @@ class Partitions:
         self._metric.set(len(self._owned))
 
     async def _take_free(self, here: Room, view: View, mine: int) -> None:
-        """As many as are missing; each member begins elsewhere, so that few are wanted by two."""
+        """As many as are missing and can be had before the next renewal; each member begins elsewhere, so that few are wanted
+        by two.
+        """
         gone: dict[str, bool] = {}
+        until_s = self._clock.monotonic() + self.leases.pause_s
         for number in sorted(range(self._count), key=self._rank):
             claim = view.claims.get(number, Claim(number))
+            if self._clock.monotonic() > until_s:
+                return
             if number in self._owned:
                 continue
             if claim.member == self.leases.member:  # taken before, and the answer was lost
