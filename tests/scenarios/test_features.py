@@ -65,7 +65,7 @@ class Heard:
     @property
     def moves(self) -> list[tuple[int, str]]:
         """When the price moved, by the trades themselves, and which way."""
-        self.trades.sort()
+        self.trades.sort(key=lambda one: one[0])  # of one millisecond as they came
         return [
             (at, "long" if price > before else "short")
             for (_, before), (at, price) in pairwise(self.trades)
@@ -187,10 +187,12 @@ def judge_signals(heard: Heard) -> None:
         assert [at for at, way in moves if way == signal["direction"] and at <= signal["ts"] <= at + 10 * SECOND], signal
 
 
+@pytest.mark.timeout(300)
 async def test_half_a_minute_of_features_and_signals(plain_nats_server: NatsServer, tmp_path: Path) -> None:
     await watch(plain_nats_server, tmp_path, 30, 13)
 
 
+@pytest.mark.timeout(300)
 async def test_the_same_through_a_stream(nats_server: NatsServer, tmp_path: Path) -> None:
     await watch(nats_server, tmp_path, 18, 11, USE_JETSTREAM="true")
 

@@ -74,7 +74,7 @@ async def same_at_the_end_of_every_second(server: NatsServer, directory: Path, r
 
 async def differing(client: httpx.AsyncClient, symbol: str, sent: int, wanted: dict[str, Any]) -> object:
     """What is published once all that was sent is taken in, where it is not what was wanted; a moment is given to it."""
-    left = 150
+    left = 1500
     while True:
         stats = (await client.get("/stats")).json()["features"]
         found = (await client.get("/features/latest", params={"symbol": symbol})).content
@@ -88,10 +88,12 @@ async def differing(client: httpx.AsyncClient, symbol: str, sent: int, wanted: d
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.timeout(300)
 async def test_our_own_session_is_published_as_the_reference_has_it(plain_nats_server: NatsServer, tmp_path: Path) -> None:
     assert await same_at_the_end_of_every_second(plain_nats_server, tmp_path, SESSION) == 90
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.recorded("binance/ws/spot_btcusdt_20240808.jsonl.gz")
 async def test_the_recorded_session_is_published_as_the_reference_has_it(
     plain_nats_server: NatsServer, tmp_path: Path, recording: Path
@@ -99,6 +101,7 @@ async def test_the_recorded_session_is_published_as_the_reference_has_it(
     assert await same_at_the_end_of_every_second(plain_nats_server, tmp_path, recording) > 300
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.recorded("binance/ws/spot_btcusdt_20240808.jsonl.gz")
 async def test_each_message_of_a_replay_is_what_the_reference_has_at_its_time(
     plain_nats_server: NatsServer, tmp_path: Path, recording: Path
@@ -121,7 +124,6 @@ async def test_each_message_of_a_replay_is_what_the_reference_has_at_its_time(
         async with asyncio.timeout(30):
             while not heard or heard[-1].ts != newest:  # noqa: ASYNC110 (it comes over the network)
                 await asyncio.sleep(0.02)
-        await asyncio.sleep(0)
     await listening.close()
 
     assert len(heard) > 10
