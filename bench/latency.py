@@ -6,6 +6,7 @@ the age of the newest event in each message; an older one may have waited for it
 
 import argparse
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from marketd.analysis.service import FeatureService
 from marketd.config import Flags, load
 from marketd.daemon import serve
 from marketd.log import setup
-from marketd.model.events import Event
+from marketd.model.events import Event, Trade
 from tests.nats_servers import NatsServer
 
 RATES = (5_000, 20_000, 50_000)  # events a second
@@ -53,6 +54,8 @@ class Measured:
     seconds: float
     ms: Sequence[float]  # of each message that arrived while frames were sent
     lost: int  # trades that the collector sent and the features did not take
+    cpu_us: float  # of processor that the features took for an event
+    load: float  # of the machine, the bench included
 
     def row(self) -> Row:
         p50, p99 = statistics.median(self.ms), statistics.quantiles(self.ms, n=100)[98]
@@ -65,7 +68,8 @@ class Measured:
             ", ".join(parts),
             f"no trade lost, p99 <= {P99_MS:g} ms",
             reached=keeps_pace and p99 <= P99_MS and not self.lost,
-            note=f"{len(self.ms):,} messages" + ("" if keeps_pace else "; the simulated venue could not send faster"),
+            note=f"{len(self.ms):,} messages, features {self.cpu_us:.1f} us of processor an event, load {self.load:.1f}"
+            + ("" if keeps_pace else "; the simulated venue could not send faster"),
         )
 
 
@@ -84,27 +88,31 @@ def measure(rate: int, seconds: float = SECONDS) -> Measured:
         ):
             first = venue.flood(WARM_UP, WARM_UP)
             collector.settled(first.frames)
+            _, _, before_s = _settled(features, first.trades)
             events = int(rate * seconds * WARM_UP / first.frames)  # a trade may move the quote: two frames
             begun_ns = time.time_ns()
             flood = venue.flood(events, rate * WARM_UP / first.frames)
             ended_ns = time.time_ns()
             collector.settled(first.frames + flood.frames)
             begun_ns = ended_ns - int(flood.seconds * 1e9)  # it was encoded before
-            made, taken = _settled(features, first.trades + flood.trades)
+            made, lost, after_s = _settled(features, first.trades + flood.trades)
             listener.send(("heard",))
             heard: list[tuple[int, bytes]] = listener.recv()
         ms = [(arrived - made[data]) / 1e6 for arrived, data in heard if begun_ns <= arrived <= ended_ns and data in made]
-        return Measured(rate, flood.frames, flood.seconds, ms, first.trades + flood.trades - taken)
+        cpu_us = (after_s - before_s) / flood.frames * 1e6
+        return Measured(rate, flood.frames, flood.seconds, ms, lost, cpu_us, os.getloadavg()[0])
 
 
-def _settled(features: Connection, trades: int) -> tuple[dict[bytes, int], int]:
-    """What was published, with the time of the newest event in it, and how many trades were taken, once no more come."""
+def _settled(features: Connection, trades: int) -> tuple[dict[bytes, int], int, float]:
+    """What was published, with the time of the newest event in it, how many trades were lost on the way, and the processor
+    time that it took; once so many trades were taken, or no more come.
+    """
     before = -1
     while True:
         features.send(("made",))
-        made, taken = features.recv()
+        made, taken, lost, cpu_s = features.recv()
         if taken >= trades or taken == before:
-            return made, taken
+            return made, lost, cpu_s
         before = taken
         time.sleep(1.0)
 
@@ -115,13 +123,15 @@ def _features(pipe: Connection, environ: dict[str, str], data_dir: Path) -> None
     setup.configure(config.logging, data_dir, sys.stderr)
     newest: dict[str, int] = {}  # by symbol: `ts_recv`
     published: dict[bytes, int] = {}
-    counts = {"trades": 0}
+    taken: dict[str, tuple[int, int, int]] = {}  # by symbol: first and last id, and how many: the venue numbers without holes
     write, publish = FeatureService.write, Publisher.features
 
     async def timed_write(self: FeatureService, batch: Sequence[Event]) -> None:
         for event in batch:
             newest[event.symbol] = event.ts_recv
-            counts["trades"] += event.__struct_config__.tag == "trade"
+            if event.__class__ is Trade:
+                first, _, count = taken.get(event.symbol, (int(event.trade_id), 0, 0))
+                taken[event.symbol] = first, int(event.trade_id), count + 1
         await write(self, batch)
 
     def timed_publish(self: Publisher, made: Features) -> None:
@@ -137,7 +147,9 @@ def _features(pipe: Connection, environ: dict[str, str], data_dir: Path) -> None
             await ready.wait()
             pipe.send("ready")
             while (await next_question(pipe))[0] != "stop":
-                pipe.send((published, counts["trades"]))
+                count = sum(count for _, _, count in taken.values())
+                lost = sum(last - first + 1 - count for first, last, count in taken.values())
+                pipe.send((published, count, lost, time.process_time()))
             stop.set()
 
     uvloop.run(work())
