@@ -123,15 +123,14 @@ def _features(pipe: Connection, environ: dict[str, str], data_dir: Path) -> None
     setup.configure(config.logging, data_dir, sys.stderr)
     newest: dict[str, int] = {}  # by symbol: `ts_recv`
     published: dict[bytes, int] = {}
-    taken: dict[str, tuple[int, int, int]] = {}  # by symbol: first and last id, and how many: the venue numbers without holes
+    taken: dict[str, set[int]] = {}  # ids by symbol; the venue numbers without holes
     write, publish = FeatureService.write, Publisher.features
 
     async def timed_write(self: FeatureService, batch: Sequence[Event]) -> None:
         for event in batch:
             newest[event.symbol] = event.ts_recv
             if event.__class__ is Trade:
-                first, _, count = taken.get(event.symbol, (int(event.trade_id), 0, 0))
-                taken[event.symbol] = first, int(event.trade_id), count + 1
+                taken.setdefault(event.symbol, set()).add(int(event.trade_id))
         await write(self, batch)
 
     def timed_publish(self: Publisher, made: Features) -> None:
@@ -147,8 +146,8 @@ def _features(pipe: Connection, environ: dict[str, str], data_dir: Path) -> None
             await ready.wait()
             pipe.send("ready")
             while (await next_question(pipe))[0] != "stop":
-                count = sum(count for _, _, count in taken.values())
-                lost = sum(last - first + 1 - count for first, last, count in taken.values())
+                count = sum(map(len, taken.values()))
+                lost = sum(max(ids) - min(ids) + 1 - len(ids) for ids in taken.values())
                 pipe.send((published, count, lost, time.process_time()))
             stop.set()
 
