@@ -7,7 +7,7 @@ import zstandard
 
 from marketd.clock import ManualClock
 from marketd.errors import DeliveryError
-from marketd.model.events import Event
+from marketd.model.events import BookDelta, BookSnapshot, Event, Share
 from marketd.model.marks import Mark
 from marketd.model.wire import decode_lines, encode_lines
 from marketd.sinks.jsonl import JsonLines, JsonLinesConfig
@@ -112,3 +112,12 @@ async def test_times_and_digits_come_back_as_they_were(tmp_path: Path, clock: Ma
         await sink.write([odd])
 
     assert [odd] == everything(tmp_path)
+
+
+def test_what_never_leaves_the_process_is_not_asked_for(tmp_path: Path, clock: ManualClock) -> None:
+    for deltas in (True, False):
+        types = JsonLines(JsonLinesConfig(deltas=deltas), tmp_path, clock).types
+
+        assert types is not None
+        assert not types & {Share, BookSnapshot}
+        assert (BookDelta in types) == deltas

@@ -55,7 +55,7 @@ class JsonLines:
     def __init__(self, config: JsonLinesConfig, data_dir: Path, clock: Clock, metrics: Metrics | None = None) -> None:
         """`metrics` counts lines found damaged."""
         self.capacity = config.capacity
-        self.types: frozenset[type[Event]] | None = None if config.deltas else frozenset(EVENT_TYPES) - {BookDelta}
+        self.types: frozenset[type[Event]] | None = frozenset(EVENT_TYPES) - (frozenset() if config.deltas else {BookDelta})
         self._config, self._clock, self._metrics = config, clock, metrics
         self._path = data_dir / config.path
         self._closed_files = ClosedFiles(self._path, config.compress, config.keep_bytes, config.keep_days)
