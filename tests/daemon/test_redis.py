@@ -109,7 +109,7 @@ async def test_another_writer_and_too_little_memory_degrade(redis_server: RedisS
         well = streaming.health(None)
         streaming.care.budget = Budget(200, 10_000, 250, maxmemory=MIB)
         short = streaming.health(None)
-        streaming.sink.others["trades:BTCUSDT"] = "host:1:ab"
+        streaming.sink._others["trades:BTCUSDT"] = ("host:1:ab", SystemClock().now_ns())
         shared = streaming.health(None)
 
     assert ("ok", True, f"answers at {redis_server.url}") == well

@@ -1,8 +1,10 @@
 """Trades into the streams of a real server: each once and in order."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +12,14 @@ from structlog.testing import capture_logs
 
 from marketd.clock import SystemClock
 from marketd.errors import DeliveryError, Unreachable
+from marketd.metrics import Metrics
 from marketd.model.events import Event
 from marketd.model.marks import Mark
 from marketd.net.redis import RedisConfig, RedisLink
 from marketd.secrets import SecretUrl
 from marketd.sinks import redis_streams
 from marketd.sinks.redis_held import RECORD
+from marketd.sinks.redis_memory import StreamsCare, weigh
 from marketd.sinks.redis_streams import RedisStreams
 from tests.redis_server import RedisServer
 from tests.samples import T0, trade, trades
@@ -325,6 +329,36 @@ async def test_two_that_share_the_symbols_are_no_matter(redis_server: RedisServe
             await other.write(trades(first, first + 4, venue="bybit"))
 
         assert (one.others, other.others) == ({}, {})
+
+
+async def test_the_documented_permissions_suffice(slow_is_soon: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "redis-streams.md").read_text()
+    (rules,) = re.findall(r"`(~trades:\*[^`]*)`", page)
+    monkeypatch.setattr(redis_streams, "STUCK_S", 0.1)
+    with RedisServer() as server:
+        server.command("ACL", "SETUSER", "md", "on", ">opensesame", *rules.split())
+        config = RedisConfig(url=SecretUrl(f"redis://md:opensesame@127.0.0.1:{server.port}"), enabled=True)
+        link = RedisLink(config, "marketd-test", SystemClock())
+        for _ in range(2):  # the second time it looks back
+            async with RedisStreams(config, link, SystemClock()) as sink:
+                await sink.write(trades(1, 10))
+        async with RedisStreams(config, link, SystemClock()) as sink:
+            server.freeze()
+            with pytest.raises(DeliveryError):
+                await sink.write(trades(11, 20))
+            await asyncio.sleep(0.2)
+            with pytest.raises(DeliveryError):
+                await sink.write(trades(11, 20))
+            server.thaw()
+            await write(sink, trades(11, 20))
+        async with await link.open("test") as wire:
+            budget = await weigh(link, wire, ["BTCUSDT"], 10_000)
+            await StreamsCare(config, link, SystemClock(), Metrics()).trim(wire, ["BTCUSDT"], 3600)
+        refused = server.command("ACL", "LOG")
+
+        assert list(range(1, 21)) == ids(server)
+    assert budget.used > 0
+    assert [] == refused
 
 
 async def test_a_server_that_is_away_is_unreachable_and_not_a_fault() -> None:

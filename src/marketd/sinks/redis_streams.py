@@ -29,6 +29,7 @@ CHUNK = 500  # trades in one transaction
 SLOW_S = 3.0  # without an answer the sink says that it waits
 STUCK_S = 60.0  # without an answer the connection is given up
 ASK_S = 10.0  # for questions: a large stream takes a while to read
+LATELY_NS = 300_000_000_000  # so long another writer is said to be there
 PAGE = 1000  # entries of a stream read in one go
 log = structlog.get_logger("redis")
 
@@ -56,13 +57,14 @@ class RedisStreams:
     def __init__(self, config: RedisConfig, link: RedisLink, clock: Clock, metrics: Metrics | None = None) -> None:
         self.capacity = config.capacity
         self.writer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        self.others: dict[str, str] = {}  # streams that another writer was seen in, and who
+        self._others: dict[str, tuple[str, int]] = {}  # streams that another writer was seen in: who, and when (ns)
         self._link, self._clock, self._metrics = link, clock, metrics
         self._entries = Entries(config.stream_maxlen)
         self._held = Held()
         self._progress: dict[Series, Progress] = {}  # with all that was packed
         self._acknowledged: dict[Series, Progress] = {}  # of this run's transactions, by the last of each series
         self._wire: RedisWire | None = None
+        self._server = b""  # the run of the server that it was opened to
         self._checked: set[str] = set()  # streams that are streams, or nothing yet
         self._number = 0
         self._offered: Sequence[Event] = ()
@@ -86,6 +88,12 @@ class RedisStreams:
     def symbols(self) -> list[str]:
         """Whose streams there are, as far as is known."""
         return sorted({symbol for _, symbol in (*self._held.at_open, *self._progress)})
+
+    @property
+    def others(self) -> dict[str, str]:
+        """Streams that another writer was seen in of late, and who."""
+        since = self._clock.now_ns() - LATELY_NS
+        return {stream: writer for stream, (writer, seen) in self._others.items() if seen > since}
 
     async def write(self, batch: Sequence[Event]) -> None:
         """Returns when all of it is in the streams. What is there already is left out, of a batch that is offered again too."""
@@ -206,7 +214,7 @@ class RedisStreams:
             if ours is None or found is None or found.writer == self.writer:
                 continue
             stream = stream_of(series[1])
-            self.others[stream] = found.writer
+            self._others[stream] = (found.writer, self._clock.now_ns())
             log.warning("redis.two_writers", symbol=series[1], venue=series[0], stream=stream, other=found.writer, us=self.writer)
 
     # The connection.
@@ -223,8 +231,11 @@ class RedisStreams:
         wire = await self._link.open("write")
         self._wire = wire
         try:
-            if old is not None and old.client_id is not None:
-                # What it still holds of us unread, a server that was frozen would execute later.
+            (info,) = await asked(self._link, wire, ("INFO", "server"), within_s=ASK_S)
+            run = b"" if isinstance(info, ReplyError) else _run_of(cast(bytes, info))
+            if old is not None and old.client_id is not None and run == self._server:
+                # What it still holds of us unread, a server that was frozen would execute later. Another run of it has
+                # nothing of us, and that number may be another client's there.
                 await asked(self._link, wire, ("CLIENT", "KILL", "ID", old.client_id), within_s=ASK_S)
             (answer,) = await asked(self._link, wire, ("HGETALL", RECORD), within_s=ASK_S)
             if isinstance(answer, ReplyError):
@@ -233,6 +244,7 @@ class RedisStreams:
             await wire.close("of no use")
             self._wire = old
             raise
+        self._server = run
         record = read_record(cast(list[bytes], answer))
         self._checked.clear()
         if is_first:
@@ -302,6 +314,10 @@ class RedisStreams:
             if int(ms) * 1_000_000 < since:
                 return
             end = f"{int(ms)}-{int(seq) - 1}" if int(seq) else f"{int(ms) - 1}-{2**64 - 1}"
+
+
+def _run_of(info: bytes) -> bytes:
+    return next((line.partition(b":")[2].strip() for line in info.splitlines() if line.startswith(b"run_id:")), b"")
 
 
 def _identity(entry: tuple[bytes, Sequence[bytes]]) -> tuple[str, str]:
