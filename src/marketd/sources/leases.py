@@ -137,13 +137,14 @@ class Leases:
         """
         if self.is_lapsed:
             return
+        member = self.member
         until = self._clock.monotonic() + self.lease_s, self._clock.now_ns() + self.lease_s * 1_000_000_000
         headers = {"Nats-TTL": f"{self.lease_s}s"}
         try:
             await self._stream.publish(self._subject("members", self.member), self._name.encode(), headers=headers)
         except nats.errors.Error as error:
             raise DeliveryError(f"nats bucket {self.bucket}: member not renewed ({error!r})") from error
-        if not self.is_lapsed:
+        if member == self.member and not self.is_lapsed:
             self._valid = until
 
     async def leave(self) -> None:

@@ -91,6 +91,7 @@ class Partitions:
 
     async def run(self) -> None:
         async with room("partitions") as here:
+            renewing = here.start("renewing", self._renew())
             try:
                 while True:
                     try:
@@ -106,25 +107,32 @@ class Partitions:
                         self._say(True, "")
                     await self._clock.sleep(self.leases.pause_s)
             finally:
+                renewing.cancel()
                 await to_the_end(self._leave())
 
+    async def _renew(self) -> None:
+        """By itself, so that a slow answer to something else does not end the lease."""
+        while True:
+            if self.leases.is_valid:
+                with suppress(DeliveryError):  # it is tried again, and said when the lease has ended
+                    await self.leases.renew()
+            await self._clock.sleep(self.leases.pause_s)
+
     async def _turn(self, here: Room) -> None:
-        """Renew, look, and come nearer to the fair share."""
+        """Look who is there, and come nearer to the fair share."""
         leases = self.leases
         if leases.is_lapsed:
             await self._lapse()
         self._reap()
-        if self._is_open:
-            await leases.renew()
         made = await open_partitioned(self._link.session, self._prefix, self._count, self._clock)
         if made.life != leases.life:
             await self._end_all()  # the stream was deleted and made anew
             leases.life = made.life
         if not self._is_open:
             await leases.open(made.replicas)
-            await leases.renew()
             self._is_open = True
         if self._joined_s is None:  # the others see us from here on, and give up what is ours before we look for it
+            await leases.renew()
             self._joined_s = self._clock.monotonic()
             return
         view = await leases.view()
