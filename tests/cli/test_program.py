@@ -21,7 +21,6 @@ COMMANDS = ["demo", "run", "check", "replay", "symbols", "trades", "backfill", "
         (["run", "--profile", "scaner"], 2, ["did you mean scanner?", "allowed:"]),
         (["run", "--profile", "scanner"], 2, ["role scanner is not in this version"]),
         (["run", "--roles", "features"], 2, ["role features has no events: set NATS_ENABLED=true"]),
-        (["run", "--profile", "trade-streams"], 2, ["Redis Streams are not in this version"]),
         (["run", "--provider", "binanse"], 2, ["did you mean binance?"]),
         (["run", "--symbols", "BTC/USDT"], 2, ["--symbols", "found 'BTC/USDT'", "did you mean BTCUSDT?"]),
         (["run", "--channels", ""], 2, ["--channels", "found nothing"]),
