@@ -18,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 40.0
 
 
+def _listens_to_ctrl_c() -> None:
+    """As from a terminal, also where the tests run in the background, whose children are born deaf to it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Program:
     """`python -m marketd ...`, with its lines as they come."""
 
@@ -31,6 +36,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_listens_to_ctrl_c,
         )
         self.said: dict[str, list[str]] = {"out": [], "err": []}
         self._lines: Queue[str] = Queue()

@@ -37,7 +37,7 @@ async def test_a_database_of_a_newer_version_is_refused(url: str, clock: ManualC
 
 
 async def test_two_that_upgrade_at_once_take_turns(url: str) -> None:
-    databases = [Database(address_of(url)) for _ in range(3)]
+    databases = [Database(address_of(url), wait_s=60) for _ in range(3)]  # a busy machine needs its time
     upgraded = await asyncio.gather(*(upgrade_schema(database, 0) for database in databases))
     for database in databases:
         await database.close()
