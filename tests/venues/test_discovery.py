@@ -200,7 +200,13 @@ async def test_the_last_list_survives_a_restart_and_another_taste_does_not_take_
         assert other == KNOWN
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"ts": 1}', '{"ts": "x", "taste": {}, "pairs": 3}', "null"])
+ENDLESS = f'{{"ts": {"9" * 400}, "taste": {{}}, "pairs": {{}}}}'  # such a time is no number of seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"ts": 1}', '{"ts": "x", "taste": {}, "pairs": 3}', "null", "[" * 200_000, ENDLESS],
+    ids=["empty", "torn", "list", "nothing in it", "no time", "null", "deep", "endless"],
+)  # fmt: skip
 async def test_a_kept_list_that_cannot_be_read_is_said_and_left(tmp_path: Path, text: str) -> None:
     (tmp_path / FILE).write_text(text)
     async with open_sim(["binance"], symbols=NAMES) as sim:

@@ -267,8 +267,9 @@ class Discovery:
             }
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-            log.warning("discovery.not_kept", path=str(self._path), reason=f"cannot be read: {error}")
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it holds no list of pairs"
+            log.warning("discovery.not_kept", path=str(self._path), reason=f"cannot be read: {why}; it is ignored")
             return {}
         self.refreshed = saved["ts"]
         self._metrics.discovery_time.set(saved["ts"] / 1e9)
