@@ -34,3 +34,30 @@ def test_an_address_shows_itself_without_its_password() -> None:
 def test_names_of_secret_fields() -> None:
     assert [name for name in ("token", "api_key", "nats_password", "Authorization") if not is_secret_key(name)] == []
     assert [name for name in ("key", "symbol", "tokens_left", "monkey") if is_secret_key(name)] == []
+
+
+@pytest.mark.timeout(20)  # a second or less each; with a pattern that looks again at what it saw, hours
+@pytest.mark.parametrize(
+    "part",
+    ["C", "?", "?token", ";key=", "bearer ", "bearer a", "a:", "://", "://a:b", "nats://", "&", "a.", " ", "=", "?a=b?", "@"],
+)
+def test_a_long_text_costs_no_more_than_its_length(part: str) -> None:
+    text = (part * 1_000_000)[:1_000_000]
+
+    masked(text)
+    masked(f"bearer {text}")
+    masked(f"nats://{text}")
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/x?a=1?token=abc&b=2", "/x?a=1?token=***&b=2"),
+        ("/x?token?x=abc;secret=d", "/x?token?x=***"),
+        ('/x?api_key=abc"&Signature=de end', '/x?api_key=***"&Signature=*** end'),
+        ("?token= &key=", "?token= &key="),
+        ("+://u:p@h 1x://:p@h x://a:b:c@h", "+://u:***@h 1x://:***@h x://a:***@h"),
+    ],
+)
+def test_masking_of_what_is_nearly_an_address(text: str, shown: str) -> None:
+    assert masked(text) == shown

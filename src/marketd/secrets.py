@@ -7,10 +7,14 @@ from pydantic import SecretStr
 
 MASK = "***"
 
-_USER_INFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s:/@]*):[^\s/@]+@", re.IGNORECASE)
-_TOKEN = re.compile(r"(?P<scheme>(?:nats|tls)://)[^\s:/@]+@", re.IGNORECASE)  # a user alone is no user there
-_QUERY = re.compile(r"(?P<key>[?&;][^=&\s]*(?:key|token|secret|password|signature)[^=&\s]*=)[^&\s\"']+", re.IGNORECASE)
-_BEARER = re.compile(r"(?P<word>bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
+# Each pattern looks at a letter a bounded number of times, whatever the text: it begins at a fixed word and what follows is
+# possessive and cannot hold another beginning.
+_USER_INFO = re.compile(r"(?P<scheme>://)(?P<user>[^\s:/@]*+):[^\s/@]++@")
+_TOKEN = re.compile(r"(?P<scheme>(?:nats|tls)://)[^\s:/@]++@", re.IGNORECASE)  # a user alone is no user there
+_NAME = re.compile(r"[?&;][^=&\s]*+")  # in a query
+_TELLING = re.compile(r"key|token|secret|password|signature", re.IGNORECASE)
+_VALUE = re.compile(r"=[^&\s\"']++")
+_BEARER = re.compile(r"(?P<word>bearer\s++)[A-Za-z0-9._~+/=-]{8,}+", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"(^|_)(token|secret|password|passwd|authorization|(api|access|private)_?key)($|_)", re.IGNORECASE)
 
 
@@ -32,11 +36,23 @@ def masked(text: str, known: Iterable[str] = ()) -> str:
     """The text without passwords in addresses, keys in queries, bearer tokens, and the secrets known by value."""
     text = _USER_INFO.sub(rf"\g<scheme>\g<user>:{MASK}@", text)
     text = _TOKEN.sub(rf"\g<scheme>{MASK}@", text)
-    text = _QUERY.sub(rf"\g<key>{MASK}", text)
+    text = _without_keys(text)
     text = _BEARER.sub(rf"\g<word>{MASK}", text)
     for word in known:
         text = text.replace(word, MASK)
     return text
+
+
+def _without_keys(text: str) -> str:
+    """The values of a query's telling names masked."""
+    shown: list[str] = []
+    taken = at = 0
+    while (name := _NAME.search(text, at)) is not None:
+        at = name.end()
+        if _TELLING.search(name[0]) is not None and (value := _VALUE.match(text, at)) is not None:
+            shown += (text[taken : at + 1], MASK)
+            taken = at = value.end()
+    return "".join((*shown, text[taken:]))
 
 
 def is_secret_key(name: str) -> bool:

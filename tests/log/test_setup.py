@@ -108,3 +108,17 @@ def test_less_important_lines_are_left_out() -> None:
     structlog.get_logger().warning("loud")
 
     assert [line["event"] for line in lines_of(out)] == ["loud"]
+
+
+def test_a_long_text_is_cut_after_it_was_masked() -> None:
+    out = io.StringIO()
+    configure(LoggingConfig(format="json"), stream=out)
+    secret = "nats://me:" + "p" * 40_000 + "@host"
+
+    structlog.get_logger().warning("x", frame="a" * 1_000_000, url=secret, data=b"\xff" * 1_000_000)
+
+    line = json.loads(out.getvalue())
+    assert len(line["frame"]) < 17_000
+    assert "letters left out" in line["frame"]
+    assert len(line["data"]) < 17_000
+    assert line["url"] == "nats://me:***@host"

@@ -17,6 +17,7 @@ from marketd.log.section import LoggingConfig
 from marketd.secrets import MASK, is_secret_key, masked
 
 FILE_BYTES = 64 * 1024 * 1024
+TEXT_MAX = 16_384  # letters of one value of a line
 
 Line = MutableMapping[str, Any]
 
@@ -124,13 +125,22 @@ def mask(_: object, method: str, line: Line) -> Line:
 
 def _masked_value(value: Any) -> Any:
     if isinstance(value, str):
-        return masked(value, _hidden)
+        return _shown(value)
     if isinstance(value, bytes):
-        return masked(value.decode(errors="backslashreplace"), _hidden)
+        return _shown(value.decode(errors="backslashreplace"))
     if isinstance(value, dict):
         return {key: MASK if is_secret_key(str(key)) else _masked_value(one) for key, one in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_masked_value(one) for one in value]
     if value is None or isinstance(value, bool | int | float):
         return value
-    return masked(str(value), _hidden)
+    return _shown(str(value))
+
+
+def _shown(text: str) -> str:
+    """Masked, then cut where it is too long: cut before, half a password might no longer look like one."""
+    text = masked(text, _hidden)
+    if len(text) <= TEXT_MAX:
+        return text
+    part = TEXT_MAX // 2  # an exception says at its end what it was
+    return f"{text[:part]} ... ({len(text) - 2 * part:,} letters left out) ... {text[-part:]}"
