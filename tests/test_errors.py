@@ -4,7 +4,7 @@ import inspect
 import re
 
 from marketd import errors
-from marketd.errors import BadFrame, MarketdError, Refused
+from marketd.errors import BadFrame, MarketdError, Refused, place_of
 
 
 def test_every_error_is_in_the_drawing_and_under_the_root() -> None:
@@ -28,3 +28,13 @@ def test_a_refusal_carries_the_venues_own_words() -> None:
     error = Refused("one", "Too many requests", status=429, retry_after_s=2.5)
 
     assert ("one: Too many requests", 429, 2.5, False) == (str(error), error.status, error.retry_after_s, error.permanent)
+
+
+def test_a_mistake_of_ours_is_told_by_its_place_and_not_by_its_text() -> None:
+    try:
+        int("hunter2")
+    except ValueError as error:
+        told = place_of(error)
+
+    assert told.startswith("ValueError at test_errors.py:")
+    assert place_of(KeyError("hunter2")) == "KeyError"

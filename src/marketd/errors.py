@@ -10,6 +10,8 @@ MarketdError
 └── StartError         the daemon cannot start: a busy port, an unwritable directory
 """
 
+from pathlib import PurePath
+
 
 class MarketdError(Exception):
     """The root of the world's faults."""
@@ -50,3 +52,12 @@ class Unreachable(DeliveryError):
 
 class StartError(MarketdError):
     """The daemon cannot start; one line that says what to change."""
+
+
+def place_of(error: BaseException) -> str:
+    """`ValueError at shard.py:57`: a mistake of ours without its text, which may repeat a secret or a whole frame."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    name = type(error).__name__
+    return name if trace is None else f"{name} at {PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"

@@ -17,9 +17,18 @@ _VALUE = re.compile(r"=[^&\s\"']++")
 _BEARER = re.compile(r"(?P<word>bearer\s++)[A-Za-z0-9._~+/=-]{8,}+", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"(^|_)(token|secret|password|passwd|authorization|(api|access|private)_?key)($|_)", re.IGNORECASE)
 
+_NO_HEADER = re.compile(r"[^!-~]")  # the visible characters of ASCII
+
 
 class Secret(SecretStr):
     """A word that never stands in a config file and is never shown."""
+
+
+def header_word(secret: Secret | None) -> Secret | None:
+    """The same, if it can stand in a header of a request. Raises ValueError, which does not repeat it."""
+    if secret is not None and _NO_HEADER.search(secret.get_secret_value()) is not None:
+        raise ValueError("expected one word of plain ASCII characters: no spaces, line breaks, accented letters")
+    return secret
 
 
 class SecretUrl(SecretStr):

@@ -194,6 +194,18 @@ def test_a_wrong_secret_is_not_repeated(loaded: Load) -> None:
     assert "hunter2" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["COINGECKO_API_KEY", "ALPACA_KEY", "ALPACA_SECRET"])
+@pytest.mark.parametrize("key", ["sEcr\u00e9tKEY", "bad\nKEYsecret", "two KEY words", "KEY\x7f"])
+def test_a_secret_that_cannot_stand_in_a_header_is_refused_and_not_repeated(loaded: Load, name: str, key: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        loaded("exchanges: {alpaca: {}}", {name: key})
+    line = str(error.value)
+
+    assert f"({name}): found a secret; expected one word of plain ASCII characters" in line
+    assert "KEY" not in line.replace(name, "")
+    assert "\n" not in line
+
+
 def test_config_is_frozen(loaded: Load) -> None:
     config: Config = loaded()
 

@@ -43,5 +43,7 @@ class Http:
                 return response.status_code, {name.lower(): value for name, value in response.headers.items()}, bytes(body)
         except TimeoutError as error:
             raise Disconnected(f"{url}: no whole answer within {self._within_s:g} s") from error
+        except httpx.LocalProtocolError as error:  # its words repeat the header, which may be a key
+            raise Disconnected(f"{url}: the question cannot be asked so: a header or the address is malformed") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise Disconnected(f"{url}: {str(error) or error.__class__.__name__}") from error

@@ -15,7 +15,7 @@ import structlog
 from pydantic import Field, field_validator, model_validator
 
 from marketd.clock import Clock
-from marketd.errors import BadFrame, MarketdError, Refused
+from marketd.errors import BadFrame, MarketdError, Refused, place_of
 from marketd.metrics import Metrics
 from marketd.model.instruments import Instrument, neutral
 from marketd.model.times import iso_of_ns
@@ -24,7 +24,7 @@ from marketd.net.capture import Capture
 from marketd.net.governor import Governor, Priority
 from marketd.net.http import Http
 from marketd.rooms import room
-from marketd.secrets import Secret
+from marketd.secrets import Secret, header_word
 from marketd.section import Section
 from marketd.venues.coingecko import BASES, PAGE, Coin, CoinGecko, Plan
 from marketd.venues.feeds import Feeds
@@ -58,6 +58,11 @@ class DiscoveryConfig(Section):
     exclude: Words = Field(STABLE, description="tickers that are left out: by default money itself")
     margin: float = Field(0.1, ge=0, le=1, description="share of the places around the edge of the list in which nothing moves")
     coins: int = Field(1000, ge=1, le=10_000, description="how deep the ranking is read where the list is not full before")
+
+    @field_validator("api_key")
+    @classmethod
+    def _fits_a_header(cls, secret: Secret | None) -> Secret | None:
+        return header_word(secret)
 
     @field_validator("fallback_pairs")
     @classmethod
@@ -153,7 +158,7 @@ class Discovery:
                 self._failed(str(error), "refused" if isinstance(error, Refused) else "failed", delay_s)
             except Exception as error:  # a mistake of ours costs this refresh, not the daemon
                 delay_s = backoff.next_s()
-                self._failed(f"a fault: {error!r}", "fault", delay_s)
+                self._failed(f"a fault of ours: {place_of(error)}", "fault", delay_s)
             await self._wait(delay_s)
 
     async def _until_listed(self) -> None:

@@ -7,7 +7,7 @@ from itertools import count
 import structlog
 
 from marketd.clock import Clock
-from marketd.errors import MarketdError, Refused
+from marketd.errors import MarketdError, Refused, place_of
 from marketd.metrics import Metrics
 from marketd.model.events import Event
 from marketd.model.instruments import Instruments
@@ -75,7 +75,7 @@ class Repairs:
                     await (self._probe if repair.is_probe else self._fill)(repair, priority)
             except Exception as error:  # a fault of ours costs this repair, not the feed
                 self._intake.fault("repairing", error)
-                self._give_up(repair, f"a fault: {error!r}")
+                self._give_up(repair, f"a fault of ours: {place_of(error)}")
             finally:
                 self.open -= 1
                 if repair.is_probe:

@@ -7,7 +7,7 @@ from pydantic import BeforeValidator, Field, field_validator
 from marketd.model.events import Channel
 from marketd.model.instruments import neutral
 from marketd.model.timeframes import timeframe
-from marketd.secrets import Secret
+from marketd.secrets import Secret, header_word
 from marketd.section import Section
 
 CHANNELS_BY_DEFAULT: tuple[Channel, ...] = ("trade", "quote", "book")
@@ -60,6 +60,11 @@ class VenueConfig(Section):
         for name in names:
             timeframe(name)
         return tuple(dict.fromkeys(names))
+
+    @field_validator("key", "secret")
+    @classmethod
+    def _fits_a_header(cls, secret: Secret | None) -> Secret | None:
+        return header_word(secret)
 
     @field_validator("ws_url", "rest_url", "bulk_url")
     @classmethod

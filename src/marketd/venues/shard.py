@@ -7,7 +7,7 @@ from typing import NamedTuple
 import structlog
 
 from marketd.clock import Clock
-from marketd.errors import Disconnected, Refused
+from marketd.errors import Disconnected, Refused, place_of
 from marketd.metrics import Metrics
 from marketd.model.instruments import Instruments
 from marketd.net.backoff import Backoff
@@ -154,7 +154,7 @@ class Shard:
             ending = Ending(str(error))
         except Exception as error:  # a fault of ours ends one connection, not the feed
             self._intake.fault("keeping a connection", error)
-            ending = Ending(f"a fault: {error!r}")
+            ending = Ending(f"a fault of ours: {place_of(error)}")
         finally:
             if ending.broke_protocol:
                 self._metrics.frames_bad.labels(self._venue.name, "protocol").inc()
