@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from marketd.analysis.doubts import Doubts
+from marketd.analysis.payloads import WORDS_MAX
 from marketd.analysis.windows import SECOND
 from tests.samples import T0, gap
 
@@ -89,3 +90,12 @@ def test_doubts_are_bounded_and_none_ends_sooner_for_that() -> None:
 
     assert len(doubts.causes(T0 + 999)) == 1
     assert doubts.causes(T0 + 1_000) == ()
+
+
+def test_a_cause_of_any_length_is_said_in_few_words() -> None:
+    doubts = Doubts()
+    for cause in ("a", "b"):
+        doubts.add(100, cause * 100_000)
+    doubts.down("stale", "c" * 100_000)
+
+    assert [WORDS_MAX] * 3 == [len(cause) for cause in doubts.causes(0)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import nats
+import pytest
 from structlog.testing import capture_logs
 
 from marketd.analysis import publishing
@@ -15,6 +16,7 @@ from marketd.analysis.publishing import Publisher
 from marketd.clock import SystemClock
 from marketd.metrics import Metrics
 from marketd.net.nats import NatsConfig, open_link
+from marketd.net.nats_session import Session
 from marketd.rooms import room
 from tests.daemons import eventually
 from tests.nats_servers import NatsServer
@@ -130,3 +132,25 @@ async def test_who_may_not_publish_says_nothing_and_counts_it(plain_nats_server:
         await eventually(lambda: heard)
 
         assert [8] == [message["ts"] for _, message in heard]
+
+
+async def test_a_message_larger_than_the_server_takes_is_counted_and_said_and_costs_no_connection(
+    plain_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "max_payload", 1024)
+    large = msgspec.structs.replace(SIGNAL, expression="x" * 2000)
+    with capture_logs() as lines:
+        async with listening(plain_nats_server) as heard, publisher(plain_nats_server) as (one, metrics):
+            one.signal(large)
+            one.signal(SIGNAL)
+            one.features(features())
+            await eventually(lambda: len(heard) == 2)
+            one.signal(large)
+            await eventually(lambda: one.errors == 2)
+
+            assert {"senpai.features.BTCUSDT", "senpai.signals.BTCUSDT"} == {subject for subject, _ in heard}
+            assert (2, 0) == (one.published, one._link.state.reconnects)  # type: ignore[union-attr]
+    said = [line["error"] for line in lines if line["event"] == "features.not_published"]
+
+    assert ["larger than 1,024 bytes, the server's max_payload"] == said
+    assert b'senpai_publish_errors_total{subject="senpai.signals.BTCUSDT"} 2.0' in metrics.text()

@@ -5,6 +5,7 @@ from math import inf
 from hypothesis import given
 from hypothesis import strategies as st
 
+from marketd.analysis.payloads import WORDS_MAX
 from marketd.analysis.rules import Alerts, Edge, calm_returns, rules_of
 from marketd.analysis.section import OPS, FeaturesConfig
 from marketd.analysis.windows import SECOND, Window
@@ -58,3 +59,10 @@ def test_a_rule_never_holds_where_it_is_said_to_be_calm(features: list[str], dat
 
     assert change is not None
     assert calm is None or not calm[0] < change < calm[1] or not rules[0].holds(window)
+
+
+def test_the_detail_of_an_alert_is_said_in_few_words() -> None:
+    made = Alerts(1.0).make("gap", "BTCUSDT", 0, "x" * 100_000)
+
+    assert made is not None
+    assert len(made.detail) == WORDS_MAX

@@ -1,6 +1,6 @@
 """Why the window of a symbol is not wholly to be believed: gaps, a line that was down, and until when that matters."""
 
-from marketd.analysis.payloads import Line
+from marketd.analysis.payloads import Line, short
 from marketd.model.events import Gap
 from marketd.model.intervals import Intervals
 from marketd.model.marks import is_number
@@ -15,7 +15,7 @@ class Doubt:
     __slots__ = ("cause", "ids", "since", "until")
 
     def __init__(self, until: int, cause: str, ids: Intervals | None = None, since: int | None = None) -> None:
-        self.until, self.cause, self.ids, self.since = until, cause, ids, since
+        self.until, self.cause, self.ids, self.since = until, short(cause), ids, since
 
 
 class Doubts:
@@ -50,7 +50,7 @@ class Doubts:
 
     def down(self, line: Line, cause: str) -> None:
         """The line went down or silent: trades may be missing from here on."""
-        self.line, self._down_because, self.is_down = line, f"{line}: {cause}", True
+        self.line, self._down_because, self.is_down = line, short(f"{line}: {cause}"), True
 
     def up(self, now: int) -> None:
         """The line is said to be up, or a trade proves it."""

@@ -9,6 +9,13 @@ Direction = Literal["long", "short"]
 AlertKind = Literal["latency", "gap", "backpressure"]
 Line = Literal["connected", "disconnected", "stale"]
 
+WORDS_MAX = 200  # characters of a cause or a detail: they come from venues and other producers, and a message has to be sent
+
+
+def short(words: str) -> str:
+    """The words, at most `WORDS_MAX` characters of them."""
+    return words if len(words) <= WORDS_MAX else f"{words[: WORDS_MAX - 3]}..."
+
 
 class Values(msgspec.Struct, frozen=True):
     """The eleven features; None where there is not enough data. docs/features.md has each one's formula."""

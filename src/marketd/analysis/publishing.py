@@ -72,18 +72,24 @@ class Publisher:
         self._wake.clear()
         latest, self._latest = self._latest, {}
         waiting, self._waiting = self._waiting, deque()
-        messages = [*latest.values(), *waiting]
         if not self._may_publish():
-            self.withheld += len(messages)
+            self.withheld += len(latest) + len(waiting)
             return
+        messages = [*latest.values(), *waiting]
         try:
-            await link.session.send(_packed(messages))
+            session = link.session
+            size_max = session.max_payload
+            if refused := [subject for subject, payload in messages if len(payload) > size_max]:
+                self._lost(refused, f"larger than {size_max:,} bytes, the server's max_payload")
+                messages = [message for message in messages if len(message[1]) <= size_max]
+            await session.send(_packed(messages))  # with one too large the server would throw us out
         except DeliveryError as error:
             self._lost([subject for subject, _ in messages], str(error))
         else:
             self.published += len(messages)
-            for symbol in latest:
-                self._metrics.features_published.labels(symbol).inc()
+            for symbol, (_, payload) in latest.items():
+                if len(payload) <= size_max:
+                    self._metrics.features_published.labels(symbol).inc()
 
     @property
     def _is_off(self) -> bool:

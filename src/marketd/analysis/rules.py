@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import NamedTuple
 
-from marketd.analysis.payloads import Alert, AlertKind, Direction
+from marketd.analysis.payloads import Alert, AlertKind, Direction, short
 from marketd.analysis.section import STANDARD, FeaturesConfig, Op, RuleConfig
 from marketd.analysis.windows import READ, SECOND, Window
 
@@ -118,7 +118,7 @@ class Alerts:
             self._kept_back[key] = self._kept_back.get(key, 0) + 1
             return None
         self._sent[key] = ts
-        kept = self._kept_back.pop(key, 0)
+        kept, detail = self._kept_back.pop(key, 0), short(detail)
         return Alert(kind, symbol, ts, f"{detail} (and {kept} more since the last alert)" if kept else detail)
 
     def forget(self, symbol: str) -> None:
