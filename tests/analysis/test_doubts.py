@@ -99,3 +99,9 @@ def test_a_cause_of_any_length_is_said_in_few_words() -> None:
     doubts.down("stale", "c" * 100_000)
 
     assert [WORDS_MAX] * 3 == [len(cause) for cause in doubts.causes(0)]
+
+
+def test_ids_of_more_digits_than_any_number_are_no_numbers() -> None:
+    doubts = Doubts()
+
+    assert doubts.gap(gap(5, 9, from_id="1" * 5_000, to_id="2" * 5_000), T0)

@@ -32,3 +32,9 @@ def test_the_lowest_is_before_no_other(ids: list[int]) -> None:
     marks = [{SERIES: Mark(str(number), None)} for number in ids]
 
     assert {SERIES: Mark(str(min(ids)), None)} == lowest(marks)
+
+
+def test_what_is_longer_than_any_counter_is_text() -> None:
+    assert is_number("9" * 38)
+    assert not is_number("9" * 39)
+    assert Mark("9" * 5_000, 1).is_before(Mark("8" * 5_000, 2))  # Python itself makes no number of so many digits

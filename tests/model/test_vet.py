@@ -4,7 +4,7 @@ import pytest
 
 from marketd.model.events import BookSnapshot, Event
 from marketd.model.vet import impossible
-from tests.samples import T0, book, candle, delta, quote, trade
+from tests.samples import T0, book, candle, delta, gap, quote, trade
 
 SNAPSHOT = BookSnapshot("binance", "BTCUSDT", T0, T0, [("1.5", "2")], [("1.6", "0.1")], 7)
 HOUR = 3_600 * 10**9
@@ -49,3 +49,10 @@ def test_zero_and_disorder_are_found() -> None:
     assert impossible(trade(price="0.00")) == "price is zero"
     assert impossible(trade(size="0")) == "size is zero"
     assert impossible(candle(high="1")) == "high and low do not enclose open and close"
+
+
+def test_an_id_longer_than_any_is_found() -> None:
+    events = [trade(trade_id="1" * 129), gap(1, 2, from_id="x" * 129), gap(1, 2, to_id="1" * 5_000)]
+
+    assert {"id is too long"} == {impossible(one) for one in events}
+    assert [None, None] == [impossible(trade(trade_id="1" * 128)), impossible(gap(1, 2, from_id=None, to_id="2" * 128))]

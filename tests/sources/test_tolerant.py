@@ -163,6 +163,15 @@ def test_what_cannot_be_understood_says_why(text: str, reason: str) -> None:
     assert reason == found.value.reason
 
 
+def test_an_id_that_is_too_long_is_refused_whole_and_never_cut() -> None:
+    long = "7" * 5_000
+    for event in (trade(trade_id=long), gap(3, 4, from_id=long), gap(3, 4, to_id=long)):
+        with pytest.raises(Malformed, match="5,000 letters") as found:
+            read_event(encode(event), NOW)
+
+        assert found.value.reason == "value"
+
+
 def test_malformed_messages_are_counted_and_the_first_ones_are_shown() -> None:
     metrics = Metrics()
     reader = TolerantReader(SystemClock(), metrics)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 Series = tuple[str, str]  # venue, symbol
+DIGITS_MAX = 38  # of an id that is a number: more than any venue's, and what a number of 128 bits holds
 
 
 class Mark(NamedTuple):
@@ -21,8 +22,8 @@ class Mark(NamedTuple):
 
 
 def is_number(trade_id: str) -> bool:
-    """Whether ids of this form can be counted: plain digits."""
-    return trade_id.isascii() and trade_id.isdecimal()
+    """Whether ids of this form can be counted: plain digits, not more than any counter has. All others are text."""
+    return len(trade_id) <= DIGITS_MAX and trade_id.isascii() and trade_id.isdecimal()
 
 
 def lowest(progress: Iterable[Mapping[Series, Mark]]) -> dict[Series, Mark]:

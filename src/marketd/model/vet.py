@@ -3,9 +3,10 @@
 from itertools import chain
 
 from marketd.model.digits import DIGITS_MAX, is_plain
-from marketd.model.events import BookDelta, BookL2, BookSnapshot, Candle, Event, Quote, Trade
+from marketd.model.events import BookDelta, BookL2, BookSnapshot, Candle, Event, Gap, Quote, Trade
 
 LARGEST = 2**63 - 1  # that a store's integer holds
+ID_MAX = 128  # letters of a trade's id
 FUTURE_NS = 3_600 * 1_000_000_000  # a venue's clock may be off by minutes; an hour is no clock error
 _DIGITS = b"0123456789"
 _POINTS = b" ." * 100_000 + b" "
@@ -23,6 +24,8 @@ def impossible(event: Event) -> str | None:
         why = _candle(event)  # type: ignore[arg-type]
     elif kind is BookDelta or kind is BookSnapshot or kind is BookL2:
         why = _book(event)  # type: ignore[arg-type]
+    elif kind is Gap:
+        why = _gap(event)  # type: ignore[arg-type]
     else:
         why = None
     ts_event, ts_recv = event.ts_event, event.ts_recv
@@ -40,11 +43,17 @@ def _trade(trade: Trade) -> str | None:
         return "price or size is no plain number"
     if len(price) > DIGITS_MAX or len(size) > DIGITS_MAX:
         return "price or size is no plain number"
+    if len(trade.trade_id) > ID_MAX:
+        return "id is too long"
     if not price.strip("0."):
         return "price is zero"
     if not size.strip("0."):
         return "size is zero"
     return None
+
+
+def _gap(gap: Gap) -> str | None:
+    return "id is too long" if max(len(gap.from_id or ""), len(gap.to_id or "")) > ID_MAX else None
 
 
 def _quote(quote: Quote) -> str | None:

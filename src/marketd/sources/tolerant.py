@@ -7,7 +7,6 @@ the notation. What cannot be understood is counted by reason and skipped.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
 
 import msgspec
 import structlog
@@ -33,15 +32,11 @@ from marketd.model.events import (
 )
 from marketd.model.timeframes import timeframe
 from marketd.model.times import ns_of_epoch, ns_of_iso
-from marketd.model.vet import FUTURE_NS, impossible
+from marketd.model.vet import FUTURE_NS, ID_MAX, impossible
+from marketd.sources.ours import NAME_MAX, WORDS_MAX, is_ours
 
 SHOWN_MAX = 3  # messages logged for each reason
-SHOWN_BYTES = 300  # of one of them
-NAME_MAX = 40  # letters of a venue or symbol
-NAMES_MAX = 16_384  # that are remembered as well written
-ID_MAX = 128  # letters of an id
 BYTES_MAX = 4 * 1024 * 1024  # of a message
-NS_MIN = 10**17  # a smaller number is no time in ns: 1973
 
 log = structlog.get_logger("sources")
 
@@ -69,7 +64,7 @@ class TolerantReader:
             self.malformed[error.reason] += 1
             self._metrics.features_dropped.labels(f"malformed_{error.reason}", error.kind).inc()
             if self.malformed[error.reason] <= SHOWN_MAX:
-                shown = data[:SHOWN_BYTES].decode("utf-8", "replace")
+                shown = data[:WORDS_MAX].decode("utf-8", "replace")
                 log.warning("source.malformed", subject=subject, reason=str(error), frame=shown, left="skipped")
             return None
 
@@ -83,7 +78,7 @@ def read_event(data: bytes, now_ns: int) -> AnyEvent:
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         pass
     else:
-        if _is_ours(event) and impossible(event) is None and event.ts_recv <= now_ns + FUTURE_NS:
+        if is_ours(event) and impossible(event) is None and event.ts_recv <= now_ns + FUTURE_NS:
             return event
     event = _Fields(data, now_ns).event()
     why = impossible(event)
@@ -92,29 +87,6 @@ def read_event(data: bytes, now_ns: int) -> AnyEvent:
     if why is not None:
         raise Malformed("impossible", why, TYPE_NAMES[event.__class__])
     return event
-
-
-def _is_ours(event: Event) -> bool:
-    """What fits our form may still be in another notation: a time in ms, `btc-usd`."""
-    venue, symbol, ts_event = event.venue, event.symbol, event.ts_event
-    return (
-        event.ts_recv >= NS_MIN
-        and (ts_event is None or ts_event >= NS_MIN)
-        and len(venue) <= NAME_MAX
-        and len(symbol) <= NAME_MAX
-        and _is_venue(venue)
-        and (symbol == SYSTEM or _is_symbol(symbol))
-    )
-
-
-@lru_cache(NAMES_MAX)
-def _is_venue(name: str) -> bool:
-    return name.isascii() and name == name.lower() and name.replace("_", "").isalnum()
-
-
-@lru_cache(NAMES_MAX)
-def _is_symbol(name: str) -> bool:
-    return name == name.upper() and name.replace(".", "").isalnum()
 
 
 # Names are compared without case and without what joins words: `tradeId`, `trade_id` and `trade-id` are one. The first that is
@@ -235,8 +207,8 @@ class _Fields:
             side = "sell" if by_maker else "buy"  # a buyer who waited in the book was sold to
         elif side is None and is_negative:
             side = "sell"
-        known = (self._maybe(_ID) or "")[:ID_MAX]
-        return Trade(*self._head(), price, size, side, known, self._flag(("repaired",)) or False)  # type: ignore[arg-type]
+        trade_id = self._id("trade_id", _ID) or ""
+        return Trade(*self._head(), price, size, side, trade_id, self._flag(("repaired",)) or False)  # type: ignore[arg-type]
 
     def quote(self) -> Quote:
         bid, ask = self._number("bid", _BID)[0], self._number("ask", _ASK)[0]
@@ -260,7 +232,7 @@ class _Fields:
             frame = timeframe(self._text("timeframe", _TIMEFRAME))
             closed = frame.close_of(opened)
         except (ValueError, OverflowError, OSError) as error:
-            raise self._wrong("value", f"timeframe: {str(error)[:SHOWN_BYTES]}") from None
+            raise self._wrong("value", f"timeframe: {str(error)[:WORDS_MAX]}") from None
         flags = self._flag(_CLOSED) or False, self._count(("revision",)) or 0, self._flag(("repaired",)) or False
         return Candle(*self._head(), frame.name, opened, closed, prices[0], prices[1], prices[2], prices[3], volume, *flags)
 
@@ -270,7 +242,7 @@ class _Fields:
     def gap(self) -> Gap:
         channel = self._one_of("channel", {"trade", "quote", "book", "candle"})
         state = self._one_of("state", {"found", "filled", "unrecoverable"})
-        first, last = self._maybe(("fromid",)), self._maybe(("toid",))
+        first, last = self._id("from_id", ("fromid",)), self._id("to_id", ("toid",))
         times = self._time(("fromts", "fromtime")), self._time(("tots", "totime"))
         return Gap(*self._head(), channel, state, first, last, *times, self._words("cause", "reason"))  # type: ignore[arg-type]
 
@@ -310,8 +282,15 @@ class _Fields:
             raise self._wrong("missing", f"{name} is missing")
         return found
 
+    def _id(self, name: str, names: Sequence[str]) -> str | None:
+        """Whole or not at all: cut, two of them might be one."""
+        found = self._maybe(names)
+        if found is not None and len(found) > ID_MAX:
+            raise self._wrong("value", f"{name}: {len(found):,} letters, expected at most {ID_MAX}")
+        return found
+
     def _words(self, *names: str) -> str:
-        return (self._maybe(names) or "")[:SHOWN_BYTES]
+        return (self._maybe(names) or "")[:WORDS_MAX]
 
     def _one_of(self, name: str, allowed: set[str]) -> str:
         found = self._text(name, (name,)).lower()
@@ -341,7 +320,7 @@ class _Fields:
         try:
             return unsigned(plain(text.strip()))
         except ValueError as error:
-            raise self._wrong("number", f"{name}: {str(error)[:SHOWN_BYTES]}") from None
+            raise self._wrong("number", f"{name}: {str(error)[:WORDS_MAX]}") from None
 
     def _time(self, names: Sequence[str]) -> int | None:
         """ns; None where nothing is said, which a zero is too."""
@@ -349,7 +328,7 @@ class _Fields:
         try:
             return (ns_of_iso(text) if "-" in text[1:8] and ":" in text else ns_of_epoch(text)) or None if text else None
         except ValueError as error:
-            raise self._wrong("time", f"{names[0]}: {str(error)[:SHOWN_BYTES]}") from None
+            raise self._wrong("time", f"{names[0]}: {str(error)[:WORDS_MAX]}") from None
 
     def _levels(self, name: str, names: Sequence[str]) -> list[Level]:
         raw = self._raw(names)
