@@ -79,6 +79,9 @@ class Metrics:
             "marketd_candles_compared", "Closed candles, streamed against built", ["venue", "result"], registry=registry
         )
         self.candles_revised = Counter("marketd_candles_revised", "Closed candles corrected", ["venue"], registry=registry)
+        self.claims_unreadable = Counter(
+            "marketd_claims_unreadable", "Keys of the partitions' bucket that are no claim", registry=registry
+        )
         self.partitions_owned = Gauge("marketd_partitions_owned", "Partitions that this member reads", registry=registry)
         self.redis_needed = Gauge("marketd_redis_needed_bytes", "Memory of the Redis streams when full", registry=registry)
         self.redis_maxmemory = Gauge(

@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from marketd.clock import SystemClock
+from marketd.metrics import Metrics
 from marketd.net.nats import NatsLink
 from marketd.sources.leases import Claim, Leases, share
 from tests.daemons import eventually
@@ -28,7 +31,7 @@ def test_who_is_not_seen_yet_counts_itself() -> None:
 
 
 async def opened(link: NatsLink, lease_s: int = 1) -> Leases:
-    leases = Leases(link, "group", lease_s, SystemClock())
+    leases = Leases(link, "group", lease_s, SystemClock(), Metrics())
     await leases.open()
     return leases
 
@@ -140,3 +143,48 @@ async def test_what_is_done_outlives_members_and_server(nats_server: NatsServer)
     nats_server.restart()
     async with linked(nats_server.url) as link:
         assert 5 == (await (await opened(link)).view()).claims[0].done
+
+
+GARBAGE = [b"garbage{", b"", b"{}", b"\xff", b'{"member":"a.>","done":0}', b'{"member":null,"done":-5}', b"[" * 5000]
+
+
+@pytest.mark.parametrize("value", GARBAGE)
+async def test_a_claim_that_cannot_be_read_is_said_once_and_is_free(nats_server: NatsServer, value: bytes) -> None:
+    async with linked(nats_server.url) as link:
+        one = await opened(link)
+        await link.client.jetstream().publish("$KV.group.partitions.1", value)
+        with capture_logs() as told:
+            view = await one.view()
+            await one.view()
+
+        assert view.is_free(1)
+        assert [("partition.unreadable", "partitions.1")] == [(line["event"], line["key"]) for line in told]
+        taken = await one.write(view.claims[1], member=one.member, done=0)
+        assert taken == (await one.view()).claims[1]
+
+
+@pytest.mark.parametrize("key", ["foo", "partitions.abc", "partitions.foo", "partitions.01", "partitions.1.2", "partitions.-1"])
+async def test_a_key_that_is_none_of_ours_is_said_once_and_ignored(nats_server: NatsServer, key: str) -> None:
+    async with linked(nats_server.url) as link:
+        one = await opened(link)
+        await link.client.jetstream().publish(f"$KV.group.{key}", b"{}")
+        with capture_logs() as told:
+            view = await one.view()
+            await one.view()
+
+        assert {} == view.claims
+        assert [("partition.unreadable", key)] == [(line["event"], line["key"]) for line in told]
+
+
+async def test_the_owner_of_a_claim_that_was_written_over_goes_on_where_it_was(nats_server: NatsServer) -> None:
+    async with linked(nats_server.url) as link:
+        one, other = await opened(link), await opened(link)
+        mine = await one.write(Claim(1), member=one.member, done=5)
+        assert mine is not None
+        await link.client.jetstream().publish("$KV.group.partitions.1", b"garbage{")
+
+        assert await other.write(Claim(1), member=other.member, done=0) is None
+        mine = await one.write(mine, member=one.member, done=7)
+
+        assert mine == (await other.view()).claims[1]
+        assert 7 == mine.done

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from structlog.testing import capture_logs
 
 from marketd.clock import SystemClock
+from marketd.metrics import Metrics
 from marketd.model import wire
 from marketd.model.events import SYSTEM, Event, Quote, Share, Status, Trade
 from marketd.net.nats import NatsLink
@@ -26,7 +27,7 @@ class Owner:
 
     def __init__(self, link: NatsLink, window_s: float = 60.0) -> None:
         self.link, self.published = link, list[Event]()
-        self.leases = Leases(link, "group", 30, SystemClock())
+        self.leases = Leases(link, "group", 30, SystemClock(), Metrics())
         self.bound = Bound(
             link,
             self.leases,

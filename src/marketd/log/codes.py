@@ -230,6 +230,11 @@ CODES: dict[str, Code] = {
         "nothing is lost: the other one goes on from what was last noted as done; a few features may have been published by both",
         "see that the members' clocks run alike, and that one bucket serves them all",
     ),
+    "partition-unreadable": Code(
+        "somebody else wrote into the bucket of the partitions: a key that is none of ours, or a claim that cannot be read",
+        "a claim is taken as free and written anew, so its partition may be read from the beginning; other keys are ignored",
+        "see key, value and what was expected in the line; keep that program out of the bucket",
+    ),
     "features-alert": Code(
         "the data behind the features is late, has a gap, or comes faster than it is taken",
         "quality says so in what is published; nothing else changes",
@@ -326,6 +331,7 @@ BY_EVENT = {
     "source.waiting": "source-waiting",
     "partitions.lapsed": "partitions-lapsed",
     "partition.lost": "partition-lost",
+    "partition.unreadable": "partition-unreadable",
     "features.alert": "features-alert",
     "features.not_published": "features-not-published",
     "replay.answer_failed": "replay-answer-failed",

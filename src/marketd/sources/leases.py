@@ -6,18 +6,21 @@ that whoever lost it cannot move that either. Time to live: ADR-43, compare and 
 https://github.com/nats-io/nats-architecture-and-design (read 2026-11-21).
 """
 
+import re
 import secrets
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
 import msgspec
 import nats.errors
+import structlog
 from nats.js import JetStreamContext
 from nats.js.errors import BadRequestError, NotFoundError
 
 from marketd.clock import Clock
 from marketd.errors import DeliveryError
+from marketd.metrics import Metrics
 from marketd.net.nats import NatsLink
 from marketd.sources.stored import Declined, ask, latest
 
@@ -25,13 +28,18 @@ LOOK_S = 1.0
 MARKER_S = 1.0  # how long the server remembers that a key expired, so that watchers see it
 WRONG_REVISION = {10071, 10164}  # the server's codes
 ALREADY_THERE = 10058  # with other settings: respected
+NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+SHOWN = 200  # bytes of a value that is no claim
+log = structlog.get_logger("partitions")
 
 
 class Held(msgspec.Struct, frozen=True):
     """What stands in a partition's key."""
 
-    member: str | None  # None: released
-    done: int  # sequence of the last message of the partition that is processed, 0 before the first
+    member: Annotated[str, msgspec.Meta(pattern="^[0-9A-Za-z_-]{1,64}$")] | None  # None: released
+    done: Annotated[
+        int, msgspec.Meta(ge=0, le=2**63 - 1)
+    ]  # sequence of the last message of the partition that is processed, 0 before the first
     life: str = ""  # of the stream that the sequence belongs to
 
 
@@ -73,10 +81,12 @@ def share(members: Collection[str], member: str, count: int) -> int:
 class Leases:
     """One member's view of the bucket, and its part in it."""
 
-    def __init__(self, link: NatsLink, bucket: str, lease_s: int, clock: Clock) -> None:
+    def __init__(self, link: NatsLink, bucket: str, lease_s: int, clock: Clock, metrics: Metrics) -> None:
         """`lease_s`: after so many seconds without a renewal the others take over; whole, at least 1."""
         self.bucket, self.lease_s = bucket, lease_s
         self._link, self._clock = link, clock
+        self._unreadable = metrics.claims_unreadable
+        self._told: dict[str, int] = {}  # keys that cannot be read, with the revision that was told
         self._name = secrets.token_hex(4)
         self._names = 0
         self.member = ""
@@ -157,19 +167,26 @@ class Leases:
             raise DeliveryError(f"nats bucket {self.bucket}: not left ({error!r})") from error
 
     async def view(self) -> View:
-        """Who is there and who holds what. Raises DeliveryError."""
+        """Who is there and who holds what; a claim that cannot be read is nobody's. Raises DeliveryError."""
         members: set[str] = set()
         claims: dict[int, Claim] = {}
         prefix = f"$KV.{self.bucket}."
         for message in await latest(self._link, f"KV_{self.bucket}", f"{prefix}>"):
-            kind, _, name = message.subject.removeprefix(prefix).partition(".")
-            if not message.data:
-                continue
+            key = message.subject.removeprefix(prefix)
+            kind, _, name = key.partition(".")
             if kind == "members":
-                members.add(name)
+                if message.data:
+                    members.add(name)
+            elif kind == "partitions" and NUMBER.fullmatch(name):
+                held = self._held(key, message.data, message.sequence)
+                number, revision = int(name), message.sequence
+                claims[number] = (
+                    Claim(number, revision=revision)
+                    if held is None
+                    else Claim(number, held.member, held.done, held.life, revision)
+                )
             else:
-                held = msgspec.json.decode(message.data, type=Held)
-                claims[int(name)] = Claim(int(name), held.member, held.done, held.life, message.sequence)
+                self._tell(key, message.data, message.sequence, "members.<name> or partitions.<number>; it is ignored")
         return View(frozenset(members), claims)
 
     async def is_gone(self, member: str) -> bool:
@@ -204,13 +221,39 @@ class Leases:
             message = await self._stream.get_last_msg(f"KV_{self.bucket}", subject)
         except NotFoundError:
             return None
-        held = msgspec.json.decode(message.data or b"", type=Held)
-        stands = Claim(claim.partition, held.member, held.done, held.life, message.seq or 0)
+        revision = message.seq or 0
+        held = self._held(f"partitions.{claim.partition}", message.data or b"", revision)
+        if held is None:  # nobody's: whoever had it goes on, others take it at their next look
+            mine = claim.member == self.member
+            return await self.write(replace(claim, revision=revision), member=wanted.member, done=wanted.done) if mine else None
+        stands = Claim(claim.partition, held.member, held.done, held.life, revision)
         if held == wanted and held.member is not None:
             return stands
         if held.member == self.member and claim.member == self.member:
             return await self.write(stands, member=wanted.member, done=wanted.done)
         return None
+
+    def _held(self, key: str, data: bytes, revision: int) -> Held | None:
+        """None if this is no claim, which is counted and said."""
+        try:
+            return msgspec.json.decode(data, type=Held)
+        except (ValueError, RecursionError) as error:
+            self._tell(key, data, revision, f'{{"member":"...","done":0,"life":"..."}} ({error}); it is taken as free')
+            return None
+
+    def _tell(self, key: str, data: bytes, revision: int, expected: str) -> None:
+        """Once for each value that somebody wrote, and not at each look."""
+        if self._told.get(key) == revision:
+            return
+        self._told[key] = revision
+        self._unreadable.inc()
+        log.warning(
+            "partition.unreadable",
+            bucket=self.bucket,
+            key=key,
+            value=data[:SHOWN].decode(errors="backslashreplace"),
+            expected=expected,
+        )
 
     def _subject(self, kind: str, name: str) -> str:
         return f"$KV.{self.bucket}.{kind}.{name}"

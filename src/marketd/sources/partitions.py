@@ -57,7 +57,7 @@ class Partitions:
         """`publish` takes events and, among them, `Share`; `settled` returns when all that was published has been processed.
         `under_way` is how many may be published and not yet processed, about: less than the queue takes.
         """
-        self.leases = Leases(link, STREAM, lease_s, clock)
+        self.leases = Leases(link, STREAM, lease_s, clock, metrics)
         self.state = MemberState(clock.now_ns())
         self._owned: dict[int, tuple[Partition, asyncio.Task[None]]] = {}
         batch = max(1, min(BATCH_MAX, under_way * 2 // (3 * count)))
