@@ -295,6 +295,42 @@ async def test_a_key_replaced_between_two_writes_costs_nothing_either(redis_serv
     assert (list(range(6, 11)), list(range(1, 11))) == (ids(redis_server), ids(redis_server, "trades:ETHUSDT"))
 
 
+async def test_a_record_replaced_and_repaired_costs_and_doubles_nothing(redis_server: RedisServer) -> None:
+    """The transaction's entries are written all the same: they are not written again, and the record learns of them."""
+    both = [*trades(1, 5), *trades(1, 5, symbol="ETHUSDT")]
+    async with sink_on(redis_server) as sink:
+        await sink.write(both)
+        redis_server.command("DEL", RECORD)
+        redis_server.command("SET", RECORD, "x")
+        for _ in range(3):
+            with pytest.raises(DeliveryError, match="marketd:trades: holds something else, expected a hash"):
+                await sink.write(trades(6, 10))
+        redis_server.command("DEL", RECORD)
+        await sink.write(trades(6, 10))
+    async with sink_on(redis_server) as sink:
+        await sink.write([*both, *trades(6, 12)])
+
+    assert (list(range(1, 13)), list(range(1, 6))) == (ids(redis_server), ids(redis_server, "trades:ETHUSDT"))
+
+
+async def test_a_record_and_a_stream_replaced_at_once_are_told_apart(redis_server: RedisServer) -> None:
+    async with sink_on(redis_server) as sink:
+        await sink.write([*trades(1, 5), *trades(1, 5, symbol="ETHUSDT")])
+        for key in (RECORD, BTC):
+            redis_server.command("DEL", key)
+            redis_server.command("SET", key, "x")
+        batch = [*trades(6, 10), *trades(6, 10, symbol="ETHUSDT")]
+        with pytest.raises(DeliveryError):
+            await sink.write(batch)
+        for key in (RECORD, BTC):
+            redis_server.command("DEL", key)
+        await sink.write(batch)
+    async with sink_on(redis_server) as sink:
+        await sink.write(batch)
+
+    assert (list(range(6, 11)), list(range(1, 11))) == (ids(redis_server), ids(redis_server, "trades:ETHUSDT"))
+
+
 async def test_a_server_that_forgot_what_it_acknowledged_is_told_on() -> None:
     with RedisServer(appendonly="no") as server, capture_logs() as lines:
         async with sink_on(server) as sink:

@@ -63,6 +63,8 @@ class RedisStreams:
         self._held = Held()
         self._progress: dict[Series, Progress] = {}  # with all that was packed
         self._acknowledged: dict[Series, Progress] = {}  # of this run's transactions, by the last of each series
+        self._stored: dict[Series, Progress] = {}  # the record as it should be
+        self._is_torn = False  # somebody put something else in its place: entries are there that it does not know of
         self._wire: RedisWire | None = None
         self._server = b""  # the run of the server that it was opened to
         self._checked: set[str] = set()  # streams that are streams, or nothing yet
@@ -98,6 +100,8 @@ class RedisStreams:
     async def write(self, batch: Sequence[Event]) -> None:
         """Returns when all of it is in the streams. What is there already is left out, of a batch that is offered again too."""
         wire = await self._ready()
+        if self._is_torn:
+            await self._mend(wire)
         if batch != self._offered:
             if self._flight is not None:
                 await self._land(wire, self._flight)
@@ -175,17 +179,38 @@ class RedisStreams:
             first = next((answer for answer in answers if isinstance(answer, ReplyError)), refused)
             self._flight, self._next = None, None
             raise DeliveryError(f"redis: {self._link.state.url}: {refusal(first)}; trades wait, nothing is lost")
-        before, *entries, _ = refused
-        self._notice_others(flight, before)
+        before, *entries, stored = refused
+        self._is_torn = isinstance(before, ReplyError) or isinstance(stored, ReplyError)
+        if self._is_torn:  # the transaction's other commands were executed all the same
+            known = map(self._stored.get, flight.progress)
+            before = [None if one is None else encode_progress(one) for one in known]
+        else:
+            self._notice_others(flight, before)
         failed = [index for index, answer in enumerate(entries) if isinstance(answer, ReplyError)]
         self._landed(flight)
         if failed:
             await self._put_right(wire, flight, before, entries, failed)
+        if self._is_torn:
+            await self._mend(wire)
 
     def _landed(self, flight: Flight) -> None:
         self._acknowledged |= flight.progress
+        self._stored |= flight.progress
         self._written += len(flight.trades)
         self._flight = None
+
+    async def _mend(self, wire: RedisWire) -> None:
+        """Write the whole record anew, as soon as its key is free; before that nothing else is written."""
+        commands = [
+            ("HSET" if known.writer == self.writer else "HSETNX", RECORD, field_of(series), encode_progress(known))
+            for series, known in self._stored.items()
+        ]
+        for answer in await asked(self._link, wire, *commands, within_s=ASK_S):
+            if isinstance(answer, ReplyError):
+                wrong = f"holds something else, expected a hash; rename or delete it ({answer})"
+                raise DeliveryError(f"redis: {RECORD}: {wrong}; trades wait, nothing is lost")
+        self._is_torn = False
+        log.info("redis.record_mended", series=len(commands))
 
     async def _put_right(
         self, wire: RedisWire, flight: Flight, before: Sequence[bytes | None], entries: Sequence[Any], failed: Sequence[int]
@@ -197,10 +222,10 @@ class RedisStreams:
             if series[1] in symbols:
                 commands.append(("HSET", RECORD, field_of(series), value) if value else ("HDEL", RECORD, field_of(series)))
                 known = decode_progress(value)
-                for record in (self._progress, self._acknowledged):
+                for record in (self._progress, self._acknowledged, self._stored):
                     record.pop(series, None)
                 if known is not None:
-                    self._progress[series] = known
+                    self._progress[series] = self._stored[series] = known
         self._fresh[: self._written] = [flight.trades[index] for index in failed]
         self._written, self._next = 0, None
         self._checked -= symbols
@@ -249,9 +274,9 @@ class RedisStreams:
         self._checked.clear()
         if is_first:
             self._held.opened(record, self._clock.now_ns())
-            self._progress = dict(record)
+            self._progress, self._stored = dict(record), dict(record)
             self._acknowledged.clear()
-            self._offered, self._flight, self._next = (), None, None
+            self._offered, self._flight, self._next, self._is_torn = (), None, None, False
             return
         flight, self._flight = self._flight, None
         if flight is not None:
@@ -262,6 +287,7 @@ class RedisStreams:
             log.info("redis.read_back", trades=len(flight.trades), is_there=is_there)
         self._say_lost(record)
         self._progress |= record
+        self._stored |= record
 
     def _say_lost(self, record: Mapping[Series, Progress]) -> None:
         """Whether the server still has what it had acknowledged."""
@@ -273,6 +299,7 @@ class RedisStreams:
         for series in lost:
             del self._acknowledged[series]
             self._progress.pop(series, None)
+            self._stored.pop(series, None)
         if lost:
             names = sorted({stream_of(symbol) for _, symbol in lost})
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
