@@ -24,13 +24,18 @@ def moment(event: Event) -> int:
     return event.ts_recv if event.ts_event is None else event.ts_event
 
 
+def is_usable(event: Event) -> bool:
+    """Not more than a minute ahead of its receive time, where there is a real one (since 2000)."""
+    return event.ts_event is None or event.ts_event - event.ts_recv <= 60 * S or event.ts_recv <= 946_684_800 * S
+
+
 def order(trade: Trade) -> tuple[int, int, str]:
     return (moment(trade), len(trade.trade_id), trade.trade_id) if trade.trade_id.isdecimal() else (moment(trade), 0, "")
 
 
 def as_of(came: Iterable[Event], window_s: float = 60) -> dict[str, Any]:
     """Of events of one symbol and one venue, those too late left out by whoever calls."""
-    events = [event for event in came if isinstance(event, Trade | Quote)]
+    events = [event for event in came if isinstance(event, Trade | Quote) and is_usable(event)]
     found: dict[str, Any] = dict.fromkeys(NAMES)
     if not events:
         return found

@@ -15,7 +15,7 @@ from marketd.analysis.payloads import Signal
 from marketd.analysis.section import FeaturesConfig
 from marketd.model.events import SYSTEM, Event, Quote, Status, Trade
 from marketd.venues import VENUES
-from tests.analysis.reference import S, as_of, differences, moment
+from tests.analysis.reference import S, as_of, differences, is_usable, moment
 from tests.samples import MS, T0
 from tests.venues.recorded_sessions import frames_of, instruments_of
 
@@ -59,9 +59,13 @@ class Accepted:
     events: list[Event] = field(default_factory=list)
     now: int | None = None
     late: int = 0
+    unusable: int = 0
 
     def take(self, event: Event) -> None:
         t = moment(event)
+        if not is_usable(event):
+            self.unusable += 1
+            return
         if self.now is not None and t <= self.now - min(60, self.window_s) * S:
             self.late += 1
             return
@@ -78,16 +82,19 @@ def values_of(engine: Engine, symbol: str = "BTC") -> object:
     return None if features is None else features.features
 
 
-@given(sessions(), st.sampled_from([60, 60, 3, 15, 600]))
-def test_after_every_event_the_features_are_those_of_a_rescan(events: list[Event], window_s: float) -> None:
+@given(sessions(), st.sampled_from([60, 60, 3, 15, 600]), st.lists(st.integers(0, 24), max_size=3))
+def test_after_every_event_the_features_are_those_of_a_rescan(events: list[Event], window_s: float, ahead: list[int]) -> None:
     engine, accepted = engine_of(window_s), Accepted(window_s)
+    for place in ahead:
+        t = moment(events[place % len(events)]) + 30 * S
+        events.insert(place, msgspec.structs.replace(events[place % len(events)], ts_event=t, ts_recv=t - 60 * S - 1))
     for event in events:
         engine.take(event)
         accepted.take(event)
 
         assert differences(values_of(engine), as_of(accepted.events, window_s)) == {}
         quality = engine.features("BTC").quality  # type: ignore[union-attr]
-        assert quality.late == accepted.late
+        assert (quality.late, quality.unusable) == (accepted.late, accepted.unusable)
 
 
 @given(sessions(), st.integers(1, 10))

@@ -67,7 +67,7 @@ def test_mid_and_spread_are_those_of_the_last_quote_until_it_is_older_than_the_w
     [
         {"price": "0"}, {"price": "-1"}, {"price": "nan"}, {"price": "much"}, {"price": "1e300"}, {"size": "-1"}, {"size": "inf"},
         {"ts_event": -5, "ts_recv": 5}, {"ts_event": 1 << 70, "ts_recv": 1 << 70}, {"ts_event": T0, "ts_recv": 1 << 70},
-        {"ts_event": T0 + 2 * 3_600 * SECOND, "ts_recv": T0},
+        {"ts_event": T0 + 2 * 3_600 * SECOND, "ts_recv": T0}, {"ts_event": T0 + 60 * SECOND + 1, "ts_recv": T0},
     ],
     ids=str,
 )  # fmt: skip
@@ -75,6 +75,22 @@ def test_a_trade_that_cannot_be_is_counted_and_left_out(wrong: dict[str, object]
     window = window_of(trade(1, **wrong))
 
     assert (window.unusable, window.trade, window.count(), window.has_begun) == (1, None, None, False)
+
+
+def test_an_event_far_ahead_of_its_receive_time_does_not_silence_the_symbol() -> None:
+    window = window_of(at(0))
+    ahead = T0 + 59 * 60 * SECOND
+
+    assert not window.add_trade(trade(7, ts_event=ahead, ts_recv=T0))
+    assert not window.add_quote(quote(7, ts_event=ahead, ts_recv=T0))
+    assert window.add_trade(at(1))  # type: ignore[arg-type]
+    assert (window.count(), window.unusable, window.late, window.now) == (2, 2, 0, T0 + SECOND)
+
+
+def test_a_venue_whose_clock_is_a_minute_ahead_is_followed() -> None:
+    window = window_of(*(at(n, ts_recv=T0 + (n - 60) * SECOND) for n in range(3)))
+
+    assert (window.count(), window.unusable, window.latency_p50()) == (3, 0, -60_000)
 
 
 def test_a_venue_whose_clock_is_ahead_has_negative_latencies_and_keeps_them() -> None:

@@ -17,7 +17,8 @@ from marketd.model.events import Quote, Trade
 
 SECOND = 1_000_000_000
 SHORT_NS, LONG_NS = 10 * SECOND, 60 * SECOND
-FUTURE_NS = 3_600 * SECOND  # a venue's clock may be off by minutes; an hour is no clock error
+# A venue's clock may be so far ahead of ours. One event moves a window for good: what may be stored need not be believed here.
+AHEAD_NS = 60 * SECOND
 REAL_NS = 946_684_800 * SECOND  # 2000-01-01: recordings without receive times count up from zero
 TIME_MAX = 1 << 63
 NEVER = -(1 << 100)  # before any event time
@@ -75,7 +76,7 @@ class Window:
             t = trade.ts_recv
         else:
             lag = trade.ts_recv - t
-            if -FUTURE_NS <= lag < TIME_MAX:
+            if -AHEAD_NS <= lag < TIME_MAX:
                 if not trade.repaired:  # else it tells how long the repair took, not the line
                     latency = lag // TENTH_NS
             elif trade.ts_recv > REAL_NS:
@@ -128,7 +129,7 @@ class Window:
         t = quote.ts_event
         if t is None:
             t = quote.ts_recv
-        elif t - quote.ts_recv > FUTURE_NS and quote.ts_recv > REAL_NS:
+        elif t - quote.ts_recv > AHEAD_NS and quote.ts_recv > REAL_NS:
             self.unusable += 1
             return False
         now = self.now
