@@ -26,6 +26,7 @@ from marketd.sinks.sink import Latencies
 
 VENUE = "binance"
 CHANNELS = ("trade", "quote", "book")
+QUIET = {"MARKETD__SINKS__CONSOLE__ENABLED": "false", "MARKETD__LOGGING__LEVEL": "error", "NATS_ENABLED": "false"}
 TICK_S = 0.01
 ANSWER_S = 300.0
 IDLE_S = 3.0
@@ -166,7 +167,7 @@ async def _tick(sim: Sim) -> None:
 def _serve(pipe: Connection, environ: dict[str, str], symbols: Sequence[str], data_dir: Path, channels: Sequence[str]) -> None:
     config = load(
         Flags(venues=VENUE, symbols=",".join(symbols), channels=",".join(channels), port=0, data_dir=data_dir),
-        environ={"MARKETD__SINKS__CONSOLE__ENABLED": "false", "MARKETD__LOGGING__LEVEL": "error", **environ},
+        environ=QUIET | environ,
         cwd=data_dir,
     )
     setup.configure(config.logging, data_dir, sys.stderr)

@@ -1,6 +1,7 @@
 """What the tests of every room share: recorded traffic, a clock to turn by hand, hypothesis profiles, uvloop."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,10 @@ from marketd.clock import ManualClock
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+
+# Servers that a developer runs for something else get nothing from tests, whatever a profile would do with one that it finds.
+NOBODY = {"NATS_URL": "nats://127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0"}
+os.environ.update(NOBODY)
 
 hypothesis.settings.register_profile(
     "ci",

@@ -52,7 +52,8 @@ def test_an_absent_server_is_one_line_without_its_password(ask: Ask, source: str
     assert said.err.count("\n") == 1
 
 
-def test_the_address_may_come_from_a_file_of_variables(ask: Ask, tmp_path: Path) -> None:
+def test_the_address_may_come_from_a_file_of_variables(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REDIS_URL")
     (tmp_path / ".env").write_text("REDIS_URL=redis://127.0.0.1:2/0\n")
     (tmp_path / "other.env").write_text("REDIS_URL=redis://127.0.0.1:3/0\n")
 

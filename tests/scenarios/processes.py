@@ -53,7 +53,7 @@ async def run_program(environ: Mapping[str, str], directory: Path, *words: str) 
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "marketd", *words),
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "src"), **environ},
+        env={name: os.environ[name] for name in ("PATH", "NATS_URL", "REDIS_URL")} | {"PYTHONPATH": str(ROOT / "src"), **environ},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=log,
