@@ -1,10 +1,12 @@
 """One connection, to a real server."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from marketd.errors import Disconnected
+from marketd.net import redis_wire
 from marketd.net.redis_wire import Address, ReplyError, open_wire, pack, refusal
 from tests.redis_server import RedisServer
 
@@ -97,6 +99,43 @@ async def test_a_server_that_speaks_something_else_is_not_taken_for_redis() -> N
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Disconnected, match="no Redis server answers there"):
             await open_wire(Address("127.0.0.1", port), "marketd-test")
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (b"+PONG\r\n:1\r\n+OK\r\n" + b"+unasked\r\n" * 1000, "what nobody asked"),
+        (b"+" + b"x" * 5_000_000, "more than 1 MiB to one question"),
+    ],
+)
+async def test_a_server_that_answers_without_end_is_given_up(answers: bytes, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redis_wire, "ANSWERS_BYTES", 1024 * 1024)
+
+    async def flood(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(answers)
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(flood, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(Disconnected, match=said):
+            await open_wire(Address("127.0.0.1", port), "marketd-test")
+
+
+async def test_an_answer_that_nobody_asked_for_ends_the_connection(redis_server: RedisServer) -> None:
+    async with await open_wire(at(redis_server), "marketd-test") as wire:
+        await wire.send(pack("PING") + pack("PING"), 2)
+        wire.data_received(b"+more\r\n")
+
+        assert "the server answers what nobody asked" == wire.why
+
+
+async def test_who_is_turned_away_before_asking_is_told_why(redis_server: RedisServer) -> None:
+    async with await open_wire(at(redis_server), "marketd-test") as wire:
+        wire.data_received(b"-ERR max number of clients reached\r\n")
+
+        assert "ERR max number of clients reached" == wire.why
 
 
 def test_refusals_are_explained_with_the_servers_own_words() -> None:

@@ -13,6 +13,7 @@ import hiredis
 from marketd.errors import Disconnected
 
 CONNECT_S = 3.0  # for the connection, and again for the server's answer to the greeting
+ANSWERS_BYTES = 256 * 1024 * 1024  # to one question, at most: a server that sends more is given up
 NOTHING_YET = object()
 
 Word = str | int | bytes
@@ -55,6 +56,7 @@ class RedisWire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._answers: list[Any] = []
         self._count = 0
+        self._size = 0  # bytes received since the question
         self._asked: asyncio.Future[list[Any]] | None = None
         self._gone = asyncio.Event()
 
@@ -72,7 +74,7 @@ class RedisWire(asyncio.Protocol):
         """Write `count` packed commands; their answers come whole, or Disconnected. One question at a time."""
         assert self._asked is None or self._asked.done(), "the last question is not answered yet"
         self._asked = asyncio.get_running_loop().create_future()
-        self._count, self._answers = count, []
+        self._count, self._size = count, 0
         if self._transport is None or self.why is not None:
             self._asked.set_exception(Disconnected(self.why or "not connected"))
         else:
@@ -109,17 +111,37 @@ class RedisWire(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are none by inheritance
 
     def data_received(self, data: bytes) -> None:
+        if self.why is not None:
+            return  # it is being let go
+        if self._asked is None or self._asked.done():
+            self._unasked(data)
+            return
+        self._size += len(data)
+        if self._size > ANSWERS_BYTES:
+            self.abort(f"the server answers more than {ANSWERS_BYTES // 1024 // 1024} MiB to one question")
+            return
         self._reader.feed(data)
         answers, gets = self._answers, self._reader.gets
         try:
             while (answer := gets()) is not NOTHING_YET:
                 answers.append(answer)
+                if len(answers) > self._count:
+                    self.abort("the server answers what nobody asked")
+                    return
         except hiredis.HiredisError as error:
             self.abort(f"no Redis server answers there: {error}")
             return
-        if len(answers) >= self._count and self._asked is not None and not self._asked.done():
-            self._asked.set_result(answers[: self._count])
-            self._answers, self._count = answers[self._count :], 0
+        if len(answers) == self._count:
+            self._answers = []
+            self._asked.set_result(answers)
+
+    def _unasked(self, data: bytes) -> None:
+        """Who is turned away at the door is told so before anything was asked."""
+        answer: object = NOTHING_YET
+        with suppress(hiredis.HiredisError):
+            self._reader.feed(data)
+            answer = self._reader.gets()
+        self.abort(refusal(answer) if isinstance(answer, ReplyError) else "the server answers what nobody asked")
 
     def connection_lost(self, error: Exception | None) -> None:
         self._gone.set()

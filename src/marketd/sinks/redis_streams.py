@@ -257,7 +257,7 @@ class RedisStreams:
         self._wire = wire
         try:
             (info,) = await asked(self._link, wire, ("INFO", "server"), within_s=ASK_S)
-            run = b"" if isinstance(info, ReplyError) else _run_of(cast(bytes, info))
+            run = _run_of(info) if isinstance(info, bytes) else b""
             if old is not None and old.client_id is not None and run == self._server:
                 # What it still holds of us unread, a server that was frozen would execute later. Another run of it has
                 # nothing of us, and that number may be another client's there.
@@ -265,12 +265,14 @@ class RedisStreams:
             (answer,) = await asked(self._link, wire, ("HGETALL", RECORD), within_s=ASK_S)
             if isinstance(answer, ReplyError):
                 raise DeliveryError(f"redis: {RECORD}: {refusal(answer)}; trades wait, nothing is lost")
+            if not isinstance(answer, list):
+                raise self._link.lost("no Redis server answers there: HGETALL gave no list")
         except BaseException:
             await wire.close("of no use")
             self._wire = old
             raise
         self._server = run
-        record = read_record(cast(list[bytes], answer))
+        record = read_record(answer)
         self._checked.clear()
         if is_first:
             self._held.opened(record, self._clock.now_ns())
