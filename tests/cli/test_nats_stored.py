@@ -12,7 +12,6 @@ from nats.aio.client import Client
 from marketd.cli.nats_stored import NoJetStream, held, last_of, streams
 from tests.nats_servers import NatsServer
 
-
 numbers = itertools.count()
 
 
