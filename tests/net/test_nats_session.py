@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+from structlog.testing import capture_logs
 
 from marketd.clock import SystemClock
 from marketd.errors import Unreachable
@@ -108,3 +109,61 @@ async def test_a_message_that_is_too_large_ends_the_session(nats_server: NatsSer
             await sent_and_confirmed(session, data)
 
         assert session.gone.is_set()
+
+
+INFO = b'INFO {"server_id":"x","version":"2.10.0","max_payload":1048576,"headers":true,"proto":1}\r\n'
+
+
+@asynccontextmanager
+async def speaking(greeting: bytes, later: bytes = b"") -> AsyncIterator[str]:
+    """A server that says just this: at first, and once it has let us in."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            writer.write(greeting)
+            await reader.readuntil(b"PING\r\n")
+            writer.write(b"PONG\r\n" + later)
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(lambda *them: serve(*them), "127.0.0.1", 0)
+    try:
+        yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize(
+    "later", [b"INFO {bad\r\n", b"INFO [1]\r\n", b'INFO {"connect_urls":["[::"]}\r\n', b"-ERR \r\n", b"MSG a b 5\r\n"]
+)
+async def test_a_server_that_speaks_garbage_later_is_left_and_tried_again(later: bytes) -> None:
+    with capture_logs() as lines:
+        async with (
+            speaking(INFO, later) as url,
+            open_link(NatsConfig(url=SecretUrl(url)), "marketd-test", SystemClock()) as link,
+        ):
+            await eventually(lambda: link.state.reconnects >= 1)
+    said = {line["error"] for line in lines if line["event"] == "nats.error"}
+
+    assert {nats_session.GARBLED} == said
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"INFO [1,2]\r\n",
+        b'INFO {"connect_urls":["[::"]}\r\n',
+        b'INFO {"max_payload":"abc"}\r\n',
+        b'INFO {"a":"' + b"x" * 1_000_000,
+        b"INFO " + b"[" * 50_000 + b"\r\n",
+        b"\x00\xffHTTP/1.1 400\r\n",
+    ],
+    ids=["list", "urls", "payload", "huge", "deep", "http"],
+)
+async def test_a_greeting_that_is_none_is_said_in_words_of_ours(greeting: bytes) -> None:
+    async with speaking(greeting) as url, open_link(NatsConfig(url=SecretUrl(url)), "marketd-test", SystemClock()) as link:
+        await link.tried.wait()
+
+        assert not link.state.connected
+        assert "server" in link.state.reason or "INFO" in link.state.reason
+        assert not any(word in link.state.reason for word in ("object", "IPv6", "Separator", "line is longer"))

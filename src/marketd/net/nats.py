@@ -33,6 +33,8 @@ STEADY_S = 1.0  # a connection that held so long resets the delay; one that is t
 DISCOVERED_MAX = 64
 SAID_MAX = 3  # different words of a server that are told while it is away
 
+# What nats-py fails with on a greeting of another form.
+_NO_GREETING = (AttributeError, TypeError, ValueError, LookupError, RecursionError, asyncio.LimitOverrunError)
 log = structlog.get_logger("nats")
 
 
@@ -247,6 +249,10 @@ class NatsLink:
                 ping_interval=PING_S,
                 **options,
             )
+        except OSError as error:  # a wrong certificate is a ValueError, too
+            return self._hidden(_words(error))
+        except _NO_GREETING:
+            return "the server's greeting cannot be understood: expected INFO with its settings, as a NATS server sends it"
         except Exception as error:
             return self._hidden(_words(told[-1] if isinstance(error, errors.NoServersError) and told else error))
         return ""

@@ -13,6 +13,7 @@ from typing import Any
 
 from nats import errors
 from nats.aio.client import Client
+from nats.protocol.parser import Parser
 
 from marketd.errors import Unreachable
 
@@ -22,12 +23,28 @@ REFUSED_MAX = 1024  # subjects remembered
 _REFUSED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
 
 
+GARBLED = "the server sent something that cannot be understood; the connection was ended"
+
+
+class _Reading(Parser):
+    """Whatever nats-py cannot make sense of ends the connection; nats-py would stop reading and leave it seemingly open."""
+
+    async def parse(self, data: bytes = b"") -> None:
+        try:
+            await super().parse(data)
+        except OSError:
+            raise
+        except Exception as error:
+            raise ConnectionAbortedError(GARBLED) from error
+
+
 class OneConnection(Client):
     """nats-py's client, which here ends with its connection, and tells no secret in the clear where TLS was asked for."""
 
     def __init__(self, *, secure: bool) -> None:
         super().__init__()
         self._secure = secure
+        self._ps = _Reading(self)
         self.gone = asyncio.Event()  # it has ended, for good
         self.waiting: set[asyncio.Timeout] = set()  # for the server; they end with the connection
 
@@ -36,6 +53,8 @@ class OneConnection(Client):
             if not (info.get("tls_required") or info.get("tls_available")):
                 raise errors.Error("the server offers no TLS, and the address says tls://")
             info["tls_required"] = True  # where it is offered, it is used
+        if not _is_size(info.get("max_payload", 1)):
+            raise errors.Error("the server's max_payload is no number of bytes")
         await super()._process_info(info, initial_connection)
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
@@ -59,6 +78,10 @@ class OneConnection(Client):
         for one in tuple(self.waiting):
             with suppress(RuntimeError):  # it ends already
                 one.reschedule(now)
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 class Session:
