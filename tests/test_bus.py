@@ -18,6 +18,7 @@ from marketd.model.events import (
     Gap,
     Heartbeat,
     Quote,
+    Share,
     Status,
     Trade,
     droppable,
@@ -546,3 +547,13 @@ async def is_done(task: asyncio.Task[None]) -> bool:
     for _ in range(3):
         await asyncio.sleep(0)
     return task.done()
+
+
+async def test_what_a_process_looks_after_is_never_lost_to_a_full_queue() -> None:
+    shares = [Share("marketd", "__system__", None, number, "assigned", ["BTCUSD"]) for number in range(15)]
+    held = subscription(capacity=10)
+    held.offer([shares[0], *map(trade, range(100, 109)), *shares[1:12], trade(200), *shares[12:]])
+    taken = await everything(held)
+
+    assert shares == [event for event in taken if isinstance(event, Share)]
+    assert 10 == held.dropped["full", "trade"]

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Protocol
 
 from marketd.metrics import Metrics
-from marketd.model.events import TYPE_NAMES, BookDelta, BookL2, Event, Heartbeat, Quote, droppable
+from marketd.model.events import TYPE_NAMES, BookDelta, BookL2, Event, Heartbeat, Quote, Share, droppable
 
 HEARTBEATS_GO = 0.8  # fill from which heartbeats are dropped
 CONFLATE = 0.9  # fill from which quotes and full views of books are conflated to their latest, and book deltas dropped
@@ -280,8 +280,11 @@ class Subscription:
             self._drop("full", event)
             self.close(f"{self.name}: too slow, {self.capacity:,} events waiting")
         else:
-            self._drop("full", self._queue.popleft())
             self._queue.append(event)
+            oldest = next((at for at, one in enumerate(self._queue) if one.__class__ is not Share), None)
+            if oldest is not None:  # what this process does is never lost: there are few of it
+                self._drop("full", self._queue[oldest])
+                del self._queue[oldest]
 
     def _to_disk(self, events: list[Event]) -> None:
         assert self.spill is not None

@@ -5,16 +5,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from marketd.analysis.features import Engine
 from marketd.analysis.payloads import Alert, Features, Signal
 from marketd.analysis.publishing import Publisher
 from marketd.analysis.section import FeaturesConfig
 from marketd.analysis.service import VENUES_MAX, FeatureService
-from marketd.bus import Bus
+from marketd.bus import Bus, Full
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
-from marketd.model.events import SYSTEM, Event, Share
+from marketd.model.events import SYSTEM, Event, Gap, Share
 from marketd.rooms import room
 from marketd.sinks.delivery import run_sinks
 from tests.samples import MS, T0, book, gap, heartbeat, quote, trade, trades
@@ -155,3 +156,42 @@ async def test_symbols_that_another_member_took_over_are_no_longer_shown(clock: 
         await clock.advance(0.1)
 
         assert (None, ["ETHUSDT"]) == (bench.service.features("BTCUSDT"), bench.service.symbols)
+
+
+class Failing(Engine):
+    """Has a mistake about gaps, and one about a symbol."""
+
+    def _on_gap(self, gap: Gap) -> None:
+        raise OverflowError("too long")
+
+    def features(self, symbol: str) -> Features | None:
+        if symbol == "ETHUSDT":
+            raise ZeroDivisionError
+        return super().features(symbol)
+
+
+@pytest.mark.parametrize("full", [Full.SPILL, Full.SHED])
+async def test_a_mistake_about_one_event_is_said_once_and_stops_no_other(clock: ManualClock, tmp_path: Path, full: Full) -> None:
+    bench = Bench(clock)
+    bench.service.engine = Failing(FeaturesConfig())
+    bench.service.full = full
+    with capture_logs() as told:
+        async with bench.running(tmp_path):
+            bench.bus.publish(
+                [Share("here", SYSTEM, None, T0, "assigned", ["BTCUSDT"]), trade(1), gap(2, 3), trade(4), gap(5, 6)]
+            )
+            bench.bus.publish([Share("here", SYSTEM, None, T0, "ready", ["BTCUSDT"]), trade(5), trade(5, symbol="ETHUSDT")])
+            await clock.advance(0.2)
+            found = bench.service.features("BTCUSDT")
+            said = bench.service.fault
+            await clock.advance(301)
+
+            assert "" == bench.service.fault
+    text = bench.metrics.text().decode()
+
+    assert found is not None
+    assert 3 == found.features.trade_count_10s
+    assert found.quality.gap
+    assert "ZeroDivisionError" in said
+    assert ["gap", "features"] == [line["kind"] for line in told if line["event"] == "features.fault"]
+    assert 'senpai_events_dropped_total{reason="fault",type="gap"} 2.0' in text

@@ -12,7 +12,7 @@ from marketd.bus import FROM_DISK, Bus, Full
 from marketd.clock import Clock, ManualClock, SystemClock
 from marketd.errors import DeliveryError, StartError, Unreachable
 from marketd.metrics import Metrics
-from marketd.model.events import Event
+from marketd.model.events import Event, Share, Trade
 from marketd.sinks.delivery import DELAY_S_AWAY, TRIES, DeliveryConfig, run_sinks
 from marketd.sinks.spill import FileSpill
 from tests.daemons import eventually
@@ -317,3 +317,19 @@ async def test_a_sink_may_be_started_later(tmp_path: Path, clock: ManualClock) -
     assert trades(1, 4) == first.events
     assert trades(3, 4) == later.events
     assert (["first", "later"], 1, 1) == ([one.name for one in sinks.states], later.opened, later.closed)
+
+
+async def test_who_gives_up_a_batch_still_gets_what_it_looks_after(tmp_path: Path, clock: ManualClock) -> None:
+    metrics = Metrics()
+    bus, sink = Bus(metrics), MemorySink("features", Full.SHED)
+    sink.types = frozenset({Trade, Share})
+    sink.trouble = lambda call: ValueError("our own mistake") if call <= 8 else None
+    ready = Share("marketd", "__system__", None, 1, "ready", ["BTCUSDT"])
+    async with run_sinks([sink], bus, clock, data_dir=tmp_path):
+        bus.publish([trade(1), ready, trade(2)])
+        await settle(clock, lambda: sink.calls == 9)
+
+    assert [ready] == sink.events
+    labels = {"consumer": "features", "reason": "gave_up"}
+    assert 2 == metrics.registry.get_sample_value("events_dropped_total", {**labels, "type": "trade"})
+    assert metrics.registry.get_sample_value("events_dropped_total", {**labels, "type": "share"}) is None

@@ -2,7 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from operator import length_hint
 from typing import Any, Self
+
+import structlog
 
 from marketd.analysis.features import Engine
 from marketd.analysis.payloads import Features, Signal
@@ -10,11 +14,14 @@ from marketd.analysis.publishing import Publisher
 from marketd.bus import Full, Subscription
 from marketd.clock import Clock
 from marketd.metrics import Metrics
-from marketd.model.events import TYPE_NAMES, BookL2, Event, Gap, Heartbeat, Quote, Share, Status, Trade
+from marketd.model.events import SYSTEM, TYPE_NAMES, BookL2, Event, Gap, Heartbeat, Quote, Share, Status, Trade
 
 GATHER_S = 0.002  # events that come within it are one batch
 TICK_S = 0.02  # between two looks at what is due though nothing comes
 VENUES_MAX = 64  # that have a metric of their own
+FAULT_NS = 300 * 1_000_000_000  # so long /health speaks of the last mistake
+SHOWN = 500  # letters of an event that could not be taken
+log = structlog.get_logger("features")
 
 
 class FeatureService:
@@ -35,6 +42,9 @@ class FeatureService:
         self._clock, self._metrics = clock, metrics
         self.share: Callable[[], Mapping[str, object]] | None = None  # which partitions are ours, where a group shares them
         self._subscription: Subscription | None = None
+        self._faults: Counter[str] = Counter()  # by type of event, or where nothing came of a symbol
+        self._faults_told: set[tuple[str, str]] = set()
+        self._fault: tuple[int, str] | None = None  # the last one, and when
         self._drops_told: Counter[tuple[str, str]] = Counter()
         self._venues: set[str] = set()
         metrics.features_fill.set_function(lambda: self.fill)
@@ -51,10 +61,10 @@ class FeatureService:
         start = 0
         for at, event in enumerate(batch, 1):
             if event.__class__ is Share:
-                self.engine.take_all(batch[start:at])
+                self._take(batch[start:at])
                 self._forget(event.symbols)
                 start = at
-        self.engine.take_all(batch[start:] if start else batch)
+        self._take(batch[start:] if start else batch)
         self._count(batch)
         self._publish()
 
@@ -75,6 +85,13 @@ class FeatureService:
         return 0.0 if self._subscription is None else self._subscription.fill
 
     @property
+    def fault(self) -> str:
+        """The last mistake of ours, while it is recent; empty without."""
+        if self._fault is None or self._clock.now_ns() - self._fault[0] > FAULT_NS:
+            return ""
+        return f"{self._faults.total():,} events or publications skipped by a mistake of ours, the last: {self._fault[1]}"
+
+    @property
     def symbols(self) -> list[str]:
         """Those that something is known of."""
         return self.engine.symbols
@@ -92,7 +109,7 @@ class FeatureService:
         share = {} if self.share is None else {"partitions": self.share()}
         return {
             "events_in": self.events_in,
-            "events_dropped": sum(drops.values()),
+            "events_dropped": sum(drops.values()) + self._faults.total(),
             "published": self.publisher.published,
             "publish_errors": self.publisher.errors,
             "publish_withheld": self.publisher.withheld,
@@ -102,17 +119,47 @@ class FeatureService:
             **share,
         }
 
+    def _take(self, events: Sequence[Event]) -> None:
+        """An event that the engine fails on is skipped, and its symbol's quality says so: a mistake of ours stops nobody."""
+        rest = iter(events)
+        while True:
+            try:
+                self.engine.take_all(rest)
+            except Exception as error:
+                event = events[len(events) - length_hint(rest) - 1]
+                self._failed(TYPE_NAMES[event.__class__], error, repr(event)[:SHOWN])
+                with suppress(Exception):
+                    self.engine.taint("an event could not be taken", None if event.symbol == SYSTEM else [event.symbol])
+            else:
+                return
+
     def _publish(self) -> None:
         for symbol in self.engine.due(self._clock.now_ns()):
-            made = self.engine.features(symbol)
-            if made is not None:
-                self._shown[symbol] = made
-                self.publisher.features(made)
+            try:
+                made = self.engine.features(symbol)
+                if made is not None:
+                    self._shown[symbol] = made
+                    self.publisher.features(made)
+            except Exception as error:
+                self._failed("features", error, symbol)
         for found in self.engine.drain():
-            if isinstance(found, Signal):
-                self.publisher.signal(found)
-            else:
-                self.publisher.alert(found)
+            try:
+                if isinstance(found, Signal):
+                    self.publisher.signal(found)
+                else:
+                    self.publisher.alert(found)
+            except Exception as error:
+                self._failed("features", error, repr(found)[:SHOWN])
+
+    def _failed(self, kind: str, error: Exception, what: str) -> None:
+        """Counted always, said once for each kind of event and error."""
+        self._faults[kind] += 1
+        self._fault = self._clock.now_ns(), f"{kind}: {type(error).__name__}"
+        self._metrics.features_dropped.labels("fault", kind).inc()
+        told = kind, type(error).__name__
+        if told not in self._faults_told:
+            self._faults_told.add(told)
+            log.error("features.fault", kind=kind, what=what, error=f"{type(error).__name__}: {error}"[:SHOWN], exc_info=True)
 
     def _forget(self, symbols: Sequence[str]) -> None:
         known = set(self.engine.symbols)

@@ -69,8 +69,13 @@ class Featuring:
     def state(self) -> tuple[Word, str]:
         """Whether events come in, for /health."""
         if self.source is None:
-            return "ok", "takes the events of this process"
-        return self.source.state
+            word: Word = "ok"
+            reason = "takes the events of this process"
+        else:
+            word, reason = self.source.state
+        if word == "ok" and self.service.fault:
+            return "degraded", self.service.fault
+        return word, reason
 
     @asynccontextmanager
     async def publishing(self) -> AsyncIterator[None]:

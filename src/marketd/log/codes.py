@@ -240,6 +240,11 @@ CODES: dict[str, Code] = {
         "quality says so in what is published; nothing else changes",
         "see the kind and the detail; /status of the collector has the cause",
     ),
+    "features-fault": Code(
+        "an event was one that the features' engine has a mistake for, or something could not be made of a symbol",
+        "it is skipped and counted as `fault` in senpai_events_dropped_total; quality says so, all else goes on",
+        "report it with the line, which has the event",
+    ),
     "features-not-published": Code(
         "NATS took no features, signals or alerts",
         "those messages are given up and counted in senpai_publish_errors_total; the API shows the features all the same",
@@ -333,6 +338,7 @@ BY_EVENT = {
     "partition.lost": "partition-lost",
     "partition.unreadable": "partition-unreadable",
     "features.alert": "features-alert",
+    "features.fault": "features-fault",
     "features.not_published": "features-not-published",
     "replay.answer_failed": "replay-answer-failed",
     "symbols.unlisted": "symbol-unlisted",

@@ -11,7 +11,7 @@ from marketd.bus import Bus, Closed, Full, Subscription
 from marketd.clock import Clock
 from marketd.errors import DeliveryError, StartError, Unreachable
 from marketd.metrics import Metrics
-from marketd.model.events import Event
+from marketd.model.events import Event, Share
 from marketd.model.marks import Mark, Series, lowest
 from marketd.rooms import room
 from marketd.section import Section
@@ -227,8 +227,12 @@ class Delivery:
                 if self._gives_way(error):
                     raise
                 if self.subscription.full is Full.SHED and tries >= TRIES:
-                    self._give_up(batch, error)
-                    return
+                    told = [event for event in batch if event.__class__ is Share] if self._wants_shares else []
+                    if len(told) < len(batch):
+                        self._give_up([event for event in batch if event.__class__ is not Share] if told else batch, error)
+                    if not told:
+                        return
+                    self._batch = batch = told  # without it the sink would never know what it looks after
                 await self._set_back(error, tries)
             else:
                 break
@@ -240,6 +244,10 @@ class Delivery:
         if not self.state.healthy:
             self._say(True, "")
             log.info("sink.recovered", sink=self.sink.name, tries=tries)
+
+    @property
+    def _wants_shares(self) -> bool:
+        return self.sink.types is not None and Share in self.sink.types
 
     def _gives_way(self, error: Exception) -> bool:
         """When the daemon stops, nobody waits for a server that is away: what it did not get is in the spill."""
