@@ -227,7 +227,7 @@ class Delivery:
                 if self._gives_way(error):
                     raise
                 if self.subscription.full is Full.SHED and tries >= TRIES:
-                    told = [event for event in batch if event.__class__ is Share] if self._wants_shares else []
+                    told: list[Event] = [event for event in batch if event.__class__ is Share] if self._wants_shares else []
                     if len(told) < len(batch):
                         self._give_up([event for event in batch if event.__class__ is not Share] if told else batch, error)
                     if not told:
