@@ -49,3 +49,16 @@ async def test_the_rate_is_that_of_the_last_whole_second_and_falls_to_nothing(cl
         later = metrics.registry.get_sample_value("market_events_per_second", labels)
 
     assert (50, 0) == (first, later)
+
+
+async def test_invented_names_beyond_a_number_are_counted_under_other(clock: ManualClock) -> None:
+    metrics = Metrics()
+    async with Prometheus(PrometheusConfig(symbols_max=100), metrics, clock) as sink:
+        await sink.write([trade(1, symbol=f"S{at}") for at in range(1000)])
+        await sink.write([trade(1, venue=f"v{at}", symbol="S0") for at in range(1000)])
+    count = metrics.registry.get_sample_value
+    series = [line for line in metrics.text().splitlines() if line.startswith(b"market_events_total{")]
+
+    assert 900 == count("market_events_total", {"provider": "binance", "type": "trade", "symbol": "other"})
+    assert 937 == count("market_events_total", {"provider": "other", "type": "trade", "symbol": "S0"})
+    assert 101 + 64 == len(series)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import prometheus_client as prometheus
+from pydantic import Field
 
 from marketd.bus import Full
 from marketd.clock import Clock
@@ -13,11 +14,14 @@ from marketd.model.events import EVENT_TYPES, TYPE_NAMES, BookDelta, Event, Gap,
 from marketd.section import Section
 
 SECOND = 1_000_000_000
+VENUES_MAX = 64  # that have series of their own
+OTHER = "other"
 
 
 class PrometheusConfig(Section):
     enabled: bool = True
     """Count events for /metrics."""
+    symbols_max: int = Field(2000, ge=1, description="symbols with a series of their own; further ones are counted under `other`")
 
 
 class Prometheus:
@@ -32,6 +36,7 @@ class Prometheus:
     def __init__(self, config: PrometheusConfig, metrics: Metrics, clock: Clock) -> None:
         self._metrics, self._clock = metrics, clock
         self._events: dict[tuple[str, type[Event], str], prometheus.Counter] = {}
+        self._venues, self._symbols = Few(VENUES_MAX), Few(config.symbols_max)
         self._rates: dict[str, Rate] = defaultdict(lambda: Rate(clock))
 
     async def __aenter__(self) -> Self:
@@ -42,11 +47,11 @@ class Prometheus:
         counts: Counter[tuple[str, type[Event], str]] = Counter()
         newest: dict[tuple[str, type[Event], str], Any] = {}
         for event in batch:
-            key = (event.venue, event.__class__, event.symbol)
+            key = (self._venues.named(event.venue), event.__class__, self._symbols.named(event.symbol))
             counts[key] += 1
             newest[key] = event
             if isinstance(event, Gap) and event.state == "found" and not event.is_repairing:
-                self._metrics.gaps.labels(event.venue).inc()
+                self._metrics.gaps.labels(key[0]).inc()
         for key, count in counts.items():
             venue, kind, symbol = key
             if key not in self._events:
@@ -64,6 +69,22 @@ class Prometheus:
         if venue not in self._rates:
             self._metrics.events_per_second.labels(venue).set_function(self._rates[venue].per_second)
         return self._rates[venue]
+
+
+class Few:
+    """The first so many names stand for themselves: who feeds a process may invent names without end."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def named(self, name: str) -> str:
+        """The name, or `other`."""
+        if name not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(name)
+        return name
 
 
 class Rate:
