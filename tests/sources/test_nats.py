@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from marketd.clock import SystemClock
 from marketd.metrics import Metrics
-from marketd.model.events import Event, Gap, Trade
+from marketd.model.events import Event, Gap, Status, Trade
 from marketd.model.wire import encode
 from marketd.net.nats import NatsConfig, NatsLink, open_link
 from marketd.rooms import room
@@ -110,6 +110,8 @@ async def test_a_server_that_was_away_is_a_gap_of_every_symbol(plain_nats_server
     }
     assert all(gap.from_ts and gap.to_ts and gap.from_ts < gap.to_ts for gap in one.gaps)
     assert [2] == [line["series"] for line in lines if line["event"] == "source.lost"]
+    down = [event.venue for event in one.events if isinstance(event, Status) and event.state == "disconnected"]
+    assert ["binance", "bybit"] == down  # said when it went: what is known is not to be believed from there on
 
 
 async def test_messages_dropped_because_we_were_slow_are_a_gap_of_their_symbols(

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.errors import SlowConsumerError
 
 from marketd.clock import Clock
-from marketd.model.events import SYSTEM, Event, Gap
+from marketd.model.events import SYSTEM, Event, Gap, Status
 from marketd.net.nats import NatsLink, token
 from marketd.net.nats_session import Session
 from marketd.rooms import room
@@ -62,6 +62,13 @@ class Intake:
         if gaps:
             self._publish(gaps)
         return len(gaps)
+
+    def down(self, why: str) -> None:
+        """Say of every venue that nothing of it comes any more."""
+        now = self._clock.now_ns()
+        venues = dict.fromkeys(venue for venue, _ in self.known)
+        if venues:
+            self._publish([Status(venue, SYSTEM, None, now, "disconnected", why) for venue in venues])
 
 
 class NatsSource:
@@ -122,6 +129,7 @@ class NatsSource:
         finally:
             self._is_listening = False
             self._flush()
+        self._intake.down("NATS is away")
 
     async def _take(self, message: Msg) -> None:
         """nats-py's callback: what one read of the socket brings is one batch."""
