@@ -209,6 +209,34 @@ def test_symbols_beyond_the_bound_are_counted_and_a_forgotten_one_makes_room() -
     assert (engine.untracked, engine.symbols, engine.due(T0)) == (1, ["SOLUSDT"], ["SOLUSDT"])
 
 
+def test_the_symbol_that_was_silent_longest_makes_room_once_its_window_is_past() -> None:
+    engine = engine_of([at(0), at(20, symbol="B"), at(30, symbol="A"), at(59.9, symbol="REAL")], symbols_max=3)
+    assert (engine.untracked, engine.evicted, engine.gone()) == (1, 0, [])
+    engine.take(at(59.99, symbol="REAL"))
+    engine.take(at(60, symbol="REAL"))
+    engine.take(at(61, symbol="A"))
+
+    assert (engine.untracked, engine.evicted, engine.gone()) == (2, 1, ["BTCUSDT"])
+    assert engine.symbols == ["B", "A", "REAL"]
+    engine.take_all([at(79.9, symbol="C"), at(80, symbol="C")])
+    assert (engine.untracked, engine.evicted, engine.symbols) == (3, 2, ["A", "REAL", "C"])
+
+
+def test_an_impossible_time_evicts_nobody() -> None:
+    engine = engine_of([at(0)], symbols_max=1)
+    engine.take(at(1, symbol="B", ts_event=1 << 62))
+
+    assert (engine.symbols, engine.evicted) == (["BTCUSDT"], 0)
+
+
+def test_invented_symbols_do_not_keep_a_real_one_out() -> None:
+    engine = engine_of([at(0.001 * number, symbol=f"X{number}") for number in range(2_000)], symbols_max=1_000)
+    engine.take_all([at(61 + number, symbol="REAL") for number in range(100)])
+
+    assert engine.features("REAL") is not None
+    assert (engine.untracked, len(engine.symbols), engine.evicted) == (1_000, 1_000, 1)
+
+
 def test_the_latest_are_the_newest_by_event_time() -> None:
     engine = engine_of([at(2), narrow(1), at(1)])
     latest = engine.latest("BTCUSDT")

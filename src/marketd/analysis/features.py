@@ -10,7 +10,7 @@ from marketd.analysis.doubts import Doubts
 from marketd.analysis.payloads import Alert, AlertKind, Features, Line, Quality, Signal
 from marketd.analysis.rules import Alerts, Edge, Rule, calm_returns, rules_of
 from marketd.analysis.section import FeaturesConfig
-from marketd.analysis.windows import SECOND, Window
+from marketd.analysis.windows import NEVER, SECOND, Window
 from marketd.model.events import SYSTEM, Event, Gap, Quote, Share, Status, Trade
 
 PRIMARY = "primary"
@@ -49,6 +49,7 @@ class Engine:
         self.rules: tuple[Rule, ...] = rules_of(config)
         self._calm = calm_returns(self.rules)
         self.untracked = 0  # events of symbols beyond symbols_max
+        self.evicted = 0  # symbols that made room for others
         self.others = 0  # trades and quotes of venues that do not have the symbol
         self._window_ns = int(config.window_s * SECOND)
         self._cooldown_ns = int(config.signal_cooldown_s * SECOND)
@@ -56,6 +57,9 @@ class Engine:
         self._alerts = Alerts(config.alert_cooldown_s)
         self._ranks = {venue: rank for rank, venue in enumerate(venues)}
         self._states: dict[str, State] = {}
+        self._gone: list[str] = []  # evicted and not told yet
+        self._silent: list[tuple[int, str]] = []  # event time of the newest event, symbol: when it was last looked, oldest last
+        self._full_until = NEVER  # event time: before, no symbol can be evicted
         self._past: set[str] = set()  # symbols whose past is being read, also those of which nothing came yet
         self._stand_in: dict[str, str] = {}  # venue that is away -> the one in its place
         self._called: str | None = None  # took over from a venue that we do not know
@@ -149,6 +153,11 @@ class Engine:
         found, self._found = self._found, []
         return found
 
+    def gone(self) -> list[str]:
+        """The symbols evicted since the last time."""
+        gone, self._gone = self._gone, []
+        return gone
+
     def due(self, now_ns: int) -> list[str]:
         """The symbols whose features are to be published now: of which something came, and that were not within the pause.
 
@@ -180,7 +189,7 @@ class Engine:
             return None
         state = self._states.get(symbol)
         if state is None:
-            if len(self._states) >= self.config.symbols_max:
+            if len(self._states) >= self.config.symbols_max and not self._make_room(event):
                 self.untracked += 1
                 return None
             state = self._states[symbol] = State(symbol, venue, self._window_ns, len(self.rules))
@@ -191,6 +200,28 @@ class Engine:
             return state
         self.others += 1
         return None
+
+    def _make_room(self, event: Event) -> bool:
+        """Evict the symbol that was silent longest, if its window is past: else invented symbols would keep real ones out."""
+        t = event.ts_recv if event.ts_event is None else min(event.ts_event, event.ts_recv)
+        if t < self._full_until:
+            return False
+        for _ in range(2):
+            while self._silent:
+                newest, symbol = self._silent.pop()
+                state = self._states.get(symbol)
+                if state is None or state.is_past or state.window.now != newest:
+                    continue
+                if newest > t - self._window_ns:
+                    self._full_until = newest + self._window_ns
+                    self._silent.clear()
+                    return False
+                self.forget((symbol,))
+                self.evicted += 1
+                self._gone.append(symbol)
+                return True
+            self._silent = sorted(((state.window.now, symbol) for symbol, state in self._states.items()), reverse=True)
+        return False
 
     def _is_better(self, venue: str, other: str) -> bool:
         last = len(self._ranks)

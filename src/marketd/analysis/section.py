@@ -76,7 +76,9 @@ class FeaturesConfig(Section):
     lease_s: int = Field(
         3, ge=1, le=300, description="seconds after which the others take over from a member that is not heard of any more"
     )
-    symbols_max: int = Field(10_000, ge=1, description="symbols that are followed; what others come after is counted")
+    symbols_max: int = Field(
+        10_000, ge=1, description="symbols that are followed; one more takes the place of the one silent longest, or is counted"
+    )
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

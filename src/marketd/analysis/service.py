@@ -115,6 +115,7 @@ class FeatureService:
             "publish_withheld": self.publisher.withheld,
             "tracked_symbols": len(self.engine.symbols),
             "untracked_events": self.engine.untracked,
+            "evicted_symbols": self.engine.evicted,
             "other_venues_events": self.engine.others,
             **share,
         }
@@ -134,6 +135,7 @@ class FeatureService:
                 return
 
     def _publish(self) -> None:
+        self._forget(self.engine.gone())
         for symbol in self.engine.due(self._clock.now_ns()):
             try:
                 made = self.engine.features(symbol)
