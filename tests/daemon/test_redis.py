@@ -102,7 +102,7 @@ async def test_where_nothing_goes_to_redis_nobody_asks_for_it(config: Config) ->
         assert streaming is None
 
 
-async def test_another_writer_and_too_little_memory_degrade(redis_server: RedisServer) -> None:
+async def test_another_writer_too_little_memory_and_a_loss_degrade(redis_server: RedisServer) -> None:
     async with open_streaming(config(redis_server.url), SystemClock(), Metrics()) as streaming:
         assert streaming is not None
         await eventually(lambda: streaming.link.state.connected)
@@ -111,11 +111,14 @@ async def test_another_writer_and_too_little_memory_degrade(redis_server: RedisS
         short = streaming.health(None)
         streaming.sink._others["trades:BTCUSDT"] = ("host:1:ab", SystemClock().now_ns())
         shared = streaming.health(None)
+        streaming.sink._lost = ("it is gone", SystemClock().now_ns())
+        lost = streaming.health(None)
 
     assert ("ok", True, f"answers at {redis_server.url}") == well
     assert short[0] == "degraded"
     assert "maxmemory 1.0 MiB" in short[2]
     assert ("degraded", True, "trades:BTCUSDT is written by another marketd too: host:1:ab") == shared
+    assert ("degraded", True, "it is gone") == lost
 
 
 async def test_a_replayed_capture_goes_to_the_streams_that_are_configured(redis_server: RedisServer, tmp_path: Path) -> None:

@@ -343,6 +343,24 @@ async def test_a_server_that_forgot_what_it_acknowledged_is_told_on() -> None:
     assert "trades:BTCUSDT, trades:ETHUSDT" == lost["streams"]
 
 
+@pytest.mark.parametrize("command", [("FLUSHALL",), ("DEL", RECORD)])
+async def test_what_was_deleted_while_connected_is_told_once(redis_server: RedisServer, command: tuple[str, ...]) -> None:
+    both = [*trades(1, 10), *trades(1, 10, symbol="ETHUSDT")]
+    with capture_logs() as lines:
+        async with sink_on(redis_server) as sink:
+            await sink.write(both)
+            assert sink.lost is None
+            redis_server.command(*command)
+            for first in (11, 21):
+                await sink.write(trades(first, first + 9))
+                await sink.write(trades(first, first + 9, symbol="ETHUSDT"))
+
+            assert sink.lost is not None
+            assert sink.lost.endswith("no longer has what it had acknowledged, in trades:BTCUSDT, trades:ETHUSDT")
+    assert ["trades:BTCUSDT, trades:ETHUSDT"] == [line["streams"] for line in lines if line["event"] == "redis.lost"]
+    assert list(range(11, 31)) == ids(redis_server)[-20:] == ids(redis_server, "trades:ETHUSDT")[-20:]
+
+
 async def test_another_writer_of_the_same_stream_is_noticed(redis_server: RedisServer) -> None:
     with capture_logs() as lines:
         async with sink_on(redis_server) as one, sink_on(redis_server) as other:

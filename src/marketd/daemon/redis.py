@@ -32,6 +32,8 @@ class Streaming:
             return "unhealthy", self.required, self.link.state.reason
         if state is not None and not state.healthy and state.reason != "opening":
             return "unhealthy", self.required, state.reason
+        if self.sink.lost is not None:
+            return "degraded", self.required, self.sink.lost
         if self.sink.others:
             stream, other = next(iter(self.sink.others.items()))
             return "degraded", self.required, f"{stream} is written by another marketd too: {other}"

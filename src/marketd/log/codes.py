@@ -281,9 +281,9 @@ CODES: dict[str, Code] = {
         "see the reason; `marketd check` tries the address",
     ),
     "redis-lost": Code(
-        "the Redis server came back without entries that it had acknowledged",
+        "the Redis server no longer has what it had acknowledged",
         "they are missing in the streams that the line names; a restart of marketd fetches them again, where the venue can",
-        "let Redis keep what it acknowledges: `appendonly yes` and `appendfsync always`",
+        "let Redis keep what it acknowledges: `appendonly yes` and `appendfsync always`; delete no streams",
     ),
     "redis-two-writers": Code(
         "another marketd writes the same trades into the same streams",

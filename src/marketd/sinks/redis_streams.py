@@ -29,7 +29,7 @@ CHUNK = 500  # trades in one transaction
 SLOW_S = 3.0  # without an answer the sink says that it waits
 STUCK_S = 60.0  # without an answer the connection is given up
 ASK_S = 10.0  # for questions: a large stream takes a while to read
-LATELY_NS = 300_000_000_000  # so long another writer is said to be there
+LATELY_NS = 300_000_000_000  # so long another writer is said to be there, and what was lost
 PAGE = 1000  # entries of a stream read in one go
 log = structlog.get_logger("redis")
 
@@ -58,6 +58,7 @@ class RedisStreams:
         self.capacity = config.capacity
         self.writer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._others: dict[str, tuple[str, int]] = {}  # streams that another writer was seen in: who, and when (ns)
+        self._lost: tuple[str, int] | None = None  # what the server no longer had, in words, and when that was seen (ns)
         self._link, self._clock, self._metrics = link, clock, metrics
         self._entries = Entries(config.stream_maxlen)
         self._held = Held()
@@ -96,6 +97,11 @@ class RedisStreams:
         """Streams that another writer was seen in of late, and who."""
         since = self._clock.now_ns() - LATELY_NS
         return {stream: writer for stream, (writer, seen) in self._others.items() if seen > since}
+
+    @property
+    def lost(self) -> str | None:
+        """What the server no longer had of late, in words."""
+        return self._lost[0] if self._lost is not None and self._lost[1] > self._clock.now_ns() - LATELY_NS else None
 
     async def write(self, batch: Sequence[Event]) -> None:
         """Returns when all of it is in the streams. What is there already is left out, of a batch that is offered again too."""
@@ -186,8 +192,11 @@ class RedisStreams:
             before = [None if one is None else encode_progress(one) for one in known]
         else:
             self._notice_others(flight, before)
+        gone = [] if self._is_torn else self._gone(flight, before)
         failed = [index for index, answer in enumerate(entries) if isinstance(answer, ReplyError)]
         self._landed(flight)
+        if gone:
+            await self._look_for_more(wire, gone)
         if failed:
             await self._put_right(wire, flight, before, entries, failed)
         if self._is_torn:
@@ -198,6 +207,17 @@ class RedisStreams:
         self._stored |= flight.progress
         self._written += len(flight.trades)
         self._flight = None
+
+    def _gone(self, flight: Flight, before: Sequence[bytes | None]) -> list[Series]:
+        """What was acknowledged and is in the record no more: somebody deleted it."""
+        pairs = zip(flight.progress, before, strict=True)
+        return [series for series, value in pairs if value is None and series in self._acknowledged]
+
+    async def _look_for_more(self, wire: RedisWire, gone: Sequence[Series]) -> None:
+        """All that is gone is said at once; what was written since is not."""
+        (answer,) = await asked(self._link, wire, ("HGETALL", RECORD), within_s=ASK_S)
+        record = read_record(answer) if isinstance(answer, list) else self._stored
+        self._say_lost(record, gone)
 
     async def _mend(self, wire: RedisWire) -> None:
         """Write the whole record anew, as soon as its key is free; before that nothing else is written."""
@@ -291,8 +311,8 @@ class RedisStreams:
         self._progress |= record
         self._stored |= record
 
-    def _say_lost(self, record: Mapping[Series, Progress]) -> None:
-        """Whether the server still has what it had acknowledged."""
+    def _say_lost(self, record: Mapping[Series, Progress], gone: Sequence[Series] = ()) -> None:
+        """Whether the server still has what it had acknowledged; `gone` are series of which that is known, and written since."""
         lost = [
             series
             for series, ours in self._acknowledged.items()
@@ -302,14 +322,12 @@ class RedisStreams:
             del self._acknowledged[series]
             self._progress.pop(series, None)
             self._stored.pop(series, None)
-        if lost:
-            names = sorted({stream_of(symbol) for _, symbol in lost})
+        if lost or gone:
+            names = sorted({stream_of(symbol) for _, symbol in (*lost, *gone)})
             shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            log.error(
-                "redis.lost",
-                streams=shown,
-                text=f"redis: {self._link.state.url} came back without entries that it had acknowledged, in {shown}",
-            )
+            what = f"{self._link.state.url} no longer has what it had acknowledged, in {shown}"
+            self._lost = (what, self._clock.now_ns())
+            log.error("redis.lost", streams=shown, text=f"redis: {what}")
 
     # The streams.
 
