@@ -34,12 +34,45 @@ async def test_a_server_with_jetstream_is_told_with_what_it_stores(nats_server: 
     ] == found.lines[1:]
 
 
-async def test_a_server_without_it_names_the_switch_where_it_is_wanted(plain_nats_server: NatsServer) -> None:
-    plain = await asked("features", NATS_URL=plain_nats_server.url)
-    wanted = await asked("features", NATS_URL=plain_nats_server.url, USE_JETSTREAM="true")
+async def test_a_server_without_jetstream_is_a_no_where_it_is_wanted(plain_nats_server: NatsServer) -> None:
+    url = plain_nats_server.url
+    plain = await asked("features", NATS_URL=url)
+    wanted = await asked("features", NATS_URL=url, USE_JETSTREAM="true")
+    shared = await asked("features", NATS_URL=url, MARKETD__FEATURES__PARTITIONS="8")
+    collecting = await asked("live-ingest", NATS_URL=url, NATS_ENABLED="true", USE_JETSTREAM="true", **FEED)
 
+    assert plain.is_well
     assert plain.lines[0].endswith(", without JetStream")
-    assert wanted.lines[0].endswith("without JetStream; USE_JETSTREAM=true needs one started with --js")
+    assert [(False, True), (False, True), (False, False)] == [
+        (one.is_well, one.is_required) for one in (wanted, shared, collecting)
+    ]
+    assert wanted.lines[0].startswith(f"NATS {url}: no: version 2.")
+    assert "without JetStream; USE_JETSTREAM=true needs a server started with --js; required" in wanted.lines[0]
+    assert "without JetStream; features.partitions needs a server started with --js; required" in shared.lines[0]
+    assert "USE_JETSTREAM=true needs a server started with --js; optional: the rest runs" in collecting.lines[0]
+
+
+async def test_features_by_jetstream_say_whether_the_stream_is_there(nats_server: NatsServer) -> None:
+    async def said(**environ: str) -> list[str]:
+        return (await asked("features", NATS_URL=nats_server.url, **environ)).lines[1:]
+
+    before = await said(USE_JETSTREAM="true")
+    shared = await said(MARKETD__FEATURES__PARTITIONS="8")
+    client = await nats.connect(nats_server.url)
+    await client.jetstream().add_stream(name="MD_EVENTS", subjects=["md.events.>"])
+    after = await said(USE_JETSTREAM="true")
+    await client.close()
+    nothing_yet = (
+        "reads by JetStream, and no stream holds md.events.> yet: waits until a collector with USE_JETSTREAM=true made one"
+    )
+
+    assert nothing_yet == before[-1]
+    assert "reads by JetStream from stream MD_EVENTS" == after[-1]
+    assert [
+        "publishes senpai.features.SYMBOL, senpai.signals.SYMBOL, senpai.alerts",
+        nothing_yet,
+        "shares 8 partitions with its group: a stream with a copy of the events, and a bucket",
+    ] == shared
 
 
 async def test_the_features_need_it() -> None:

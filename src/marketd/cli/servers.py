@@ -44,53 +44,74 @@ async def ask_nats(config: Config) -> Asked | None:
     where = f"NATS {config.nats.shown_url}"
     try:
         async with open_server(config.nats) as link:
-            told = await _server(link, config)
-            made = [] if told.is_without else await _made(link, config)
+            told = await _server(link, config, is_source)
+            made = [] if told.is_without else await _made(link, config, is_source)
     except StartError as error:
         reason = str(error).partition("does not answer: ")[2].partition("; NATS_URL")[0] or str(error)
         return Asked([f"{where}: no: {reason}; {_without(config, is_source)}", *_plan(config)], False, is_source)
+    if told.lacks:
+        return Asked([f"{where}: no: {told.text}; {told.lacks}; {_without(config, is_source)}", *_plan(config)], False, is_source)
     return Asked([f"{where}: ok, {told.text}", *_plan(config), *made], True, is_source)
 
 
 class Told(NamedTuple):
     text: str
     is_without: bool = False  # JetStream
+    lacks: str = ""  # what is configured and cannot be had there
 
 
-async def _server(link: NatsLink, config: Config) -> Told:
+async def _server(link: NatsLink, config: Config, is_source: bool) -> Told:
     number = link.client.connected_server_version
     version = f"version {number.major}.{number.minor}.{number.patch}"
     try:
         its = await account(link.client)
     except NoJetStream:
-        missing = "; USE_JETSTREAM=true needs one started with --js" if config.nats.jetstream else ""
-        return Told(f"{version}, without JetStream{missing}", True)
+        wanted = "features.partitions" if is_source and config.features.partitions > 1 else ""
+        wanted = "USE_JETSTREAM=true" if config.nats.jetstream else wanted
+        return Told(f"{version}, without JetStream", True, f"{wanted} needs a server started with --js" if wanted else "")
     stored = (its["storage"] + its["memory"]) / MIB
     return Told(f"{version}, with JetStream: {its['streams']:,} streams, {stored:,.1f} MiB stored")
 
 
-async def _made(link: NatsLink, config: Config) -> list[str]:
+async def _made(link: NatsLink, config: Config, is_source: bool) -> list[str]:
     """The streams, where they are used: whether they are there and as configured, or how they would be made."""
-    nats, lines = config.nats, list[str]()
-    name, prefix = nats.stream.name, nats.subject_prefix
     try:
-        if nats.jetstream and nats.enabled is not False and COLLECTING & set(config.roles):
-            found = await find_stream(link.session, name)
-            if found is not None:
-                lines = [f"stream {name} is there: {found.said}"]
-                lines += [f"stream {name}: {one}; it stays as it is" for one in differences(found, nats.stream, prefix)]
-            elif others := await streams_of(link.session, f"{prefix}.>"):
-                taken = ", ".join(others)
-                lines = [f"stream {name} cannot be made: {taken} takes {prefix}.> already; see nats.stream.name"]
-            else:
-                lines = [f"stream {name} would be made: {Stream(name, wanted_stream(nats.stream, prefix)).said}"]
+        if is_source:
+            return await _read(link, config)
+        if config.nats.jetstream and COLLECTING & set(config.roles):
+            return await _written(link, config)
     except DeliveryError as error:
-        lines = [f"stream {name}: {error}"]
-    if "features" in config.roles and config.features.partitions > 1 and not COLLECTING & set(config.roles):
-        lines.append(
-            f"shares {config.features.partitions} partitions with its group: a stream with a copy of the events, and a bucket"
-        )
+        return [f"stream {config.nats.stream.name}: {error}"]
+    return []
+
+
+async def _read(link: NatsLink, config: Config) -> list[str]:
+    """Of the stream that the features are made from, where they are made from one."""
+    prefix, count = config.nats.subject_prefix, config.features.partitions
+    if not config.nats.jetstream and count <= 1:
+        return []
+    found = await streams_of(link.session, f"{prefix}.trade.>")
+    lines = [f"reads by JetStream from stream {', '.join(found)}"]
+    if not found:
+        lines = [
+            f"reads by JetStream, and no stream holds {prefix}.> yet: waits until a collector with USE_JETSTREAM=true made one"
+        ]
+    if count > 1:
+        lines.append(f"shares {count} partitions with its group: a stream with a copy of the events, and a bucket")
     return lines
+
+
+async def _written(link: NatsLink, config: Config) -> list[str]:
+    nats, name, prefix = config.nats, config.nats.stream.name, config.nats.subject_prefix
+    found = await find_stream(link.session, name)
+    if found is not None:
+        return [
+            f"stream {name} is there: {found.said}",
+            *(f"stream {name}: {one}; it stays as it is" for one in differences(found, nats.stream, prefix)),
+        ]
+    if others := await streams_of(link.session, f"{prefix}.>"):
+        return [f"stream {name} cannot be made: {', '.join(others)} takes {prefix}.> already; see nats.stream.name"]
+    return [f"stream {name} would be made: {Stream(name, wanted_stream(nats.stream, prefix)).said}"]
 
 
 async def ask_redis(config: Config) -> Asked | None:
@@ -152,7 +173,7 @@ def _plan(config: Config) -> list[str]:
         symbols = list(dict.fromkeys(symbol for its in config.feeds.values() for symbol in its.symbols))
         lines.append(f"publishes {prefix}.TYPE.SYMBOL: {', '.join(types)}; {_some(symbols)}")
     if "features" in config.roles:
-        if not COLLECTING & set(config.roles):
+        if not COLLECTING & set(config.roles) and config.features.partitions <= 1:
             lines.append(f"reads {prefix}.> as a member of the group senpai-md")
         lines.append("publishes senpai.features.SYMBOL, senpai.signals.SYMBOL, senpai.alerts")
     return lines
