@@ -119,18 +119,24 @@ async def speaking(greeting: bytes, later: bytes = b"") -> AsyncIterator[str]:
     """A server that says just this: at first, and once it has let us in."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        writers.append(writer)
+        with suppress(OSError, EOFError):
             writer.write(greeting)
             await reader.readuntil(b"PING\r\n")
             writer.write(b"PONG\r\n" + later)
             await reader.read()
         writer.close()
 
+    writers: list[asyncio.StreamWriter] = []
+
     server = await asyncio.start_server(lambda *them: serve(*them), "127.0.0.1", 0)
     try:
         yield f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
+        for writer in writers:
+            writer.transport.abort()
         server.close()
+        await server.wait_closed()
 
 
 @pytest.mark.parametrize(
