@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from marketd.clock import SystemClock
 from marketd.errors import Unreachable
-from marketd.net.redis import RedisConfig, RedisLink, address_of, client_of
+from marketd.net.redis import RedisConfig, RedisLink, address_of
 from marketd.rooms import room
 from marketd.secrets import SecretUrl
 from tests.daemons import eventually
@@ -171,7 +172,7 @@ async def test_tls_is_spoken_and_a_stranger_is_not_trusted(redis_server: RedisSe
 
 
 async def test_redis_pys_client_finds_the_same_server(redis_server: RedisServer) -> None:
-    client = client_of(RedisConfig(url=SecretUrl(redis_server.url)), "marketd-test")
+    client = Redis.from_url(RedisConfig(url=SecretUrl(redis_server.url)).url.get_secret_value())
     try:
         async with asyncio.timeout(10):
             answer = await client.ping()

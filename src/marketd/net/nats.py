@@ -21,6 +21,7 @@ from marketd.metrics import Metrics
 from marketd.net.backoff import Backoff
 from marketd.net.nats_session import OneConnection, Session
 from marketd.net.nats_stream import StreamConfig
+from marketd.rooms import room
 from marketd.secrets import SecretUrl, masked
 from marketd.section import Section
 
@@ -333,20 +334,12 @@ class NatsLink:
 async def open_link(config: NatsConfig, name: str, clock: Clock, metrics: Metrics | None = None) -> AsyncIterator[NatsLink]:
     """A link that connects until left. Waits for the first try, a few seconds at most, not for a connection."""
     link = NatsLink(config, name, clock, metrics)
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(link.run(), name="nats.link")
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(FIRST_S):
-                        await link.tried.wait()
-                yield link
-            finally:
-                running.cancel()
-    except BaseExceptionGroup as failures:
-        if len(failures.exceptions) == 1:
-            raise failures.exceptions[0] from failures.exceptions[0].__cause__
-        raise
+    async with room("nats") as here:
+        here.start("link", link.run())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_S):
+                await link.tried.wait()
+        yield link
 
 
 def _words(error: Exception | None) -> str:

@@ -3,7 +3,6 @@
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import structlog
@@ -14,9 +13,6 @@ from marketd.errors import Disconnected, Unreachable
 from marketd.net.redis_wire import Address, RedisWire, Word, open_wire
 from marketd.secrets import SecretUrl, masked
 from marketd.section import Section
-
-if TYPE_CHECKING:
-    from redis.asyncio import Redis
 
 PING_S = 2.0  # an answer that takes longer is none for /health; what was sent is still waited for
 EVERY_S = 1.0
@@ -90,21 +86,6 @@ def _tls(options: dict[str, str], ca_file: Path | None) -> ssl.SSLContext:
     elif options.get("ssl_check_hostname", "").lower() in ("false", "0", "no"):
         context.check_hostname = False
     return context
-
-
-def client_of(config: RedisConfig, name: str) -> "Redis":
-    """redis-py's client for questions, bounded; for whoever does not write thousands a second. Close it with `aclose`."""
-    from redis.asyncio import Redis  # costs the start a tenth of a second
-
-    more: dict[str, Any] = {"ssl_ca_certs": str(config.ca_file)} if config.ca_file is not None else {}
-    return Redis.from_url(
-        config.url.get_secret_value(),
-        client_name=name,
-        socket_timeout=PING_S + 3.0,
-        socket_connect_timeout=3.0,
-        max_connections=8,
-        **more,
-    )
 
 
 @dataclass
