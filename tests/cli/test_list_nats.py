@@ -48,7 +48,24 @@ def test_a_person_reads_a_table(ask: Ask, server: NatsServer, monkeypatch: pytes
     assert f"2 streams at {server.url}; held: subjects with a message in the stream\n" in said.out
 
 
-def test_a_server_without_streams_at_all_is_one_line(ask: Ask, plain_nats_server: NatsServer) -> None:
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_narrow_terminal_shows_names_whole(ask: Ask, server: NatsServer, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries.Output, "is_read_by_people", property(lambda self: True, lambda self, value: None), raising=False)
+    monkeypatch.setenv("COLUMNS", str(width))
+    *table, count = ask("tail", "nats:list", environ={"NATS_URL": server.url}).out.splitlines()
+
+    assert {("events", "md.events.>"), ("other", "other")} == {tuple(line.split()[:2]) for line in table[1:]}
+    assert width >= max(map(len, table))
+    assert ("; a wider terminal also shows: " in count) is (width < 120)
+
+
+def test_a_server_without_streams_says_so_beside_the_output(ask: Ask, nats_server: NatsServer) -> None:
+    said = ask("tail", "nats:list", environ={"NATS_URL": nats_server.url})
+
+    assert (0, "", f"no streams at {nats_server.url}\n") == (said.code, said.out, said.err)
+
+
+def test_a_server_without_jetstream_is_one_line(ask: Ask, plain_nats_server: NatsServer) -> None:
     said = ask("tail", "nats:list", environ={"NATS_URL": plain_nats_server.url})
 
     assert (1, "marketd: JetStream does not answer there; a server has it with --js\n") == (said.code, said.err)

@@ -35,19 +35,39 @@ def test_the_list_has_lengths_times_and_groups(ask: Ask, streams: dict[str, str]
     assert [{"name": "mine", "consumers": 1, "pending": 3, "lag": 22}] == trades["groups"]
 
 
-def test_on_a_terminal_it_is_a_table(ask: Ask, streams: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(entries.Output, "is_read_by_people", property(lambda self: True, lambda self, value: None), raising=False)
+
+
+@pytest.mark.usefixtures("on_a_terminal")
+def test_on_a_terminal_it_is_a_table(ask: Ask, streams: dict[str, str]) -> None:
     said = ask("tail", "redis:list", environ=streams)
     head, other, trades, count = said.out.splitlines()
 
     assert head.split()[:3] == ["stream", "entries", "first"]
     assert other.split()[:4] == ["other", "1", "-", "-"]
     assert trades.split()[:2] == [KEY, "25"]
-    assert trades.rstrip().endswith("mine (1, 3, 22)")
+    assert trades.endswith("mine (1, 3, 22)")
     assert count.startswith("2 streams at redis://127.0.0.1:")
 
 
-def test_an_empty_server_has_an_empty_list(ask: Ask, redis_server: RedisServer) -> None:
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.usefixtures("on_a_terminal")
+def test_a_narrow_terminal_shows_names_whole(
+    ask: Ask, streams: dict[str, str], width: int, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "trades:1000000MOGUSDT"
+    redis_server.command("XADD", name, "*", "pair", "1000000MOGUSDT")
+    monkeypatch.setenv("COLUMNS", str(width))
+    *table, count = ask("tail", "redis:list", environ=streams).out.splitlines()
+
+    assert [name, KEY] == [line.split()[0] for line in table[2:]]
+    assert width >= max(map(len, table))
+    assert ("; a wider terminal also shows: " in count) is (width < 120)
+
+
+def test_an_empty_server_is_one_sentence_beside_the_output(ask: Ask, redis_server: RedisServer) -> None:
     said = ask("tail", "redis:list", environ={"REDIS_URL": redis_server.url})
 
-    assert (0, "", "") == (said.code, said.out, said.err)
+    assert (0, "", f"no streams at {redis_server.url}\n") == (said.code, said.out, said.err)

@@ -1,17 +1,18 @@
 """Which streams a NATS server keeps, and of what: `marketd tail nats:list`."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from marketd.cli.columns import Column, no_room, print_columns, second
+from marketd.cli.counting import counted
 from marketd.cli.entries import Output
 from marketd.cli.nats_stored import held, streams
 from marketd.cli.tail_nats import open_server
 from marketd.net.nats import NatsConfig
 
 NS = 1_000_000_000
-RIGHT = ("messages", "MiB", "held", "consumers", "copies")
+SUBJECTS_SHOWN = 2
 
 
 async def list_streams(config: NatsConfig) -> None:
@@ -20,6 +21,9 @@ async def list_streams(config: NatsConfig) -> None:
     async with open_server(config) as link:
         found = [_described(one, await held(link.client, one["config"]["name"])) for one in await streams(link.client)]
         where = link.state.url
+    if not found:
+        print(f"no streams at {where}", file=sys.stderr)
+        return
     if out.is_read_by_people:
         _print_table(found, where)
         return
@@ -48,28 +52,31 @@ def _described(stream: dict[str, Any], counts: dict[str, int]) -> dict[str, Any]
 
 
 def _print_table(found: list[dict[str, Any]], where: str) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("stream", "takes", "messages", "MiB", "held", "first", "last", "consumers", "copies", "keeps"):
-        table.add_column(name, justify="right" if name in RIGHT else "left", no_wrap=True)
-    for one in found:
-        table.add_row(
-            one["stream"],
-            ", ".join(one["subjects"]) or "-",
-            f"{one['messages']:,}",
-            f"{one['bytes'] / 2**20:,.1f}",
-            f"{len(one['held']):,}",
-            _second(one["first"]),
-            _second(one["last"]),
-            str(one["consumers"]),
-            str(one["copies"]),
-            _limits(one),
-        )
-    Console().print(table)
-    print(f"{len(found):,} {'stream' if len(found) == 1 else 'streams'} at {where}; held: subjects with a message in the stream")
+    def column(name: str, weight: int, cell: Callable[[dict[str, Any]], str], is_number: bool = False) -> Column:
+        return Column(name, weight, [cell(one) for one in found], is_number)
+
+    left_out = print_columns(
+        [
+            column("stream", 0, lambda one: str(one["stream"])),
+            column("takes", 0, lambda one: _subjects(one["subjects"])),
+            column("messages", 1, lambda one: f"{one['messages']:,}", True),
+            column("MiB", 4, lambda one: f"{one['bytes'] / 2**20:,.1f}", True),
+            column("held", 5, lambda one: f"{len(one['held']):,}", True),
+            column("first (UTC)", 7, lambda one: second(one["first"])),
+            column("last (UTC)", 2, lambda one: second(one["last"])),
+            column("consumers", 6, lambda one: str(one["consumers"]), True),
+            column("copies", 8, lambda one: str(one["copies"]), True),
+            column("keeps", 3, _limits),
+        ]
+    )
+    held = "" if "held" in left_out else "; held: subjects with a message in the stream"
+    print(f"{counted(len(found), 'stream')} at {where}{held}{no_room(left_out)}")
 
 
-def _second(time: str | None) -> str:
-    return "-" if time is None else f"{time[:19]}Z"
+def _subjects(its: list[str]) -> str:
+    """The first few whole: one of them is what one types next."""
+    more = f" and {len(its) - SUBJECTS_SHOWN:,} more" if len(its) > SUBJECTS_SHOWN else ""
+    return f"{', '.join(its[:SUBJECTS_SHOWN])}{more}" or "-"
 
 
 def _limits(its: dict[str, Any]) -> str:

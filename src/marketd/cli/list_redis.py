@@ -1,16 +1,16 @@
 """Which streams a Redis server holds: `marketd tail redis:list`."""
 
+import sys
+from collections.abc import Callable
 from typing import Any
 
 from redis.asyncio import Redis
-from rich.console import Console
-from rich.table import Table
 
+from marketd.cli.columns import Column, no_room, print_columns, second
+from marketd.cli.counting import counted
 from marketd.cli.entries import Output, time_of_id
 from marketd.cli.tail_redis import in_time, open_server
 from marketd.secrets import SecretUrl, masked
-
-RIGHT = ("entries", "KiB")
 
 
 async def list_streams(url: SecretUrl) -> None:
@@ -19,8 +19,12 @@ async def list_streams(url: SecretUrl) -> None:
     async with open_server(url) as client:
         names = sorted([name async for name in client.scan_iter(_type="STREAM", count=1000)])
         found = [await in_time(_described(client, name)) for name in names]
+    where = masked(url.get_secret_value())
+    if not found:
+        print(f"no streams at {where}", file=sys.stderr)
+        return
     if out.is_read_by_people:
-        _print_table(found, masked(url.get_secret_value()))
+        _print_table(found, where)
         return
     for one in found:
         out.json(one)
@@ -47,15 +51,20 @@ def _time(entry: Any) -> str | None:
 
 
 def _print_table(found: list[dict[str, Any]], where: str) -> None:
-    table = Table(box=None, pad_edge=False)
-    for name in ("stream", "entries", "first", "last", "KiB", "groups (members, pending, behind)"):
-        table.add_column(name, justify="right" if name in RIGHT else "left", no_wrap=True)
-    for one in found:
-        size = f"{(one['bytes'] or 0) / 1024:,.0f}"
-        groups = ", ".join(_group(group) for group in one["groups"])
-        table.add_row(one["stream"], f"{one['length']:,}", one["first"] or "-", one["last"] or "-", size, groups)
-    Console().print(table)
-    print(f"{len(found):,} {'stream' if len(found) == 1 else 'streams'} at {where}")
+    def column(name: str, weight: int, cell: Callable[[dict[str, Any]], str], is_number: bool = False) -> Column:
+        return Column(name, weight, [cell(one) for one in found], is_number)
+
+    left_out = print_columns(
+        [
+            column("stream", 0, lambda one: str(one["stream"])),
+            column("entries", 1, lambda one: f"{one['length']:,}", True),
+            column("first (UTC)", 5, lambda one: second(one["first"])),
+            column("last (UTC)", 2, lambda one: second(one["last"])),
+            column("KiB", 4, lambda one: f"{(one['bytes'] or 0) / 1024:,.0f}", True),
+            column("groups (members, pending, behind)", 3, lambda one: ", ".join(map(_group, one["groups"])) or "-"),
+        ]
+    )
+    print(f"{counted(len(found), 'stream')} at {where}{no_room(left_out)}")
 
 
 def _group(its: dict[str, Any]) -> str:
