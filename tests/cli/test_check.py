@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from tests.cli.conftest import Ask
+import pytest
+
+from tests.cli.conftest import Ask, Said
 from tests.nats_servers import NatsServer
 
 SECRETS = {"MARKETD_API_TOKEN": "tell-nobody", "DATABASE_URL": "postgresql://user:hunter2@host/db"}
@@ -140,3 +142,48 @@ def test_servers_that_are_optional_may_be_away_and_those_that_are_required_may_n
     assert "NATS nats://127.0.0.1:1: no: Connection refused; required" in required.out
     assert f"NATS {plain_nats_server.url}: ok, version " in there.out
     assert (0, 1, 0) == (optional.code, required.code, there.code), (optional.out, required.out, there.out)
+
+
+def _rows(said: Said) -> list[str]:
+    """The names in the table of what would start, as `sink sqlite`."""
+    table = said.out.splitlines()[1:]
+    names = (
+        "sink sqlite",
+        "stored events",
+        "sink jsonl",
+        "sink console",
+        "sink prometheus",
+        "candle archive",
+        "NATS",
+        "Redis",
+        "pairs",
+    )
+    return [name for name in names if any(line.startswith(f"{name} ") for line in table)]
+
+
+@pytest.mark.parametrize(
+    ("profile", "runs"),
+    [
+        ("features", ["sink prometheus", "NATS"]),
+        ("live-ingest", ["sink sqlite", "sink jsonl", "sink console", "sink prometheus", "NATS"]),
+        ("trade-streams", ["sink prometheus", "Redis", "pairs"]),
+        ("candle-archive", ["sink jsonl", "sink prometheus", "candle archive"]),
+        ("api", ["stored events", "sink prometheus", "candle archive"]),
+    ],
+)
+def test_only_what_would_run_is_listed(ask: Ask, profile: str, runs: list[str]) -> None:
+    nowhere = {"NATS_URL": "nats://127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0", "COINGECKO_URL": "http://127.0.0.1:1"}
+    venues = {f"{name}_{kind}_URL": "http://127.0.0.1:1" for name in ("BINANCE", "BYBIT", "BITFINEX") for kind in ("WS", "REST")}
+    said = ask("check", "--profile", profile, environ={**nowhere, **venues})
+
+    assert runs == _rows(said), said.out
+    assert ("discovered for binance" in said.out) is (profile == "trade-streams")
+    assert "pairs 200 discovered" not in " ".join(said.out.split())
+
+
+def test_partitions_without_jetstream_are_a_mistake_in_the_config(ask: Ask) -> None:
+    said = ask("check", "--profile", "features", environ={"MARKETD__FEATURES__PARTITIONS": "8"})
+
+    assert (2, "") == (said.code, said.out)
+    assert "config features.partitions: found 8" in said.err
+    assert "nats.jetstream: true (USE_JETSTREAM=true)" in said.err

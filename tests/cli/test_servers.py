@@ -38,17 +38,13 @@ async def test_a_server_without_jetstream_is_a_no_where_it_is_wanted(plain_nats_
     url = plain_nats_server.url
     plain = await asked("features", NATS_URL=url)
     wanted = await asked("features", NATS_URL=url, USE_JETSTREAM="true")
-    shared = await asked("features", NATS_URL=url, MARKETD__FEATURES__PARTITIONS="8")
     collecting = await asked("live-ingest", NATS_URL=url, NATS_ENABLED="true", USE_JETSTREAM="true", **FEED)
 
     assert plain.is_well
     assert plain.lines[0].endswith(", without JetStream")
-    assert [(False, True), (False, True), (False, False)] == [
-        (one.is_well, one.is_required) for one in (wanted, shared, collecting)
-    ]
+    assert [(False, True), (False, False)] == [(one.is_well, one.is_required) for one in (wanted, collecting)]
     assert wanted.lines[0].startswith(f"NATS {url}: no: version 2.")
     assert "without JetStream; USE_JETSTREAM=true needs a server started with --js; required" in wanted.lines[0]
-    assert "without JetStream; features.partitions needs a server started with --js; required" in shared.lines[0]
     assert "USE_JETSTREAM=true needs a server started with --js; optional: the rest runs" in collecting.lines[0]
 
 
@@ -57,7 +53,7 @@ async def test_features_by_jetstream_say_whether_the_stream_is_there(nats_server
         return (await asked("features", NATS_URL=nats_server.url, **environ)).lines[1:]
 
     before = await said(USE_JETSTREAM="true")
-    shared = await said(MARKETD__FEATURES__PARTITIONS="8")
+    shared = await said(USE_JETSTREAM="true", MARKETD__FEATURES__PARTITIONS="8")
     client = await nats.connect(nats_server.url)
     await client.jetstream().add_stream(name="MD_EVENTS", subjects=["md.events.>"])
     after = await said(USE_JETSTREAM="true")

@@ -71,7 +71,11 @@ class FeaturesConfig(Section):
     alert_fill: float = Field(0.9, gt=0, le=1, description="how full the queue is when an alert is sent")
     alert_cooldown_s: float = Field(60.0, ge=0, description="time between two alerts of a kind and symbol")
     partitions: int = Field(
-        0, ge=0, le=512, description="parts into which members of a group split the symbols, the same at each; 0 or 1: one member"
+        0,
+        ge=0,
+        le=512,
+        description="parts into which members of a group split the symbols, the same at each; 0 or 1: one member; more need "
+        "nats.jetstream",
     )
     lease_s: int = Field(
         3, ge=1, le=300, description="seconds after which the others take over from a member that is not heard of any more"

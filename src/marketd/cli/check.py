@@ -79,9 +79,8 @@ def check(
     if "archive" in checked.roles:
         for line in kept.plan(checked):
             console.print(line, markup=False, soft_wrap=True)
-    is_needed = "archive" in checked.roles or not checked.roles  # what collects nothing serves what is stored
-    is_well = True
-    if is_needed or checked.database.url is not None:
+    is_needed, is_well = _is_archive_needed(checked), True
+    if _is_archive_used(checked):
         answer, is_well = asyncio.run(kept.ask(checked, WITHIN_S))
         console.print(answer, markup=False, soft_wrap=True)
     servers = asyncio.run(ask_servers(checked))
@@ -96,34 +95,46 @@ def check(
 
 
 def _plan(config: Config) -> Table:
+    """What a daemon of this config runs, and nothing that it does not."""
     table = _table("what", "value")
-    sinks = config.sinks
-    stores = {
-        "sqlite": f"{config.path(sinks.sqlite.path)}" if sinks.sqlite.enabled else "off",
-        "jsonl": f"{config.path(sinks.jsonl.path)}" if sinks.jsonl.enabled else "off",
-        "console": f"1 in {sinks.console.every}" if sinks.console.enabled else "off",
-        "prometheus": "/metrics" if sinks.prometheus.enabled else "off",
-    }
+    sinks, is_collecting = config.sinks, bool(COLLECTING & set(config.roles))
     rows = {
         "profile": config.profile,
         "roles": ", ".join(config.roles) or "none: serves what is stored",
         "data directory": str(config.data_dir),
         "API": f"http://{config.api.host}:{config.api.port}",
         "API token": "set" if config.api.token else "not set: reading is open, changing needs the one in api-token",
-        **{f"sink {name}": value for name, value in stores.items()},
-        "candle archive": address_of(config.database_url).shown,
-        "NATS": "off" if config.nats.enabled is False else _nats(config),
-        "Redis": str(config.redis.url) if config.redis.enabled else "off",
-        **discovered.plan(config),
-        "shard": f"{config.shard.index}/{config.shard.count}",
     }
+    if sinks.sqlite.enabled and ("ingest" in config.roles or not config.roles):
+        rows["sink sqlite" if config.roles else "stored events"] = str(config.path(sinks.sqlite.path))
+    if sinks.jsonl.enabled:
+        rows["sink jsonl"] = str(config.path(sinks.jsonl.path))
+    if sinks.console.enabled:
+        rows["sink console"] = f"1 in {sinks.console.every}"
+    if sinks.prometheus.enabled:
+        rows["sink prometheus"] = "/metrics"
+    if _is_archive_used(config):
+        rows["candle archive"] = address_of(config.database_url).shown
+    if config.nats.enabled is not False:
+        rows["NATS"] = config.nats.shown_url + ("" if config.nats.enabled else ", if it is there")
+    if config.redis.enabled and "ingest" in config.roles:
+        rows["Redis"] = config.redis.shown_url
+    rows |= discovered.plan(config)
+    if is_collecting:
+        rows["shard"] = f"{config.shard.index}/{config.shard.count}"
     for name, value in rows.items():
         table.add_row(name, value)
     return table
 
 
-def _nats(config: Config) -> str:
-    return config.nats.shown_url + ("" if config.nats.enabled else ", if it is there")
+def _is_archive_needed(config: Config) -> bool:
+    """What collects nothing serves what is stored."""
+    return "archive" in config.roles or not config.roles
+
+
+def _is_archive_used(config: Config) -> bool:
+    """One that is named is also served by what does not fill it."""
+    return _is_archive_needed(config) or config.database.url is not None
 
 
 class Probed(NamedTuple):

@@ -30,7 +30,7 @@ def plan(config: Config) -> dict[str, str]:
         return {}
     key = "with a key" if its.api_key is not None else "without a key"
     return {
-        "pairs": f"{its.limit:,} discovered for {', '.join(found)}, again every {its.refresh_s:g} s",
+        "pairs": f"up to {its.limit:,} discovered for {', '.join(found)}, again every {its.refresh_s:g} s",
         "CoinGecko": f"{its.base} (plan {its.plan}, {key})",
     }
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import NamedTuple
 
+from marketd.cli.counting import counted
 from marketd.cli.nats_stored import NoJetStream, account
 from marketd.cli.tail_nats import open_server
 from marketd.clock import SystemClock
@@ -66,11 +67,10 @@ async def _server(link: NatsLink, config: Config, is_source: bool) -> Told:
     try:
         its = await account(link.client)
     except NoJetStream:
-        wanted = "features.partitions" if is_source and config.features.partitions > 1 else ""
-        wanted = "USE_JETSTREAM=true" if config.nats.jetstream else wanted
-        return Told(f"{version}, without JetStream", True, f"{wanted} needs a server started with --js" if wanted else "")
+        lacks = "USE_JETSTREAM=true needs a server started with --js" if config.nats.jetstream else ""
+        return Told(f"{version}, without JetStream", True, lacks)
     stored = (its["storage"] + its["memory"]) / MIB
-    return Told(f"{version}, with JetStream: {its['streams']:,} streams, {stored:,.1f} MiB stored")
+    return Told(f"{version}, with JetStream: {counted(its['streams'], 'stream')}, {stored:,.1f} MiB stored")
 
 
 async def _made(link: NatsLink, config: Config, is_source: bool) -> list[str]:
@@ -88,7 +88,7 @@ async def _made(link: NatsLink, config: Config, is_source: bool) -> list[str]:
 async def _read(link: NatsLink, config: Config) -> list[str]:
     """Of the stream that the features are made from, where they are made from one."""
     prefix, count = config.nats.subject_prefix, config.features.partitions
-    if not config.nats.jetstream and count <= 1:
+    if not config.nats.jetstream:
         return []
     found = await streams_of(link.session, f"{prefix}.trade.>")
     lines = [f"reads by JetStream from stream {', '.join(found)}"]
@@ -123,7 +123,8 @@ async def ask_redis(config: Config) -> Asked | None:
     configure(LoggingConfig(level="error", format="text"))
     link = RedisLink(config.redis, "marketd-check", SystemClock())
     symbols, count = _streams(config)
-    plan = f"writes trades:SYMBOL, up to {count:,} streams of about {config.redis.stream_maxlen:,} entries; {_some(symbols)}"
+    streams = f"up to {counted(count, 'stream')} of about {config.redis.stream_maxlen:,} entries"
+    plan = f"writes trades:SYMBOL, {streams}; {_some(symbols)}"
     try:
         wire = await link.open("check")
         try:

@@ -118,6 +118,14 @@ class Config(Section):
                 raise ValueError(f"{found}: {', '.join(others) or 'there is none'}")
         return self
 
+    @model_validator(mode="after")
+    def _partitions_are_of_a_stream(self) -> Self:
+        count = self.features.partitions
+        if "features" in self.roles and count > 1 and not self.nats.jetstream:
+            found = f"features.partitions: found {count}, which shares a stream of JetStream among processes"
+            raise ValueError(f"{found}; expected nats.jetstream: true (USE_JETSTREAM=true) beside it, or features.partitions: 1")
+        return self
+
     @property
     def feeds(self) -> dict[str, VenueConfig]:
         """The enabled venues in config order; a backup has its primary's symbols, channels and timeframes."""
