@@ -14,9 +14,9 @@ from marketd.model import wire
 from marketd.model.events import Event, Trade
 from marketd.model.identity import identity
 from marketd.net.nats import NatsConfig, NatsLink, open_link
+from marketd.net.nats_api import ask
 from marketd.sources.partitioned import STREAM as PARTITIONED
 from marketd.sources.partitions import Partitions
-from marketd.sources.stored import ask
 
 STREAM = "EVENTS"
 PREFIX = "md.events"

@@ -68,4 +68,5 @@ def test_a_server_without_streams_says_so_beside_the_output(ask: Ask, nats_serve
 def test_a_server_without_jetstream_is_one_line(ask: Ask, plain_nats_server: NatsServer) -> None:
     said = ask("tail", "nats:list", environ={"NATS_URL": plain_nats_server.url})
 
-    assert (1, "marketd: JetStream does not answer there; a server has it with --js\n") == (said.code, said.err)
+    where = plain_nats_server.url
+    assert (1, f"marketd: nats: {where} has no JetStream; start it with --js (nats-server --js)\n") == (said.code, said.err)

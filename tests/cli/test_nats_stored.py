@@ -3,13 +3,14 @@
 import asyncio
 import itertools
 
-import nats
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from nats.aio.client import Client
 
-from marketd.cli.nats_stored import NoJetStream, held, last_of, streams
+from marketd.cli.nats_stored import held, last_of, streams
+from marketd.net.nats_api import NoJetStream
+from tests.members import linked
 from tests.nats_servers import NatsServer
 
 numbers = itertools.count()
@@ -31,16 +32,16 @@ def test_the_last_are_the_last_in_order(nats_server: NatsServer, subjects: list[
     asked = wanted.replace("md", root, 1)
 
     async def look() -> tuple[list[int], int]:
-        client = await nats.connect(nats_server.url)
-        stream = client.jetstream()
-        await stream.add_stream(name=root, subjects=[f"{root}.events.>"])
-        try:
-            await publish(client, subjects, root)
-            (found,) = await streams(client, asked)
-            return [int(one.data) for one in await last_of(client, found, asked, count)], found["state"]["consumer_count"]
-        finally:
-            await stream.delete_stream(root)
-            await client.close()
+        async with linked(nats_server.url) as link:
+            stream = link.client.jetstream()
+            await stream.add_stream(name=root, subjects=[f"{root}.events.>"])
+            try:
+                await publish(link.client, subjects, root)
+                (found,) = await streams(link.session, asked)
+                last = await last_of(link.session, found, asked, count)
+                return [int(one.data) for one in last], found["state"]["consumer_count"]
+            finally:
+                await stream.delete_stream(root)
 
     fits = [number for number, subject in enumerate(subjects, 1) if matches(wanted, f"md.events.{subject}")]
 
@@ -54,20 +55,20 @@ def matches(wanted: str, subject: str) -> bool:
 
 
 async def test_streams_are_those_that_take_something_of_the_subject(nats_server: NatsServer) -> None:
-    client = await nats.connect(nats_server.url)
-    await client.jetstream().add_stream(name="trades", subjects=["md.events.trade.*"])
-    await client.jetstream().add_stream(name="alerts", subjects=["senpai.alerts"])
-    await publish(client, ["trade.A", "trade.A", "trade.B"])
-    found = {subject: [one["config"]["name"] for one in await streams(client, subject)] for subject in ("md.>", "x", ">")}
-    counts = await held(client, "trades")
-    await client.close()
+    async with linked(nats_server.url) as link:
+        await link.client.jetstream().add_stream(name="trades", subjects=["md.events.trade.*"])
+        await link.client.jetstream().add_stream(name="alerts", subjects=["senpai.alerts"])
+        await publish(link.client, ["trade.A", "trade.A", "trade.B"])
+        found = {
+            subject: [one["config"]["name"] for one in await streams(link.session, subject)] for subject in ("md.>", "x", ">")
+        }
+        counts = await held(link.session, "trades")
 
     assert {"md.>": ["trades"], "x": [], ">": ["alerts", "trades"]} == {name: sorted(names) for name, names in found.items()}
     assert {"md.events.trade.A": 2, "md.events.trade.B": 1} == counts
 
 
 async def test_without_jetstream_it_is_said(plain_nats_server: NatsServer) -> None:
-    client = await nats.connect(plain_nats_server.url)
-    with pytest.raises(NoJetStream, match="--js"):
-        await streams(client)
-    await client.close()
+    async with linked(plain_nats_server.url) as link:
+        with pytest.raises(NoJetStream, match="--js"):
+            await streams(link.session)

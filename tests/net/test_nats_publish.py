@@ -8,9 +8,10 @@ import pytest
 from marketd.clock import SystemClock
 from marketd.errors import Unreachable
 from marketd.net.nats import NatsConfig, open_link
+from marketd.net.nats_api import ask
 from marketd.net.nats_publish import Batches, Inbox, Message, OneEach, message
 from marketd.net.nats_session import Session
-from marketd.net.nats_stream import StreamConfig, ask, open_stream
+from marketd.net.nats_stream import StreamConfig, open_stream
 from tests.nats_servers import NatsServer, kept
 
 PREFIX = "md.events"
@@ -28,7 +29,7 @@ class Lossy:
     def __init__(self, session: Session, lost: set[bytes]) -> None:
         self._session, self._lost = session, lost
         self.client, self.gone, self.server = session.client, session.gone, session.server
-        self.why = ""
+        self.at_most = session.at_most
 
     async def send(self, data: bytes) -> None:
         for one in sorted(self._lost):

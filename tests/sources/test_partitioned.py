@@ -6,8 +6,9 @@ from marketd.clock import SystemClock
 from marketd.errors import DeliveryError
 from marketd.model.events import SYSTEM, Quote, Status
 from marketd.net.nats import NatsLink
+from marketd.net.nats_api import NoJetStream, Stored, ask
 from marketd.sources.partitioned import PREFIX, STREAM, open_partitioned, subjects
-from marketd.sources.stored import Declined, NotThere, Ordered, Stored, ask
+from marketd.sources.stored import Ordered
 from tests.members import PREFIX as EVENTS
 from tests.members import TS, arrived, linked, make_events_stream, store, trade
 from tests.nats_servers import NatsServer
@@ -56,19 +57,19 @@ async def test_a_second_member_uses_what_the_first_one_made_and_another_number_o
         await open_partitioned(link.session, EVENTS, 4, SystemClock())
 
         assert made == await config(link, STREAM)
-        with pytest.raises(Declined, match=r"with other partitions .*expected 8 of md\.events"):
+        with pytest.raises(DeliveryError, match=r"with other partitions .*expected 8 of md\.events"):
             await open_partitioned(link.session, EVENTS, 8, SystemClock())
 
 
 async def test_without_a_stream_of_events_there_is_nothing_to_partition(nats_server: NatsServer) -> None:
     async with linked(nats_server.url) as link:
-        with pytest.raises(NotThere, match=r"no stream holds md\.events\.trade"):
+        with pytest.raises(DeliveryError, match=r"no stream holds md\.events\.trade"):
             await open_partitioned(link.session, EVENTS, 4, SystemClock())
 
 
 async def test_a_server_without_jetstream_is_said(plain_nats_server: NatsServer) -> None:
     async with linked(plain_nats_server.url) as link:
-        with pytest.raises(DeliveryError, match="JetStream"):
+        with pytest.raises(NoJetStream, match="--js"):
             await open_partitioned(link.session, EVENTS, 4, SystemClock())
 
 

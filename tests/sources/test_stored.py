@@ -7,7 +7,8 @@ import pytest
 from marketd.clock import SystemClock
 from marketd.errors import DeliveryError
 from marketd.net.nats import NatsLink
-from marketd.sources.stored import NotThere, Ordered, ask, latest, stored_at
+from marketd.net.nats_api import NotThere, ask, stored_at
+from marketd.sources.stored import Ordered
 from tests.members import STREAM, linked, make_events_stream, store, trade
 from tests.nats_servers import NatsServer
 
@@ -50,7 +51,7 @@ async def test_messages_come_in_order_also_those_stored_later_and_none_when_ther
 async def test_reading_begins_after_a_sequence_or_at_a_time_and_keeps_to_its_subjects(nats_server: NatsServer) -> None:
     async with linked(nats_server.url) as link:
         await fill(link, 10)
-        fifth = await stored_at(link, STREAM, 5)
+        fifth = await stored_at(link.session, STREAM, 5)
         assert fifth is not None
 
         assert [8, 10] == await read(Ordered(link, STREAM, ["md.events.trade.BTCUSDT"], SystemClock(), after=6), 2)
@@ -83,31 +84,9 @@ async def test_a_consumer_that_the_server_forgot_is_made_anew(nats_server: NatsS
         assert [11] == await read(ordered, 1)
 
 
-async def test_the_last_message_of_each_subject_is_found_also_as_of_a_time(nats_server: NatsServer) -> None:
-    async with linked(nats_server.url) as link:
-        await fill(link, 10)
-        fifth = await stored_at(link, STREAM, 5)
-        assert fifth is not None
-
-        assert [9, 10] == [one.sequence for one in await latest(link, STREAM, "md.events.trade.*")]
-        assert [3, 4] == [one.sequence for one in await latest(link, STREAM, "md.events.trade.*", before_ns=fifth.time_ns)]
-        assert [] == await latest(link, STREAM, "md.events.quote.*")
-
-
 async def test_what_is_not_there_is_said(nats_server: NatsServer) -> None:
     async with linked(nats_server.url) as link:
         await fill(link, 1)
 
-        assert await stored_at(link, STREAM, 7) is None
         with pytest.raises(NotThere, match="stream not found"):
             await Ordered(link, "ELSE", ["md.events.>"], SystemClock()).next(0.1)
-
-
-async def test_the_last_messages_of_more_subjects_than_the_server_gives_at_once_are_all_found(nats_server: NatsServer) -> None:
-    async with linked(nats_server.url) as link:
-        await make_events_stream(link)
-        for number in range(1199):
-            await link.client.publish(f"md.events.trade.S{number}", b"{}")
-        await link.client.jetstream().publish("md.events.trade.S1199", b"{}")  # confirmed, and those before it
-
-        assert list(range(1, 1201)) == [one.sequence for one in await latest(link, STREAM, "md.events.>")]

@@ -19,7 +19,7 @@ async def list_streams(config: NatsConfig) -> None:
     """Every stream with its subjects, what it holds and its limits. Raises StartError, also where there is no JetStream."""
     out = Output()
     async with open_server(config) as link:
-        found = [_described(one, await held(link.client, one["config"]["name"])) for one in await streams(link.client)]
+        found = [_described(one, await held(link.session, one["config"]["name"])) for one in await streams(link.session)]
         where = link.state.url
     if not found:
         print(f"no streams at {where}", file=sys.stderr)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from marketd.cli.counting import counted
-from marketd.cli.nats_stored import NoJetStream, account
+from marketd.cli.nats_stored import account
 from marketd.cli.tail_nats import open_server
 from marketd.clock import SystemClock
 from marketd.config import Config
@@ -13,6 +13,7 @@ from marketd.daemon.serving import COLLECTING
 from marketd.errors import DeliveryError, StartError, Unreachable
 from marketd.log import LoggingConfig, configure
 from marketd.net.nats import NatsLink
+from marketd.net.nats_api import NoJetStream
 from marketd.net.nats_stream import Stream, differences, find_stream, streams_of, wanted_stream
 from marketd.net.redis import RedisLink, asked
 from marketd.sinks.redis_memory import weigh
@@ -65,7 +66,7 @@ async def _server(link: NatsLink, config: Config, is_source: bool) -> Told:
     number = link.client.connected_server_version
     version = f"version {number.major}.{number.minor}.{number.patch}"
     try:
-        its = await account(link.client)
+        its = await account(link.session)
     except NoJetStream:
         lacks = "USE_JETSTREAM=true needs a server started with --js" if config.nats.jetstream else ""
         return Told(f"{version}, without JetStream", True, lacks)

@@ -9,11 +9,12 @@ from nats import errors
 from nats.aio.msg import Msg
 
 from marketd.cli.entries import Output
-from marketd.cli.nats_stored import NoJetStream, Stored, last_of, streams
+from marketd.cli.nats_stored import last_of, streams
 from marketd.clock import SystemClock
-from marketd.errors import ConfigError, StartError, Unreachable
+from marketd.errors import ConfigError, DeliveryError, StartError
 from marketd.log import LoggingConfig, configure
 from marketd.net.nats import NatsConfig, NatsLink, open_link
+from marketd.net.nats_api import NoAnswer, NoJetStream, Stored
 
 NAME = "marketd-tail"
 GATHER_S = 0.05
@@ -45,7 +46,9 @@ async def open_server(config: NatsConfig) -> AsyncIterator[NatsLink]:
                 raise StartError(f"nats at {link.state.url} does not answer: {link.state.reason}; NATS_URL says where it is")
             try:
                 yield link
-            except (Unreachable, errors.Error) as error:
+            except DeliveryError as error:
+                raise StartError(str(error)) from None
+            except errors.Error as error:
                 raise StartError(f"nats at {link.state.url}: {error or link.state.reason}") from None
     except BaseExceptionGroup as group:
         raise group.exceptions[0] if len(group.exceptions) == 1 else group from None
@@ -61,10 +64,15 @@ def _must_be_subject(subject: str) -> None:
 async def _show_stored(link: NatsLink, out: Output, subject: str, count: int) -> bool:
     """Whether there was something."""
     stored: list[Stored] = []
-    with suppress(NoJetStream):
-        for stream in await streams(link.client, subject):
-            stored += await last_of(link.client, stream, subject, count)
-    for one in sorted(stored, key=lambda one: one.time)[-count:]:
+    try:
+        for stream in await streams(link.session, subject):
+            stored += await last_of(link.session, stream, subject, count)
+    except NoJetStream:
+        return False
+    except NoAnswer as error:  # where we may not ask, too
+        sys.stderr.write(f"{error}; what comes from now on is shown\n")
+        return False
+    for one in sorted(stored, key=lambda one: one.time_ns)[-count:]:
         out.message(one.subject, one.data)
     out.flush()
     return bool(stored)

@@ -8,8 +8,8 @@ Why not plain publishing with many messages in flight: docs/decisions/jetstream-
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import NamedTuple, Self
 
 import msgspec
@@ -17,8 +17,8 @@ from nats import errors
 from nats.aio.msg import Msg
 
 from marketd.errors import Unreachable
+from marketd.net.nats_api import ApiError
 from marketd.net.nats_session import Session
-from marketd.net.nats_stream import ApiError
 
 FLOW = 2048  # messages that one acknowledgement may stand for, at most; the server says how many it does
 OUTSTANDING = 2  # acknowledgements that may be missing while more is sent
@@ -107,7 +107,7 @@ class Inbox:
         """What the subject of the next answer ends with, and the answer. Raises TimeoutError, Unreachable."""
         while not self._answers:
             self._came.clear()
-            async with self._at_most(ANSWER_S):
+            async with self.session.at_most(ANSWER_S):
                 await self._came.wait()
         return self._answers.popleft()
 
@@ -117,22 +117,6 @@ class Inbox:
         answer = msgspec.json.decode(message.data, type=Answer) if message.data else Answer(error=_NOBODY)
         self._answers.append((message.subject[len(self._topic) + 1 :], answer))
         self._came.set()
-
-    @asynccontextmanager
-    async def _at_most(self, seconds: float) -> AsyncIterator[None]:
-        """Waiting ends with the connection, too."""
-        waiting = self.session.client.waiting
-        try:
-            async with asyncio.timeout(seconds) as within:
-                waiting.add(within)
-                try:
-                    yield
-                finally:
-                    waiting.discard(within)
-        except TimeoutError:
-            if self.session.gone.is_set():
-                raise Unreachable(f"nats: {self.session.server}: {self.session.why or 'the connection ended'}") from None
-            raise
 
 
 class Batches:

@@ -158,17 +158,28 @@ class Session:
         return Unreachable(f"nats: {self.server}: {self.why or 'the connection ended'}")
 
     @asynccontextmanager
-    async def _within(self) -> AsyncIterator[None]:
-        """Waiting ends with the connection; and the connection ends where the server gives no answer in time."""
+    async def at_most(self, seconds: float) -> AsyncIterator[None]:
+        """Waiting ends with the connection, too. Raises TimeoutError, Unreachable."""
         if self.gone.is_set():
             raise self._ended()
         try:
-            async with asyncio.timeout(ANSWER_S) as within:
+            async with asyncio.timeout(seconds) as within:
                 self.client.waiting.add(within)
                 try:
                     yield
                 finally:
                     self.client.waiting.discard(within)
+        except TimeoutError:
+            if self.gone.is_set():
+                raise self._ended() from None
+            raise
+
+    @asynccontextmanager
+    async def _within(self) -> AsyncIterator[None]:
+        """Waiting ends with the connection; and the connection ends where the server gives no answer in time."""
+        try:
+            async with self.at_most(ANSWER_S):
+                yield
         except (OSError, RuntimeError) as error:  # a TimeoutError is an OSError
             if not self.gone.is_set():
                 self.why = f"no answer within {ANSWER_S:g} s" if isinstance(error, TimeoutError) else str(error)

@@ -5,21 +5,15 @@ API: https://docs.nats.io/reference/reference-protocols/nats_api_reference (read
 
 from typing import Any, Literal, NamedTuple, Self
 
-import msgspec
-from nats import errors as nats_errors
 from pydantic import Field, model_validator
 
-from marketd.errors import DeliveryError, Unreachable
+from marketd.errors import DeliveryError
+from marketd.net.nats_api import NAME_TAKEN, OVERLAP, NotTaken, NotThere, ask
 from marketd.net.nats_session import Session
 from marketd.section import Section
 
 GIB = 1024**3
 NS = 1_000_000_000
-ANSWER_S = 5.0  # an answer of JetStream's API; a cluster that elects a leader gives none for a while
-LAST_MAX = 1024  # subjects that the server tells the newest message of, in one answer
-
-_NO_JETSTREAM = (10039, 10076)  # not enabled for this account; not enabled
-_NOT_FOUND, _NAME_TAKEN, _OVERLAP = 10059, 10058, 10065
 
 
 class StreamConfig(Section):
@@ -65,26 +59,6 @@ class Stream(NamedTuple):
         )
 
 
-class ApiError(msgspec.Struct):
-    """What JetStream's API or a stream answers instead of what was asked for."""
-
-    code: int = 0
-    err_code: int = 0
-    description: str = ""
-
-
-class NoJetStream(Unreachable):
-    """The server has no JetStream, or not for us."""
-
-
-class NotTaken(DeliveryError):
-    """JetStream declined; `error` is its own word."""
-
-    def __init__(self, text: str, error: ApiError) -> None:
-        super().__init__(text)
-        self.error = error
-
-
 async def open_stream(session: Session, config: StreamConfig, prefix: str) -> tuple[Stream, bool]:
     """The stream for `{prefix}.>`, and whether it was made just now.
 
@@ -97,9 +71,9 @@ async def open_stream(session: Session, config: StreamConfig, prefix: str) -> tu
     try:
         answer = await _create(session, wanted)
     except NotTaken as refused:
-        if refused.error.err_code == _NAME_TAKEN:  # another collector was quicker
+        if refused.error.err_code == NAME_TAKEN:  # another collector was quicker
             return await open_stream(session, config, prefix)
-        if refused.error.err_code == _OVERLAP:
+        if refused.error.err_code == OVERLAP:
             others = ", ".join(await streams_of(session, f"{prefix}.>"))
             raise DeliveryError(
                 f"nats: {session.server}: {prefix}.> belongs to stream {others} already, and nats.stream.name is {config.name}; "
@@ -113,41 +87,14 @@ async def find_stream(session: Session, name: str) -> Stream | None:
     """None where there is none. Raises NoJetStream, DeliveryError."""
     try:
         answer = await ask(session, f"STREAM.INFO.{name}")
-    except NotTaken as refused:
-        if refused.error.err_code == _NOT_FOUND:
-            return None
-        raise
+    except NotThere:
+        return None
     return Stream(name, answer["config"])
 
 
 async def streams_of(session: Session, subject: str) -> list[str]:
     """The names of the streams that hold something of `subject`, which may have wildcards."""
     return list((await ask(session, "STREAM.NAMES", {"subject": subject})).get("streams") or ())
-
-
-async def last_of(session: Session, stream: Stream, pattern: str) -> list[bytes]:
-    """The newest message of each subject that the pattern covers, of at most 1024 (ADR-31); none where the stream does not allow
-    such questions. Raises DeliveryError.
-    """
-    if not stream.config.get("allow_direct"):
-        return []
-    client, found = session.client, list[bytes]()
-    inbox = client.new_inbox()
-    try:
-        subscription = await client.subscribe(inbox)
-        question = msgspec.json.encode({"multi_last": [pattern], "batch": LAST_MAX})
-        await client.publish(f"$JS.API.DIRECT.GET.{stream.name}", question, reply=inbox)
-        while True:
-            message = await subscription.next_msg(timeout=ANSWER_S)
-            if message.headers and "Status" in message.headers:  # the end, or nothing there
-                break
-            found.append(message.data)
-        await subscription.unsubscribe()
-    except nats_errors.TimeoutError:
-        raise DeliveryError(f"nats: stream {stream.name} tells nothing of what it holds within {ANSWER_S:g} s") from None
-    except (nats_errors.Error, OSError) as error:
-        raise Unreachable(f"nats: {session.server}: {error or type(error).__name__}") from None
-    return found
 
 
 def wanted_stream(config: StreamConfig, prefix: str) -> dict[str, Any]:
@@ -198,32 +145,12 @@ def covers(pattern: str, subjects: str) -> bool:
     return len(wide) == len(narrow)
 
 
-async def ask(session: Session, subject: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The answer of JetStream's API. Raises NoJetStream, NotTaken with its word, DeliveryError where it gives none."""
-    body = b"" if question is None else msgspec.json.encode(question)
-    try:
-        message = await session.client.request(f"$JS.API.{subject}", body, timeout=ANSWER_S)
-    except nats_errors.NoRespondersError:
-        raise _no_jetstream(session, "") from None
-    except nats_errors.TimeoutError:
-        raise DeliveryError(f"nats: {session.server}: JetStream gives no answer within {ANSWER_S:g} s") from None
-    except (nats_errors.Error, OSError) as error:
-        raise Unreachable(f"nats: {session.server}: {error or type(error).__name__}") from None
-    answer: dict[str, Any] = msgspec.json.decode(message.data)
-    if "error" in answer:
-        word = msgspec.convert(answer["error"], ApiError)
-        if word.err_code in _NO_JETSTREAM:
-            raise _no_jetstream(session, f" ({word.description})")
-        raise NotTaken(f"nats: {session.server}: JetStream: {word.description}", word)
-    return answer
-
-
 async def _create(session: Session, wanted: dict[str, Any]) -> dict[str, Any]:
     subject = f"STREAM.CREATE.{wanted['name']}"
     try:
         return await ask(session, subject, wanted)
     except NotTaken as refused:
-        if refused.error.err_code in (_NAME_TAKEN, _OVERLAP) or refused.error.code >= 500:
+        if refused.error.err_code in (NAME_TAKEN, OVERLAP) or refused.error.code >= 500:
             raise
     # A server before 2.14 does not know what batches are.
     return await ask(session, subject, {key: value for key, value in wanted.items() if key != "allow_batched"})
@@ -241,10 +168,3 @@ def _usable(stream: Stream, prefix: str) -> Stream:
         how = "is sealed" if stream.config.get("sealed") else "acknowledges nothing (no_ack)"
         raise DeliveryError(f"nats: stream {stream.name} {how}: events cannot be kept in it; change nats.stream.name")
     return stream
-
-
-def _no_jetstream(session: Session, why: str) -> NoJetStream:
-    return NoJetStream(
-        f"nats: {session.server} has no JetStream{why}; start it with --js (nats-server --js), or set USE_JETSTREAM=false "
-        "for plain subjects; until then events wait on disk"
-    )

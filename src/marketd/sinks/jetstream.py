@@ -13,16 +13,17 @@ import structlog
 
 from marketd.bus import Full
 from marketd.clock import Clock
-from marketd.errors import DeliveryError
+from marketd.errors import DeliveryError, Unreachable
 from marketd.metrics import Metrics
 from marketd.model.events import EVENT_TYPES, BookDelta, BookL2, Candle, Event, Gap, Quote, Trade
 from marketd.model.identity import identity
 from marketd.model.marks import Mark, Series
 from marketd.model.wire import decode, encode
 from marketd.net.nats import NatsConfig, NatsLink
+from marketd.net.nats_api import NoJetStream, latest
 from marketd.net.nats_publish import Batches, Inbox, Message, OneEach, message
 from marketd.net.nats_session import Session
-from marketd.net.nats_stream import NoJetStream, Stream, differences, last_of, open_stream
+from marketd.net.nats_stream import Stream, differences, open_stream
 from marketd.sinks.nats import subject_of
 
 AGAIN_S = 0.02  # until what another collector is publishing at this moment is stored, or a new leader is elected
@@ -77,9 +78,11 @@ class JetStream:
     async def __aenter__(self) -> Self:
         await self._opened()
         assert self._stream is not None
-        for data in await last_of(self._link.session, self._stream, f"{self._prefix}.trade.*"):
+        if not self._stream.config.get("allow_direct"):
+            return self  # it does not allow such questions
+        for last in await latest(self._link.session, self._stream.name, f"{self._prefix}.trade.*"):
             try:
-                trade = decode(data)
+                trade = decode(last.data)
             except (msgspec.DecodeError, UnicodeDecodeError):  # another program's
                 continue
             if isinstance(trade, Trade):
@@ -133,8 +136,9 @@ class JetStream:
         try:
             stream, is_new = await open_stream(session, self._config, self._prefix)
         except NoJetStream as error:
-            self._say_once(str(error))
-            raise
+            why = f"{error}, or set USE_JETSTREAM=false for plain subjects; until then events wait on disk"
+            self._say_once(why)
+            raise Unreachable(why) from None  # it has been said
         if is_new:
             log.info("stream.made", stream=stream.name, text=stream.said)
         differing = differences(stream, self._config, self._prefix)

@@ -22,12 +22,11 @@ from marketd.clock import Clock
 from marketd.errors import DeliveryError
 from marketd.metrics import Metrics
 from marketd.net.nats import NatsLink
-from marketd.sources.stored import Declined, ask, latest
+from marketd.net.nats_api import NAME_TAKEN, NotTaken, ask, latest
 
 LOOK_S = 1.0
 MARKER_S = 1.0  # how long the server remembers that a key expired, so that watchers see it
 WRONG_REVISION = {10071, 10164}  # the server's codes
-ALREADY_THERE = 10058  # with other settings: respected
 NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
 SHOWN = 200  # bytes of a value that is no claim
 log = structlog.get_logger("partitions")
@@ -136,8 +135,8 @@ class Leases:
         }
         try:
             await ask(self._link.session, f"STREAM.CREATE.{config['name']}", config)
-        except Declined as error:
-            if error.code != ALREADY_THERE:
+        except NotTaken as refused:
+            if refused.error.err_code != NAME_TAKEN:  # with other settings: respected
                 raise
 
     async def renew(self) -> None:
@@ -171,7 +170,7 @@ class Leases:
         members: set[str] = set()
         claims: dict[int, Claim] = {}
         prefix = f"$KV.{self.bucket}."
-        for message in await latest(self._link, f"KV_{self.bucket}", f"{prefix}>"):
+        for message in await latest(self._link.session, f"KV_{self.bucket}", f"{prefix}>"):
             key = message.subject.removeprefix(prefix)
             kind, _, name = key.partition(".")
             if kind == "members":

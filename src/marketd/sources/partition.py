@@ -13,9 +13,10 @@ from marketd.clock import Clock
 from marketd.errors import DeliveryError
 from marketd.model.events import SYSTEM, Event, Share, ShareState, Status
 from marketd.net.nats import NatsLink
+from marketd.net.nats_api import Stored, ask, latest, stored_at
 from marketd.sources.leases import Claim, Leases
 from marketd.sources.partitioned import PREFIX, STREAM, subjects
-from marketd.sources.stored import Ordered, Stored, ask, latest, stored_at
+from marketd.sources.stored import Ordered
 
 SECOND = 1_000_000_000
 NOTE_S = 0.5  # between two notes of what is done
@@ -118,7 +119,7 @@ class Partition:
         since_ns = await self._since_ns() if self._past else None
         if since_ns is not None:
             for kind in ("trade", "quote"):
-                self._take(await latest(bound.link, STREAM, f"{PREFIX}.{self.number}.{kind}.*", before_ns=since_ns))
+                self._take(await latest(bound.link.session, STREAM, f"{PREFIX}.{self.number}.{kind}.*", before_ns=since_ns))
         return Ordered(
             bound.link,
             STREAM,
@@ -131,7 +132,7 @@ class Partition:
 
     async def _check_kept(self) -> None:
         """The stream has its limits: whoever was away for longer finds a hole, and that is said."""
-        first = int((await ask(self._bound.link.session, f"STREAM.INFO.{STREAM}", {}))["state"]["first_seq"])
+        first = int((await ask(self._bound.link.session, f"STREAM.INFO.{STREAM}"))["state"]["first_seq"])
         if self._past and first > self._past + 1:
             reason = (
                 f"the stream begins at message {first:,}, this partition is done up to {self._past:,}: what came between is gone"
@@ -141,7 +142,7 @@ class Partition:
     async def _since_ns(self) -> int | None:
         """When the window of the last message that is done began. None if that message is no longer there."""
         bound = self._bound
-        found = await stored_at(bound.link, STREAM, self._past)
+        found = await stored_at(bound.link.session, STREAM, self._past)
         if found is None:
             return None
         event = bound.read(found.data, found.subject)

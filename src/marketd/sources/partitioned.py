@@ -7,15 +7,16 @@ https://github.com/nats-io/nats-architecture-and-design (read 2026-11-21). The e
 from typing import Any, NamedTuple
 
 from marketd.clock import Clock
+from marketd.errors import DeliveryError
 from marketd.model.times import iso_of_ns
+from marketd.net.nats_api import NAME_TAKEN, NotTaken, NotThere, ask
 from marketd.net.nats_session import Session
-from marketd.sources.stored import Declined, NotThere, ask
+from marketd.net.nats_stream import streams_of
 
 STREAM = "senpai-partitions"
 PREFIX = "senpai.partitions"
 TYPES = ("trade", "quote", "gap")  # of a symbol: they go to its partition
 STATUS = f"{PREFIX}.status.*"  # of whole venues: for every partition
-ALREADY_THERE = 10058
 
 
 class Made(NamedTuple):
@@ -33,7 +34,7 @@ def subjects(partition: int) -> list[str]:
 async def open_partitioned(session: Session, prefix: str, count: int, clock: Clock) -> Made:
     """The stream; it is made if it is missing, with the limits of the events' own.
 
-    Raises DeliveryError: NotThere while there are no events, Declined where it is there for another number of partitions.
+    Raises DeliveryError: while there are no events, and where it is there for another number of partitions.
     """
     found = await _found(session)
     if found is None:
@@ -59,16 +60,16 @@ async def open_partitioned(session: Session, prefix: str, count: int, clock: Clo
         }
         try:
             await ask(session, f"STREAM.CREATE.{STREAM}", config)
-        except Declined as error:
-            if error.code != ALREADY_THERE:
+        except NotTaken as refused:
+            if refused.error.err_code != NAME_TAKEN:  # another member was quicker
                 raise
         found = await _found(session)
     if found is None:
-        raise NotThere(f"nats stream {STREAM} was deleted while it was made")
+        raise DeliveryError(f"nats stream {STREAM} was deleted while it was made")
     transforms = [one for source in found["config"].get("sources", []) for one in source.get("subject_transforms", [])]
     if _transforms(prefix, count) != transforms:
         dests = ", ".join(sorted({str(one.get("dest")) for one in transforms})) or "none"
-        raise Declined(
+        raise DeliveryError(
             f"nats stream {STREAM} is there with other partitions ({dests}), expected {count} of {prefix}: "
             "set features.partitions and nats.subject_prefix as all the other members have them, or stop them all and delete "
             "it together with its bucket"
@@ -85,13 +86,13 @@ def _transforms(prefix: str, count: int) -> list[dict[str, str]]:
 
 async def _found(session: Session) -> dict[str, Any] | None:
     try:
-        return await ask(session, f"STREAM.INFO.{STREAM}", {})
+        return await ask(session, f"STREAM.INFO.{STREAM}")
     except NotThere:
         return None
 
 
 async def _events_stream(session: Session, prefix: str) -> dict[str, Any]:
-    names = (await ask(session, "STREAM.NAMES", {"subject": f"{prefix}.trade.*"})).get("streams") or []
+    names = await streams_of(session, f"{prefix}.trade.*")
     if not names:
-        raise NotThere(f"nats: no stream holds {prefix}.trade.*; a collector with USE_JETSTREAM=true makes it")
-    return dict((await ask(session, f"STREAM.INFO.{names[0]}", {}))["config"])
+        raise DeliveryError(f"nats: no stream holds {prefix}.trade.*; a collector with USE_JETSTREAM=true makes it")
+    return dict((await ask(session, f"STREAM.INFO.{names[0]}"))["config"])

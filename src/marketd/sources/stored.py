@@ -1,16 +1,15 @@
 """What a JetStream stream holds, read in order: each message once, whatever happens to the connection or the server.
 
-Consumers and direct gets: ADR-13, ADR-15, ADR-31 of https://github.com/nats-io/nats-architecture-and-design
+Consumers: ADR-13, ADR-15 of https://github.com/nats-io/nats-architecture-and-design
 (read 2026-11-21).
 """
 
 import asyncio
 import secrets
-from base64 import b64decode
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import nats.errors
@@ -19,28 +18,17 @@ from nats.aio.subscription import Subscription
 
 from marketd.clock import Clock
 from marketd.errors import DeliveryError
-from marketd.model.times import iso_of_ns, ns_of_iso
+from marketd.model.times import iso_of_ns
 from marketd.net.nats import NatsLink
+from marketd.net.nats_api import Stored, ask
 from marketd.net.nats_session import Session
 
-ANSWER_S = 3.0
 BATCH = 256  # messages asked for at a time; half of it more is asked for before it ends
 EXPIRES_S = 30.0  # a question for more; answered by then in any case
 BEAT_S = 2.0  # while nothing comes the server says so; after three such silences the consumer is taken for dead
-LAST_MAX = 512  # last messages asked for at a time; the server gives no more than twice as many
 UNUSED_S = 30.0  # after which the server forgets a consumer that nobody reads
 _GONE = ("404", "409", "503")
 _HARMLESS = ("Batch Completed", "Message Size Exceeds MaxBytes")
-
-
-class Stored(NamedTuple):
-    """A message of a stream."""
-
-    subject: str
-    data: bytes
-    sequence: int
-    time_ns: int  # when it was stored
-    pending: int  # messages behind it
 
 
 class Ordered:
@@ -173,82 +161,6 @@ class Ordered:
         if subscription is not None:
             with suppress(nats.errors.Error, OSError):
                 await subscription.unsubscribe()
-
-
-async def ask(session: Session, question: str, body: Any) -> dict[str, Any]:
-    """One question to JetStream's API. Raises DeliveryError with the server's words, `NotThere` if it has no such thing."""
-    try:
-        answer = await session.client.request(f"$JS.API.{question}", msgspec.json.encode(body), timeout=ANSWER_S)
-    except nats.errors.NoRespondersError:
-        raise Declined("nats: the server has no JetStream, which partitions need: start it with --js") from None
-    except (nats.errors.Error, TimeoutError, OSError) as error:
-        raise DeliveryError(f"nats: no answer to {question} ({error!r})") from error
-    said: dict[str, Any] = msgspec.json.decode(answer.data)
-    if (error_said := said.get("error")) is not None:
-        kind = NotThere if error_said.get("code") == 404 else Declined
-        raise kind(f"nats: {question}: {error_said.get('description')}", int(error_said.get("err_code", 0)))
-    return said
-
-
-class Declined(DeliveryError):
-    """JetStream said no; `code` is the server's own."""
-
-    def __init__(self, text: str, code: int = 0) -> None:
-        super().__init__(text)
-        self.code = code
-
-
-class NotThere(Declined):
-    """No such stream, consumer or message."""
-
-
-async def latest(link: NatsLink, stream: str, subject: str, *, before_ns: int | None = None) -> list[Stored]:
-    """The last message of each subject that there is of this kind, oldest first; of those stored before `before_ns` if given.
-
-    Raises DeliveryError.
-    """
-    answer = await ask(link.session, f"STREAM.INFO.{stream}", {"subjects_filter": subject})
-    names = sorted(answer["state"].get("subjects") or ())
-    found: list[Stored] = []
-    for first in range(0, len(names), LAST_MAX):
-        found += await _latest(link.session, stream, names[first : first + LAST_MAX], before_ns)
-    return sorted(found, key=lambda one: one.sequence)
-
-
-async def _latest(session: Session, stream: str, subjects: Sequence[str], before_ns: int | None) -> list[Stored]:
-    question: dict[str, Any] = {"multi_last": list(subjects)}
-    if before_ns is not None:
-        question["up_to_time"] = iso_of_ns(before_ns)
-    found: list[Stored] = []
-    client = session.client
-    try:
-        inbox = client.new_inbox()
-        answers = await client.subscribe(inbox)
-        try:
-            await client.publish(f"$JS.API.DIRECT.GET.{stream}", msgspec.json.encode(question), reply=inbox)
-            while True:
-                message = await answers.next_msg(timeout=ANSWER_S)
-                headers = message.headers or {}
-                status = headers.get("Status")
-                if status in ("204", "404"):
-                    return found
-                if status is not None:
-                    raise Declined(f"nats stream {stream}: last messages: {status} {headers.get('Description', '')}")
-                sequence, time_ns = int(headers["Nats-Sequence"]), ns_of_iso(headers["Nats-Time-Stamp"])
-                found.append(Stored(headers["Nats-Subject"], message.data, sequence, time_ns, 0))
-        finally:
-            await answers.unsubscribe()
-    except (nats.errors.Error, TimeoutError, OSError) as error:
-        raise DeliveryError(f"nats stream {stream}: last messages not read ({error!r})") from error
-
-
-async def stored_at(link: NatsLink, stream: str, sequence: int) -> Stored | None:
-    """The message with this sequence, None if it is no longer there. Asks the stream's leader. Raises DeliveryError."""
-    try:
-        said = (await ask(link.session, f"STREAM.MSG.GET.{stream}", {"seq": sequence}))["message"]
-    except NotThere:
-        return None
-    return Stored(said["subject"], b64decode(said.get("data", "")), sequence, ns_of_iso(said["time"]), 0)
 
 
 def _read(message: Msg) -> tuple[Stored, int]:
