@@ -6,6 +6,7 @@ MarketdError
 ├── Refused            a venue declines a request: its words, how long to wait, whether for good
 ├── Disconnected       a connection ended or never began
 ├── DeliveryError      a sink could not write a batch and wants it again
+│   ├── Declined       ... since its server is there and does not take it
 │   └── Unreachable    ... since its server is away, which whoever connects to it has said
 └── StartError         the daemon cannot start: a busy port, an unwritable directory
 """
@@ -44,6 +45,10 @@ class Disconnected(MarketdError):
 
 class DeliveryError(MarketdError):
     """A sink could not write; the batch is kept and offered again."""
+
+
+class Declined(DeliveryError):
+    """The server is there and takes nothing for now, or does not answer. A daemon that stops need not wait until it does."""
 
 
 class Unreachable(DeliveryError):

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from marketd.bus import FROM_DISK, Bus, Full
 from marketd.clock import Clock, ManualClock, SystemClock
-from marketd.errors import DeliveryError, StartError, Unreachable
+from marketd.errors import Declined, DeliveryError, StartError, Unreachable
 from marketd.metrics import Metrics
 from marketd.model.events import Event, Share, Trade
 from marketd.sinks.delivery import DELAY_S_AWAY, TRIES, DeliveryConfig, run_sinks
@@ -290,10 +290,13 @@ async def test_a_server_that_is_away_is_asked_often_and_said_by_whoever_connects
     assert trades(1, 5) == sink.events
 
 
-async def test_at_the_end_nobody_waits_for_a_server_that_is_away(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Unreachable, Declined])
+async def test_at_the_end_nobody_waits_for_a_server_that_is_away_or_takes_nothing(
+    tmp_path: Path, kind: type[DeliveryError]
+) -> None:
     bus, clock = Bus(Metrics()), SystemClock()
     away, also = MemorySink("away"), MemorySink("also")
-    away.trouble = lambda call: Unreachable("the server is away")
+    away.trouble = lambda call: kind("the server is away")
     async with asyncio.timeout(5):
         async with run_sinks([away, also], bus, clock, data_dir=tmp_path, config=DeliveryConfig(drain_s=60)) as sinks:
             bus.publish(trades(1, 5))
@@ -305,6 +308,17 @@ async def test_at_the_end_nobody_waits_for_a_server_that_is_away(tmp_path: Path)
 
     assert (False, "the server is away") == (sinks.states[0].healthy, sinks.states[0].reason)
     assert trades(1, 7) == again.events == also.events
+
+
+async def test_at_the_end_a_pause_between_two_tries_is_cut_short(tmp_path: Path, clock: ManualClock) -> None:
+    """The clock stands still while it leaves."""
+    bus, sink = Bus(Metrics()), MemorySink("full")
+    sink.trouble = lambda call: Declined("out of memory")
+    async with asyncio.timeout(20), run_sinks([sink], bus, clock, data_dir=tmp_path):
+        bus.publish(trades(1, 5))
+        await settle(clock, lambda: sink.calls >= 5)
+
+    assert 5 == len(FileSpill(tmp_path / "spill" / "full", "full"))
 
 
 async def test_a_sink_may_be_started_later(tmp_path: Path, clock: ManualClock) -> None:

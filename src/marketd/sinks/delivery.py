@@ -9,7 +9,7 @@ import structlog
 
 from marketd.bus import Bus, Closed, Full, Subscription
 from marketd.clock import Clock
-from marketd.errors import DeliveryError, StartError, Unreachable
+from marketd.errors import Declined, DeliveryError, StartError, Unreachable
 from marketd.metrics import Metrics
 from marketd.model.events import Event, Share
 from marketd.model.marks import Mark, Series, lowest
@@ -74,7 +74,8 @@ async def run_sinks(
     """Deliver what is published from now on to `sinks`, which are opened and closed here, and to `stores`, which are open.
 
     On leaving, intake ends and what waits is written, for at most `drain_s`; then those who are late are named, and what
-    they did not write goes to their spill, or, where they have none, is counted as dropped.
+    they did not write goes to their spill, or, where they have none, is counted as dropped. Nobody waits for a server that is
+    away or takes nothing: what it did not get goes to the spill at once.
     """
     config = config or DeliveryConfig()
     view = Deliveries()
@@ -110,6 +111,9 @@ async def run_sinks(
         finally:
             timer = here.start("deadline", clock.sleep(config.drain_s))
             pending = set(tasks)
+            for task, delivery in tasks.items():
+                if delivery.waits_for_its_server:  # what it did not get is safe in the spill
+                    task.cancel()
             while pending and not timer.done():
                 _, waiting = await asyncio.wait({*pending, timer}, return_when=asyncio.FIRST_COMPLETED)
                 pending = waiting - {timer}
@@ -141,6 +145,7 @@ class Delivery:
         self.marks_at_start: Mapping[Series, Mark] = {}
         self.caught_up = asyncio.Event()  # it is open and has what an earlier run left in its spill, or it is in trouble
         self._batch: list[Event] = []  # taken, not yet written
+        self._trouble: Exception | None = None  # since the last try
         self._delivered = metrics.delivered.labels(sink.name)
         self._fill = metrics.queue_fill.labels(sink.name)
         self._stored_ms = metrics.stored_ms.labels(sink.name)
@@ -154,6 +159,10 @@ class Delivery:
                 self._abandon()
             if self.subscription.spill is not None:
                 self.subscription.spill.close()
+
+    @property
+    def waits_for_its_server(self) -> bool:
+        return self.state.durable and isinstance(self._trouble, (Unreachable, Declined))
 
     def is_late(self, after_s: float) -> None:
         """Name the sink that could not finish in time."""
@@ -193,6 +202,7 @@ class Delivery:
 
     async def _deliver(self) -> None:
         self._say(True, "")
+        self._trouble = None
         while True:
             if not self.subscription.spill:
                 self.caught_up.set()
@@ -236,6 +246,7 @@ class Delivery:
                 await self._set_back(error, tries)
             else:
                 break
+        self._trouble = None
         ms = (self._clock.now_ns() - batch[0].ts_recv) / 1e6
         self._stored_ms.observe(ms)
         self.state.stored_ms.add(ms)
@@ -250,8 +261,8 @@ class Delivery:
         return self.sink.types is not None and Share in self.sink.types
 
     def _gives_way(self, error: Exception) -> bool:
-        """When the daemon stops, nobody waits for a server that is away: what it did not get is in the spill."""
-        if isinstance(error, Unreachable) and self.state.durable and self.subscription.closed is not None:
+        """When the daemon stops, nobody waits for a server that is away or takes nothing: what it did not get is in the spill."""
+        if isinstance(error, (Unreachable, Declined)) and self.state.durable and self.subscription.closed is not None:
             self._say(False, str(error))
             return True
         return False
@@ -259,6 +270,7 @@ class Delivery:
     async def _set_back(self, error: Exception, tries: int) -> None:
         """Say what is wrong, once per reason, and wait before the next try, longer each time."""
         self.caught_up.set()
+        self._trouble = error
         self.state.retries += 1
         self._metrics.write_retries.labels(self.sink.name).inc()
         reason = str(error) if _is_expected(error) else f"{type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ import structlog
 
 from marketd.bus import Full
 from marketd.clock import Clock
-from marketd.errors import DeliveryError, Disconnected
+from marketd.errors import Declined, Disconnected
 from marketd.metrics import Metrics
 from marketd.model.events import Event, Trade
 from marketd.model.marks import Mark, Series
@@ -175,16 +175,14 @@ class RedisStreams:
             waited_s = self._clock.monotonic() - flight.sent_s
             if waited_s > STUCK_S:
                 wire.abort(f"no answer within {STUCK_S:g} s")
-            raise DeliveryError(
-                f"redis: {self._link.state.url}: no answer yet; it is waited for, nothing is sent twice"
-            ) from None
+            raise Declined(f"redis: {self._link.state.url}: no answer yet; it is waited for, nothing is sent twice") from None
         except Disconnected as error:
             raise self._link.lost(str(error)) from error
         refused = answers[-1]
         if isinstance(refused, ReplyError):  # EXEC says that something was wrong, the command itself what it was
             first = next((answer for answer in answers if isinstance(answer, ReplyError)), refused)
             self._flight, self._next = None, None
-            raise DeliveryError(f"redis: {self._link.state.url}: {refusal(first)}; trades wait, nothing is lost")
+            raise Declined(f"redis: {self._link.state.url}: {refusal(first)}; trades wait, nothing is lost")
         before, *entries, stored = refused
         self._is_torn = isinstance(before, ReplyError) or isinstance(stored, ReplyError)
         if self._is_torn:  # the transaction's other commands were executed all the same
@@ -228,7 +226,7 @@ class RedisStreams:
         for answer in await asked(self._link, wire, *commands, within_s=ASK_S):
             if isinstance(answer, ReplyError):
                 wrong = f"holds something else, expected a hash; rename or delete it ({answer})"
-                raise DeliveryError(f"redis: {RECORD}: {wrong}; trades wait, nothing is lost")
+                raise Declined(f"redis: {RECORD}: {wrong}; trades wait, nothing is lost")
         self._is_torn = False
         log.info("redis.record_mended", series=len(commands))
 
@@ -250,7 +248,7 @@ class RedisStreams:
         self._written, self._next = 0, None
         self._checked -= symbols
         await asked(self._link, wire, *commands, within_s=ASK_S)
-        raise DeliveryError(f"redis: {stream_of(min(symbols))}: {refusal(entries[failed[0]])}; trades wait, nothing is lost")
+        raise Declined(f"redis: {stream_of(min(symbols))}: {refusal(entries[failed[0]])}; trades wait, nothing is lost")
 
     def _notice_others(self, flight: Flight, before: Sequence[bytes | None]) -> None:
         """Who writes the same series leaves a trace in the record. Entries may be there twice then, so it is said."""
@@ -284,7 +282,7 @@ class RedisStreams:
                 await asked(self._link, wire, ("CLIENT", "KILL", "ID", old.client_id), within_s=ASK_S)
             (answer,) = await asked(self._link, wire, ("HGETALL", RECORD), within_s=ASK_S)
             if isinstance(answer, ReplyError):
-                raise DeliveryError(f"redis: {RECORD}: {refusal(answer)}; trades wait, nothing is lost")
+                raise Declined(f"redis: {RECORD}: {refusal(answer)}; trades wait, nothing is lost")
             if not isinstance(answer, list):
                 raise self._link.lost("no Redis server answers there: HGETALL gave no list")
         except BaseException:
@@ -339,11 +337,11 @@ class RedisStreams:
         answers = await asked(self._link, wire, *(("TYPE", stream_of(symbol)) for symbol in symbols), within_s=ASK_S)
         for symbol, answer in zip(symbols, answers, strict=True):
             if isinstance(answer, ReplyError):
-                raise DeliveryError(f"redis: {stream_of(symbol)}: {refusal(answer)}; trades wait, nothing is lost")
+                raise Declined(f"redis: {stream_of(symbol)}: {refusal(answer)}; trades wait, nothing is lost")
             if answer not in (b"none", b"stream"):
                 kind = cast(bytes, answer).decode()
                 wrong = f"holds a {kind}, expected a stream; rename or delete it"
-                raise DeliveryError(f"redis: {stream_of(symbol)} {wrong} (trades wait, nothing is lost)")
+                raise Declined(f"redis: {stream_of(symbol)} {wrong} (trades wait, nothing is lost)")
             self._checked.add(symbol)
 
     async def _read(self, wire: RedisWire, symbol: str, since: int) -> None:
@@ -352,7 +350,7 @@ class RedisStreams:
         while True:
             (answer,) = await asked(self._link, wire, ("XREVRANGE", stream_of(symbol), end, "-", "COUNT", PAGE), within_s=ASK_S)
             if isinstance(answer, ReplyError):
-                raise DeliveryError(f"redis: {stream_of(symbol)}: {refusal(answer)}; trades wait, nothing is lost")
+                raise Declined(f"redis: {stream_of(symbol)}: {refusal(answer)}; trades wait, nothing is lost")
             entries = cast(list[tuple[bytes, list[bytes]]], answer)
             self._held.read(symbol, since, map(_identity, entries))
             if len(entries) < PAGE:
