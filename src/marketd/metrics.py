@@ -87,6 +87,16 @@ class Metrics:
         self.redis_maxmemory = Gauge(
             "marketd_redis_maxmemory_bytes", "What the Redis server may use, 0 is no limit", registry=registry
         )
+        self.cache_round_trips = Counter("marketd_cache_round_trips", "Questions to the shared cache's server", registry=registry)
+        self.cache_bytes = Counter(
+            "marketd_cache_bytes", "Bytes to and from the shared cache's server", ["direction"], registry=registry
+        )
+        self.cache_missed = Counter(
+            "marketd_cache_messages_missed", "Messages that a slow listener had no room for", ["source"], registry=registry
+        )
+        self.log_lost = Counter(
+            "marketd_message_log_lost", "Entries that could not be written", ["stream", "reason"], registry=registry
+        )
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:
