@@ -188,3 +188,22 @@ async def test_the_owner_of_a_claim_that_was_written_over_goes_on_where_it_was(n
 
         assert mine == (await other.view()).claims[1]
         assert 7 == mine.done
+
+
+@pytest.mark.parametrize("headers", [None, {"Nats-TTL": "86400s"}, {"Nats-TTL": "1h"}, {"Nats-TTL": "never"}])
+async def test_a_members_key_that_would_stay_for_long_is_no_heartbeat_and_holds_nothing(
+    nats_server: NatsServer, headers: dict[str, str] | None
+) -> None:
+    async with linked(nats_server.url) as link:
+        one = await opened(link)
+        await one.renew()
+        await link.client.jetstream().publish("$KV.group.members.stranger", b"stranger", headers=headers)
+        await one.write(Claim(0), member="stranger", done=0)
+        with capture_logs() as told:
+            view = await one.view()
+            await one.view()
+
+        assert {one.member} == view.members
+        assert view.is_free(0)
+        assert await one.is_gone("stranger")
+        assert [("partition.unreadable", "members.stranger")] == [(line["event"], line["key"]) for line in told]

@@ -188,3 +188,17 @@ async def test_who_lost_the_claim_stops_and_its_symbols_are_forgotten(nats_serve
 
         assert "released BTCUSDT" == mine.said[-1]
         assert "another" == (await mine.leases.view()).claims[0].member
+
+
+async def test_a_claim_beyond_the_end_of_the_stream_is_said_and_marks_nothing_to_come_as_done(nats_server: NatsServer) -> None:
+    async with owner(nats_server) as mine:
+        await store(mine.link, [trade("BTCUSDT", 1), trade("BTCUSDT", 2)])
+        await arrived(mine.link, 2)
+        with capture_logs() as lines:
+            async with mine.owning(done=2**62) as held:
+                await eventually(lambda: held.state == "live")
+                await store(mine.link, [trade("BTCUSDT", 3)])
+                await eventually(lambda: held.claim.done == 3)
+
+        assert ["assigned BTCUSDT", "1", "2", "ready BTCUSDT", "3"] == mine.said[:-1]
+        assert [(2**62, 2)] == [(line["claimed"], line["last"]) for line in lines if line["event"] == "partition.ahead"]

@@ -211,3 +211,22 @@ async def stored_in_the_end(link: NatsLink, events: Sequence[Trade]) -> None:
                 break
             except (nats.errors.Error, DeliveryError):
                 await asyncio.sleep(0.1)
+
+
+async def test_who_lapses_again_and_again_joins_later_each_time_until_it_has_held_its_share_for_a_while(
+    nats_server: NatsServer,
+) -> None:
+    async with group(nats_server, 1) as [one], one.running():
+        waits: list[float] = []
+        for _ in range(2):
+            await eventually(lambda: len(one.owned) == 4)
+            with capture_logs() as lines:
+                nats_server.hang()
+                await eventually(lambda: not one.partitions.may_publish)
+                nats_server.resume()
+                await eventually(lambda: "joins again in" in one.partitions.state.reason)
+            waits += [line["joins_in_s"] for line in lines if line["event"] == "partitions.lapsed"]
+
+        assert partitions.JOIN_S_MIN / 2 <= waits[0] <= partitions.JOIN_S_MIN <= waits[1] <= 2 * partitions.JOIN_S_MIN
+        await eventually(lambda: one.partitions._joining.tries == 0)
+        assert {0, 1, 2, 3} == one.owned

@@ -231,9 +231,16 @@ CODES: dict[str, Code] = {
         "see that the members' clocks run alike, and that one bucket serves them all",
     ),
     "partition-unreadable": Code(
-        "somebody else wrote into the bucket of the partitions: a key that is none of ours, or a claim that cannot be read",
+        "somebody else wrote into the bucket of the partitions: a key that is none of ours, a member without a time to live, or "
+        "a claim that cannot be read",
         "a claim is taken as free and written anew, so its partition may be read from the beginning; other keys are ignored",
         "see key, value and what was expected in the line; keep that program out of the bucket",
+    ),
+    "partition-ahead": Code(
+        "somebody else wrote into the bucket of the partitions: a claim is done up to a message that the stream does not have "
+        "yet",
+        "windows are rebuilt and what comes from now on is processed; of the messages before, nothing is published again",
+        "keep that program out of the bucket",
     ),
     "features-alert": Code(
         "the data behind the features is late, has a gap, or comes faster than it is taken",
@@ -337,6 +344,7 @@ BY_EVENT = {
     "partitions.lapsed": "partitions-lapsed",
     "partition.lost": "partition-lost",
     "partition.unreadable": "partition-unreadable",
+    "partition.ahead": "partition-ahead",
     "features.alert": "features-alert",
     "features.fault": "features-fault",
     "features.not_published": "features-not-published",

@@ -59,6 +59,7 @@ class Stored(NamedTuple):
     sequence: int
     time_ns: int  # when it was stored
     pending: int = 0  # messages behind it, where a consumer reads
+    ttl: str = ""  # as it was given, where the server lets the message go by itself
 
 
 async def ask(session: Session, subject: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -131,7 +132,7 @@ async def _latest(session: Session, stream: str, subjects: Sequence[str], before
                     word = ApiError(int(status), 0, headers.get("Description", ""))
                     raise NotTaken(f"nats: stream {stream}: last messages: {status} {word.description}", word)
                 sequence, time_ns = int(headers["Nats-Sequence"]), ns_of_iso(headers["Nats-Time-Stamp"])
-                found.append(Stored(headers["Nats-Subject"], message.data, sequence, time_ns))
+                found.append(Stored(headers["Nats-Subject"], message.data, sequence, time_ns, ttl=headers.get("Nats-TTL", "")))
         finally:
             if not session.gone.is_set():
                 await answers.unsubscribe()

@@ -27,7 +27,9 @@ from marketd.net.nats_api import NAME_TAKEN, NotTaken, ask, latest
 LOOK_S = 1.0
 MARKER_S = 1.0  # how long the server remembers that a key expired, so that watchers see it
 WRONG_REVISION = {10071, 10164}  # the server's codes
+LEASE_S_MAX = 300
 NUMBER = re.compile(r"0|[1-9][0-9]{0,8}")
+TTL = re.compile(r"([1-9][0-9]{0,3})s")
 SHOWN = 200  # bytes of a value that is no claim
 log = structlog.get_logger("partitions")
 
@@ -77,11 +79,17 @@ def share(members: Collection[str], member: str, count: int) -> int:
     return each + (ordered.index(member) < more)
 
 
+def is_heartbeat(data: bytes, ttl: str) -> bool:
+    """Whether a member's key says that it lives: one that the server does not let go of soon would say so for ever."""
+    found = TTL.fullmatch(ttl)
+    return bool(data) and found is not None and int(found[1]) <= LEASE_S_MAX
+
+
 class Leases:
     """One member's view of the bucket, and its part in it."""
 
     def __init__(self, link: NatsLink, bucket: str, lease_s: int, clock: Clock, metrics: Metrics) -> None:
-        """`lease_s`: after so many seconds without a renewal the others take over; whole, at least 1."""
+        """`lease_s`: after so many seconds without a renewal the others take over; whole, from 1 to 300."""
         self.bucket, self.lease_s = bucket, lease_s
         self._link, self._clock = link, clock
         self._unreadable = metrics.claims_unreadable
@@ -174,8 +182,11 @@ class Leases:
             key = message.subject.removeprefix(prefix)
             kind, _, name = key.partition(".")
             if kind == "members":
-                if message.data:
+                if is_heartbeat(message.data, message.ttl):
                     members.add(name)
+                elif message.data:
+                    expected = f"a time to live of 1s to {LEASE_S_MAX}s, found {message.ttl or 'none'}; it is no member"
+                    self._tell(key, message.data, message.sequence, expected)
             elif kind == "partitions" and NUMBER.fullmatch(name):
                 held = self._held(key, message.data, message.sequence)
                 number, revision = int(name), message.sequence
@@ -196,7 +207,7 @@ class Leases:
             return True
         except nats.errors.Error as error:
             raise DeliveryError(f"nats bucket {self.bucket}: {error!r}") from error
-        return not message.data
+        return not is_heartbeat(message.data or b"", (message.headers or {}).get("Nats-TTL", ""))
 
     async def write(self, claim: Claim, *, member: str | None, done: int) -> Claim | None:
         """Take, move on or release a partition. None if the claim has changed hands. Raises DeliveryError: then try again."""

@@ -131,8 +131,14 @@ class Partition:
         )
 
     async def _check_kept(self) -> None:
-        """The stream has its limits: whoever was away for longer finds a hole, and that is said."""
-        first = int((await ask(self._bound.link.session, f"STREAM.INFO.{STREAM}"))["state"]["first_seq"])
+        """The stream has its limits: whoever was away for longer finds a hole, and that is said; so is a claim of more than
+        there is, which must not mark what is to come as done.
+        """
+        state = (await ask(self._bound.link.session, f"STREAM.INFO.{STREAM}"))["state"]
+        first, last = int(state["first_seq"]), int(state["last_seq"])
+        if self._past > last:
+            log.warning("partition.ahead", partition=self.number, claimed=self._past, last=last)
+            self._past = self.done = last
         if self._past and first > self._past + 1:
             reason = (
                 f"the stream begins at message {first:,}, this partition is done up to {self._past:,}: what came between is gone"

@@ -16,6 +16,7 @@ from marketd.clock import Clock
 from marketd.errors import DeliveryError, Unreachable
 from marketd.metrics import Metrics
 from marketd.model.events import Event
+from marketd.net.backoff import Backoff
 from marketd.net.nats import NatsLink
 from marketd.rooms import Room, room, to_the_end
 from marketd.sources.leases import Claim, Leases, View, share
@@ -24,6 +25,8 @@ from marketd.sources.partitioned import STREAM, open_partitioned
 
 BATCH_MAX = 256
 LEAVE_S = 5.0  # for finishing what is under way when the daemon stops
+JOIN_S_MIN, JOIN_S_MAX = 0.5, 15.0  # before joining anew: whoever lapses because it has too much would lapse again at once
+STEADY_LEASES = 3  # a lease held for so many times its length resets that
 log = structlog.get_logger("partitions")
 
 
@@ -66,6 +69,7 @@ class Partitions:
         self._metric = metrics.partitions_owned
         self._is_open = False  # the bucket
         self._joined_s: float | None = None
+        self._joining = Backoff(JOIN_S_MIN, JOIN_S_MAX)
 
     @property
     def may_publish(self) -> bool:
@@ -135,6 +139,8 @@ class Partitions:
             await leases.renew()
             self._joined_s = self._clock.monotonic()
             return
+        if self._clock.monotonic() - self._joined_s > STEADY_LEASES * leases.lease_s:
+            self._joining.reset()
         view = await leases.view()
         mine = share(view.members, leases.member, self._count)
         for number in sorted(self._owned, key=self._to_keep)[mine:]:
@@ -184,13 +190,20 @@ class Partitions:
                     log.info("partition.released", partition=number, done=one.done)
 
     async def _lapse(self) -> None:
-        """The others may have taken everything: let go of it all, and join again when nothing of it is under way here."""
-        log.warning("partitions.lapsed", partitions=len(self._owned), lease_s=self.leases.lease_s)
+        """The others may have taken everything: let go of it all, and join again when nothing of it is under way here, later
+        each time that it happens.
+        """
+        wait_s, lease_s = self._joining.next_s(), self.leases.lease_s
+        log.warning("partitions.lapsed", partitions=len(self._owned), lease_s=lease_s, joins_in_s=round(wait_s, 3))
+        self._say(
+            False, f"not renewed within the lease of {lease_s} s: its partitions are the others'; joins again in {wait_s:.1f} s"
+        )
         await self._end_all()
         self._metric.set(0)
         await self._bound.settled()
         self.leases.reborn()
         self._joined_s = None
+        await self._clock.sleep(wait_s)
 
     async def _end_all(self) -> None:
         tasks = [task for _, task in self._owned.values()]
