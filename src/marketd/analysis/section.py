@@ -1,11 +1,13 @@
-"""What can be set about features, and the small form in which a rule for a signal is written."""
+"""What can be set about features and their rules, and about the scanner and the technical analysis of candles."""
 
 from typing import Annotated, Literal, Self, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from marketd.analysis.payloads import NAMES, Direction
+from marketd.model.timeframes import timeframe
 from marketd.section import Section
+from marketd.venues.section import Words
 
 Op = Literal[">", ">=", "<", "<=", "=="]
 OPS: tuple[Op, ...] = get_args(Op)
@@ -89,4 +91,75 @@ class FeaturesConfig(Section):
         names = [*(STANDARD if self.standard_rules else ()), *(rule.name for rule in self.rules)]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"rules: {', '.join(twice)} is there twice; every rule needs a name of its own")
+        return self
+
+
+RuleName = Literal["ribbon_up", "ribbon_down", "squeeze_up", "squeeze_down", "stochastic_up", "stochastic_down"]
+RULE_NAMES: tuple[RuleName, ...] = get_args(RuleName)
+
+
+class AnalysisConfig(Section):
+    """Scanner and technical analysis. docs/analysis.md has the formulas that the keys belong to."""
+
+    timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes that the technical analysis reads")
+    scanner_timeframe: str = Field("1h", description="the timeframe that the scanner reads")
+
+    rsi_period: int = Field(14, ge=3, le=499, description="scanner: candles of the RSI")
+    vwap_candles: int = Field(24, ge=1, le=500, description="scanner: candles of the rolling VWAP")
+    bollinger_period: int = Field(20, ge=2, le=500, description="scanner: candles of the Bollinger bands")
+    bollinger_deviations: float = Field(2.0, gt=0, allow_inf_nan=False, description="scanner: their distance, in deviations")
+    score_rsi_weight: float = Field(0.4, ge=0, le=1, description="share of the RSI in the score")
+    score_rsi_full: float = Field(30.0, ge=0, le=100, description="RSI at which its part is 100")
+    score_rsi_none: float = Field(70.0, ge=0, le=100, description="RSI at which its part is 0")
+    score_bollinger_weight: float = Field(0.3, ge=0, le=1, description="share of %B in the score")
+    score_bollinger_full: float = Field(0.0, allow_inf_nan=False, description="%B at which its part is 100; the lower band is 0")
+    score_bollinger_none: float = Field(1.0, allow_inf_nan=False, description="%B at which its part is 0; the upper band is 1")
+    score_vwap_weight: float = Field(0.3, ge=0, le=1, description="share of the distance from the rolling VWAP in the score")
+    score_vwap_full: float = Field(-2.0, allow_inf_nan=False, description="distance in percent at which its part is 100")
+    score_vwap_none: float = Field(2.0, allow_inf_nan=False, description="distance in percent at which its part is 0")
+
+    ribbon: tuple[Annotated[int, Field(ge=2, le=499)], ...] = Field(
+        (8, 13, 21, 34, 55), min_length=2, max_length=12, description="candles of the averages of the ribbon, shortest first"
+    )
+    squeeze_period: int = Field(20, ge=2, le=200, description="candles of all parts of the squeeze")
+    squeeze_bollinger: float = Field(2.0, gt=0, allow_inf_nan=False, description="distance of its Bollinger bands, in deviations")
+    squeeze_keltner: float = Field(1.5, gt=0, allow_inf_nan=False, description="distance of its Keltner channel, in true ranges")
+    squeeze_candles_min: int = Field(5, ge=1, le=100, description="candles that a squeeze lasts before its end is a signal")
+    stochastic_rsi_period: int = Field(14, ge=3, le=200, description="candles of the RSI of the stochastic RSI")
+    stochastic_period: int = Field(14, ge=2, le=200, description="values of that RSI whose range is looked at")
+    stochastic_k: int = Field(3, ge=1, le=50, description="values averaged to %K")
+    stochastic_d: int = Field(3, ge=1, le=50, description="values of %K averaged to %D")
+    stochastic_low: float = Field(20.0, ge=0, le=100, description="%K below which a crossing upward is a signal")
+    stochastic_high: float = Field(80.0, ge=0, le=100, description="%K above which a crossing downward is a signal")
+    signals: tuple[RuleName, ...] = Field(RULE_NAMES, description="the rules that make signals")
+
+    @field_validator("scanner_timeframe")
+    @classmethod
+    def _scanner_reads(cls, name: str) -> str:
+        timeframe(name)
+        return name
+
+    @field_validator("timeframes")
+    @classmethod
+    def _reads(cls, names: Words) -> Words:
+        for name in names:
+            timeframe(name)
+        return names
+
+    @field_validator("ribbon")
+    @classmethod
+    def _rises(cls, periods: tuple[int, ...]) -> tuple[int, ...]:
+        if list(periods) != sorted(set(periods)):
+            raise ValueError("periods that rise, as 8, 13, 21")
+        return periods
+
+    @model_validator(mode="after")
+    def _can_score(self) -> Self:
+        if self.score_rsi_weight + self.score_bollinger_weight + self.score_vwap_weight <= 0:
+            raise ValueError("score_rsi_weight, score_bollinger_weight and score_vwap_weight are all 0; one must be above")
+        for name in ("rsi", "bollinger", "vwap"):
+            if getattr(self, f"score_{name}_full") == getattr(self, f"score_{name}_none"):
+                raise ValueError(f"score_{name}_full and score_{name}_none are the same; they must differ")
+        if self.stochastic_low >= self.stochastic_high:
+            raise ValueError("stochastic_low must be below stochastic_high")
         return self

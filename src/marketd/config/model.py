@@ -6,10 +6,9 @@ from urllib.parse import quote
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from marketd.analysis.section import FeaturesConfig
+from marketd.analysis.section import AnalysisConfig, FeaturesConfig
 from marketd.api.section import ApiConfig
 from marketd.config.sections import (
-    AnalysisConfig,
     BusConfig,
     CacheConfig,
     DashboardConfig,

@@ -41,12 +41,6 @@ class MessageLogConfig(Section):
     maxlen: int = Field(10_000, ge=1, description="entries kept, approximately")
 
 
-class AnalysisConfig(Section):
-    """Scanner and technical analysis."""
-
-    timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes that are analysed")
-
-
 class PaperConfig(Section):
     """The paper trader."""
 
