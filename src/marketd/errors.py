@@ -11,7 +11,14 @@ MarketdError
 └── StartError         the daemon cannot start: a busy port, an unwritable directory
 """
 
+import os
+import re
+import ssl
 from pathlib import PurePath
+
+_NUMBER = re.compile(r"\[Errno (-?\d+)\] ?")
+_TYPE = re.compile(r"^<class '[^']*'>:? *")
+_CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 class MarketdError(Exception):
@@ -66,3 +73,37 @@ def place_of(error: BaseException) -> str:
         trace = trace.tb_next
     name = type(error).__name__
     return name if trace is None else f"{name} at {PurePath(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def words_of(error: BaseException) -> str:
+    """What happened, in a line for a person: the words of the system or the server, without a library's names and numbers."""
+    error = _root(error)
+    if isinstance(error, TimeoutError) and not error.errno:
+        return "no answer in time"
+    if isinstance(error, ssl.SSLError):
+        reason = (getattr(error, "reason", "") or "the connection failed").replace("_", " ").lower()
+        return ": ".join(filter(None, ("TLS", reason, getattr(error, "verify_message", ""))))
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno) if error.errno > 0 else error.strerror or _name(error)
+    said = str(getattr(error, "description", None) or error)  # nats-py's own text has the fields by their names
+    if said.startswith("Multiple exceptions: "):  # asyncio's, of a name with several addresses
+        numbers = dict.fromkeys(int(number) for number in _NUMBER.findall(said))
+        return ", ".join(os.strerror(number) for number in numbers if number > 0) or "no connection"
+    return " ".join(_TYPE.sub("", _NUMBER.sub("", said)).split()) or _name(error)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What the system said, where a library only says that something failed; what we say ourselves stands."""
+    found: BaseException | None = error
+    while found is not None and not isinstance(found, MarketdError):
+        if isinstance(found, OSError) and found.errno:
+            return found
+        found = found.__cause__ or found.__context__
+    return error
+
+
+def _name(error: BaseException) -> str:
+    """`ConnectionResetError` in words: those of the system, where it has some."""
+    if isinstance(error, ConnectionError):
+        return "the connection ended"
+    return _CAPITAL.sub(" ", type(error).__name__).lower()

@@ -24,7 +24,7 @@ from marketd.cli.symbols import symbols
 from marketd.cli.tail import tail
 from marketd.cli.trades import trades
 from marketd.cli.verify import verify
-from marketd.errors import ConfigError, MarketdError
+from marketd.errors import ConfigError, MarketdError, words_of
 from marketd.secrets import masked
 
 OK, FAILURE, USAGE = 0, 1, 2
@@ -75,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return OK
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}", FAILURE)
+        return _fail(f"{where}{error.strerror or words_of(error)}", FAILURE)
     except BaseExceptionGroup as group:
         return _first_of(group)
     except Exception as error:

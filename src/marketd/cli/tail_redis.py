@@ -15,7 +15,7 @@ from redis.exceptions import TimeoutError as TooLate
 
 from marketd.cli.entries import Output
 from marketd.clock import SystemClock
-from marketd.errors import ConfigError, StartError
+from marketd.errors import ConfigError, StartError, words_of
 from marketd.secrets import SecretUrl, masked
 
 WITHIN_S = 5.0
@@ -107,7 +107,7 @@ async def in_time(asking: Awaitable[Answer]) -> Answer:
 
 
 def _said(error: Exception) -> str:
-    return masked(" ".join(str(error).split())).rstrip(".") or type(error).__name__
+    return masked(words_of(error)).rstrip(".")
 
 
 async def _not_there(client: Redis, key: str) -> str:

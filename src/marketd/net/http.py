@@ -6,7 +6,7 @@ from typing import Self
 
 import httpx
 
-from marketd.errors import Disconnected
+from marketd.errors import Disconnected, words_of
 
 BODY_BYTES_MAX = 128 * 1024 * 1024
 
@@ -46,4 +46,4 @@ class Http:
         except httpx.LocalProtocolError as error:  # its words repeat the header, which may be a key
             raise Disconnected(f"{url}: the question cannot be asked so: a header or the address is malformed") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Disconnected(f"{url}: {str(error) or error.__class__.__name__}") from error
+            raise Disconnected(f"{url}: {words_of(error)}") from error

@@ -1,7 +1,6 @@
 """The connection to NATS by our rules: it never gives up, says once that it is away, and holds nothing back in a buffer."""
 
 import asyncio
-import os
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +15,7 @@ from nats import errors
 from pydantic import Field, field_validator, model_validator
 
 from marketd.clock import Clock
-from marketd.errors import Unreachable
+from marketd.errors import Unreachable, words_of
 from marketd.metrics import Metrics
 from marketd.net.backoff import Backoff
 from marketd.net.nats_session import OneConnection, Session
@@ -345,12 +344,4 @@ async def open_link(config: NatsConfig, name: str, clock: Clock, metrics: Metric
 def _words(error: Exception | None) -> str:
     if error is None:
         return ""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, errors.UnexpectedEOF):
-        return "the server closed the connection"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error}"
-    if isinstance(error, OSError):
-        return (os.strerror(error.errno) if error.errno and error.errno > 0 else "") or str(error) or type(error).__name__
-    return str(error) or type(error).__name__
+    return "the server closed the connection" if isinstance(error, errors.UnexpectedEOF) else words_of(error)

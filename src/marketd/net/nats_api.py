@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 from nats import errors
 
-from marketd.errors import DeliveryError, Unreachable
+from marketd.errors import DeliveryError, Unreachable, words_of
 from marketd.model.times import iso_of_ns, ns_of_iso
 from marketd.net.nats_session import Session
 
@@ -73,7 +73,7 @@ async def ask(session: Session, subject: str, question: dict[str, Any] | None = 
     except TimeoutError:  # nats-py's is one, too
         raise NoAnswer(f"nats: {session.server}: JetStream gives no answer within {ANSWER_S:g} s") from None
     except (errors.Error, OSError) as error:
-        raise Unreachable(f"nats: {session.server}: {error or type(error).__name__}") from None
+        raise Unreachable(f"nats: {session.server}: {words_of(error)}") from None
     answer: dict[str, Any] = msgspec.json.decode(message.data)
     if "error" in answer:
         word = msgspec.convert(answer["error"], ApiError)
@@ -139,7 +139,7 @@ async def _latest(session: Session, stream: str, subjects: Sequence[str], before
     except TimeoutError:
         raise NoAnswer(f"nats: stream {stream} tells nothing of what it holds within {ANSWER_S:g} s") from None
     except (errors.Error, OSError) as error:
-        raise Unreachable(f"nats: {session.server}: {error or type(error).__name__}") from None
+        raise Unreachable(f"nats: {session.server}: {words_of(error)}") from None
 
 
 def _no_jetstream(session: Session, why: str) -> NoJetStream:

@@ -16,7 +16,7 @@ import msgspec
 from nats import errors
 from nats.aio.msg import Msg
 
-from marketd.errors import Unreachable
+from marketd.errors import Unreachable, words_of
 from marketd.net.nats_api import ApiError
 from marketd.net.nats_session import Session
 
@@ -89,7 +89,7 @@ class Inbox:
             )
             await client.flush()  # what is sent from here on goes its own way, and must not come first
         except (errors.Error, OSError) as error:
-            raise Unreachable(f"nats: {self.session.server}: {error or type(error).__name__}") from None
+            raise Unreachable(f"nats: {self.session.server}: {words_of(error)}") from None
         return self
 
     async def __aexit__(self, *_: object) -> None:

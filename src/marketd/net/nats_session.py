@@ -15,7 +15,7 @@ from nats import errors
 from nats.aio.client import Client
 from nats.protocol.parser import Parser
 
-from marketd.errors import Unreachable
+from marketd.errors import Unreachable, words_of
 
 ANSWER_S = 10.0  # a server that answers nothing for so long is given up
 REFUSED_MAX = 1024  # subjects remembered
@@ -182,6 +182,6 @@ class Session:
                 yield
         except (OSError, RuntimeError) as error:  # a TimeoutError is an OSError
             if not self.gone.is_set():
-                self.why = f"no answer within {ANSWER_S:g} s" if isinstance(error, TimeoutError) else str(error)
+                self.why = f"no answer within {ANSWER_S:g} s" if isinstance(error, TimeoutError) else words_of(error)
                 await self.client.close()
             raise self._ended() from None

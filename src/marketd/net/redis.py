@@ -9,7 +9,7 @@ import structlog
 from pydantic import Field, field_validator
 
 from marketd.clock import Clock
-from marketd.errors import Disconnected, Unreachable
+from marketd.errors import Disconnected, Unreachable, words_of
 from marketd.net.redis_wire import Address, RedisWire, Word, open_wire
 from marketd.secrets import SecretUrl, masked
 from marketd.section import Section
@@ -80,7 +80,7 @@ def _tls(options: dict[str, str], ca_file: Path | None) -> ssl.SSLContext:
         if file := options.get("ssl_certfile"):
             context.load_cert_chain(file, options.get("ssl_keyfile"))
     except OSError as error:
-        raise ValueError(f"a certificate cannot be read: {error.strerror or error}") from None
+        raise ValueError(f"a certificate cannot be read: {words_of(error)}") from None
     if options.get("ssl_cert_reqs") == "none":
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     elif options.get("ssl_check_hostname", "").lower() in ("false", "0", "no"):

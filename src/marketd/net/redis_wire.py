@@ -1,7 +1,6 @@
 """One connection to a Redis server for packed commands: a thousand answers cost one wake-up, where redis-py wakes up for each."""
 
 import asyncio
-import os
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,7 +9,7 @@ from typing import Any, Self, cast
 
 import hiredis
 
-from marketd.errors import Disconnected
+from marketd.errors import Disconnected, words_of
 
 CONNECT_S = 3.0  # for the connection, and again for the server's answer to the greeting
 ANSWERS_BYTES = 256 * 1024 * 1024  # to one question, at most: a server that sends more is given up
@@ -202,11 +201,3 @@ def refusal(answer: Exception) -> str:
     words = str(answer)
     meaning = REFUSALS.get(words.partition(" ")[0])
     return f"{meaning} ({words})" if meaning else words
-
-
-def words_of(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or error}"
-    if isinstance(error, OSError):
-        return (os.strerror(error.errno) if error.errno and error.errno > 0 else "") or str(error) or type(error).__name__
-    return str(error) or type(error).__name__

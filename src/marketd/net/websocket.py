@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.common import WSError, WSHandshakeError, WSProtocolError
 
-from marketd.errors import Disconnected, Refused
+from marketd.errors import Disconnected, Refused, words_of
 from marketd.model.digits import is_plain
 
 MESSAGE_BYTES_MAX = 64 * 1024 * 1024  # whole-book snapshots are over a megabyte
@@ -52,7 +52,7 @@ class Socket(WSListener):
             self.close_code, self.broke_protocol = int(error.args[0].value), True
             return f"the venue broke the protocol: {error.args[1]}"
         except Exception as error:
-            return f"{why}: {_words(error)}"
+            return f"{why}: {words_of(error)}"
         return why
 
     def close(self, why: str = "closed by us") -> None:
@@ -167,13 +167,7 @@ async def connect(
             permanent=status == 451,
         ) from error
     except (OSError, TimeoutError, ValueError, WSError) as error:
-        raise Disconnected(f"{where}: {_words(error)}") from error
+        raise Disconnected(f"{where}: {words_of(error)}") from error
     if not isinstance(socket, Socket):  # the library brings none where the server left without an answer
         raise Disconnected(f"{where}: the connection ended before the handshake was answered")
     return socket
-
-
-def _words(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return str(error) or error.__class__.__name__

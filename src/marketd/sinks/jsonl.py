@@ -10,7 +10,7 @@ from pydantic import Field
 
 from marketd.bus import Full
 from marketd.clock import Clock
-from marketd.errors import DeliveryError
+from marketd.errors import DeliveryError, words_of
 from marketd.metrics import Metrics
 from marketd.model.events import EVENT_TYPES, BookDelta, Event
 from marketd.model.marks import Mark, Series
@@ -98,7 +98,7 @@ class JsonLines:
             self._closed_files.tidy(self._clock.now_ns())
         except OSError as error:
             self._close()
-            raise DeliveryError(f"jsonl: cannot open {self._path}: {error.strerror or error}") from error
+            raise DeliveryError(f"jsonl: cannot open {self._path}: {error.strerror or words_of(error)}") from error
 
     def _open_file(self) -> None:
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
@@ -121,7 +121,7 @@ class JsonLines:
             self._size += done
         except OSError as error:
             self._cut_back()
-            raise DeliveryError(f"jsonl: cannot write {self._path}: {error.strerror or error}; trying again") from error
+            raise DeliveryError(f"jsonl: cannot write {self._path}: {error.strerror or words_of(error)}; trying again") from error
         self._tail.wrote(fresh)
         now = self._clock.now_ns()
         if self._size >= self._config.rotate_bytes:
@@ -144,7 +144,7 @@ class JsonLines:
             self._closed_files.take_over(now)
             self._open_file()
         except OSError as error:  # the batch is written; the next one opens again or says why not
-            log.warning("jsonl.rotation_failed", code="store-upkeep", path=str(self._path), error=str(error))
+            log.warning("jsonl.rotation_failed", code="store-upkeep", path=str(self._path), error=words_of(error))
 
     def _close(self) -> None:
         if self._fd is not None:

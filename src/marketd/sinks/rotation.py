@@ -8,6 +8,7 @@ from pathlib import Path
 import structlog
 import zstandard
 
+from marketd.errors import words_of
 from marketd.worker import Worker
 
 log = structlog.get_logger("jsonl")
@@ -84,4 +85,4 @@ def compress(path: Path) -> None:
     except OSError as error:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
-        log.warning("jsonl.compression_failed", code="store-upkeep", path=str(path), error=error.strerror or str(error))
+        log.warning("jsonl.compression_failed", code="store-upkeep", path=str(path), error=error.strerror or words_of(error))

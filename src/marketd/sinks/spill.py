@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from marketd.errors import words_of
 from marketd.model.events import Event
 from marketd.model.wire import decode, decode_lines, encode_lines
 
@@ -149,7 +150,7 @@ class FileSpill:
     def _say_failing(self, error: OSError | None) -> None:
         if not self._failing:
             self._failing = True
-            why = "the disk is full" if error is None else (error.strerror or str(error))
+            why = "the disk is full" if error is None else (error.strerror or words_of(error))
             log.error("spill.failing", code="spill-failing", consumer=self._consumer, directory=str(self._directory), error=why)
 
     def _read_lines(self, segment: int, at: int, limit: int) -> tuple[bytes, int]:

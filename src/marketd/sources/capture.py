@@ -9,7 +9,7 @@ from typing import BinaryIO, NamedTuple
 import msgspec
 import zstandard
 
-from marketd.errors import ConfigError
+from marketd.errors import ConfigError, words_of
 
 CHUNK_BYTES = 1 << 16
 FIRST_TS = 0  # where a recording kept no receive times, they are its order, 1 ns apart
@@ -58,7 +58,7 @@ def read_capture(path: Path) -> Iterator[Record]:
                 else:
                     yield _record(line, number, path)
         except (OSError, EOFError, zstandard.ZstdError) as error:
-            raise ConfigError(f"capture {path}: {error}; what was before it has been replayed") from None
+            raise ConfigError(f"capture {path}: {words_of(error)}; what was before it has been replayed") from None
 
 
 def _record(line: bytes, number: int, path: Path) -> Record:

@@ -16,7 +16,7 @@ from nats.js import errors as js_errors
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from marketd.clock import Clock
-from marketd.errors import Unreachable
+from marketd.errors import Unreachable, words_of
 from marketd.net.nats import NatsLink
 from marketd.net.nats_session import Session
 from marketd.rooms import Room, room
@@ -193,4 +193,4 @@ def _words(error: Exception, subject: str) -> str:
         return f"no stream holds {subject}: start a collector with USE_JETSTREAM=true, or make one"
     if isinstance(error, js_errors.ServiceUnavailableError):
         return "the NATS server has no JetStream: start it with --js, or set USE_JETSTREAM=false"
-    return str(error) or type(error).__name__
+    return words_of(error)

@@ -19,7 +19,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import BadRequestError, NotFoundError
 
 from marketd.clock import Clock
-from marketd.errors import DeliveryError
+from marketd.errors import DeliveryError, words_of
 from marketd.metrics import Metrics
 from marketd.net.nats import NatsLink
 from marketd.net.nats_api import NAME_TAKEN, NotTaken, ask, latest
@@ -160,7 +160,7 @@ class Leases:
         try:
             await self._stream.publish(self._subject("members", self.member), self._name.encode(), headers=headers)
         except nats.errors.Error as error:
-            raise DeliveryError(f"nats bucket {self.bucket}: member not renewed ({error!r})") from error
+            raise DeliveryError(f"nats bucket {self.bucket}: member not renewed ({words_of(error)})") from error
         if member == self.member and not self.is_lapsed:
             self._valid = until
 
@@ -171,7 +171,7 @@ class Leases:
         try:
             await self._stream.publish(self._subject("members", self.member), b"", headers=headers)
         except nats.errors.Error as error:
-            raise DeliveryError(f"nats bucket {self.bucket}: not left ({error!r})") from error
+            raise DeliveryError(f"nats bucket {self.bucket}: not left ({words_of(error)})") from error
 
     async def view(self) -> View:
         """Who is there and who holds what; a claim that cannot be read is nobody's. Raises DeliveryError."""
@@ -222,7 +222,8 @@ class Leases:
                     raise
                 return await self._found(subject, claim, wanted)
         except nats.errors.Error as error:
-            raise DeliveryError(f"nats bucket {self.bucket}: partition {claim.partition} not written ({error!r})") from error
+            where = f"nats bucket {self.bucket}: partition {claim.partition}"
+            raise DeliveryError(f"{where} not written ({words_of(error)})") from error
         return Claim(claim.partition, member, done, self.life, answer.seq)
 
     async def _found(self, subject: str, claim: Claim, wanted: Held) -> Claim | None:

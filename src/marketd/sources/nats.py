@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.errors import SlowConsumerError
 
 from marketd.clock import Clock
+from marketd.errors import words_of
 from marketd.model.events import SYSTEM, Event, Gap, Status
 from marketd.net.nats import NatsLink, token
 from marketd.net.nats_session import Session
@@ -118,7 +119,7 @@ class NatsSource:
             )
             await session.client.flush()  # the server knows: from here on nothing is missed
         except Exception as error:
-            log.warning("nats.error", error=str(error), subject=self.subject, reason="cannot subscribe")
+            log.warning("nats.error", error=words_of(error), subject=self.subject, reason="cannot subscribe")
             await self._clock.sleep(SAY_EVERY_S)
             return
         self._is_listening = True

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from marketd.bus import Full
 from marketd.clock import Clock
-from marketd.errors import DeliveryError
+from marketd.errors import DeliveryError, words_of
 from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Trade
 from marketd.model.marks import Mark, Series
 from marketd.section import Section
@@ -62,7 +62,7 @@ class EventStore:
         try:
             await self._writing.run(self._writer.open)
         except DeliveryError as error:
-            log.error("sqlite.cannot_open", code="sink-retrying", error=str(error))
+            log.error("sqlite.cannot_open", code="sink-retrying", error=words_of(error))
         except BaseException:
             self._stop()
             raise

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import apsw
 import structlog
 
+from marketd.errors import words_of
 from marketd.stores.schema import BUSY_MS, EVENT_TABLES, connect
 from marketd.worker import Worker
 
@@ -75,7 +76,7 @@ class Checkpointer:
             self._is_copying = False
 
     def _say_failed(self, error: Exception) -> None:
-        log.warning("sqlite.checkpoint_failed", code="store-upkeep", path=str(self._path), error=str(error))
+        log.warning("sqlite.checkpoint_failed", code="store-upkeep", path=str(self._path), error=words_of(error))
 
 
 class Retention(NamedTuple):
@@ -99,7 +100,7 @@ class Pruner:
         try:
             removed = self._by_age(db, now) + self._by_size(db)
         except apsw.Error as error:
-            log.warning("sqlite.retention_failed", code="store-upkeep", error=str(error))
+            log.warning("sqlite.retention_failed", code="store-upkeep", error=words_of(error))
             removed = 0
         self._next_at = now if removed >= ROWS_AT_ONCE else now + PRUNE_EVERY_NS
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import apsw
 import msgspec
 
-from marketd.errors import DeliveryError
+from marketd.errors import DeliveryError, words_of
 from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Trade
 from marketd.model.identity import identity
 from marketd.model.marks import Mark, Series
@@ -211,4 +211,4 @@ def explain(error: Exception) -> str:
             return f"the file or its directory is not writable ({error})"
         case apsw.IOError():
             return f"the disk fails or is full ({error})"
-    return str(error)
+    return words_of(error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import structlog
 
 from marketd.clock import Clock
-from marketd.errors import BadFrame, MarketdError
+from marketd.errors import BadFrame, MarketdError, words_of
 from marketd.metrics import Metrics
 from marketd.model.events import SYSTEM, Event, Heartbeat
 from marketd.model.instruments import Instrument, Instruments
@@ -240,7 +240,7 @@ class Feed:
         try:
             quarantine.write()
         except OSError as error:
-            log.warning("feed.quarantine_failed", venue=self.venue.name, path=str(quarantine.path), reason=str(error))
+            log.warning("feed.quarantine_failed", venue=self.venue.name, path=str(quarantine.path), reason=words_of(error))
 
     def _arrange(self, here: Room) -> None:
         """Bring the shards in line with what is wanted."""

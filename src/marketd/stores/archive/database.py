@@ -1,7 +1,6 @@
 """The database behind the archive: its address, its connections, and what its troubles are called."""
 
 import asyncio
-import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -12,7 +11,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from marketd.errors import DeliveryError
+from marketd.errors import DeliveryError, words_of
 from marketd.secrets import masked
 from marketd.stores.archive.address import Address
 
@@ -163,8 +162,4 @@ def reason(error: BaseException) -> str:
 
 
 def _words(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        text = error.strerror
-    else:
-        text = re.sub(r"^<class '[^']*'>: ", "", str(error)) or type(error).__name__
-    return masked(" ".join(text.split("\n")[0].split())).rstrip(".")
+    return masked(words_of(error)).rstrip(".")
