@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+from marketd.sim.binance_day import day_of
 from marketd.sim.bulk import bulk_answer
 from marketd.sim.candles import CandleRow, Timeframe, timeframes
 from marketd.sim.history import Bar, Trade
@@ -125,6 +126,7 @@ class Binance(SimVenue):
     weight_limit = 6000
     weights: ClassVar[dict[str, int]] = {"exchangeInfo": 20, "klines": 2, "trades": 25, "historicalTrades": 25, "aggTrades": 4}
     depth_weights: ClassVar[tuple[int, ...]] = (5, 25, 50, 250)
+    ticker_weights: ClassVar[tuple[int, ...]] = (2, 40, 80)  # 1 to 20 symbols, 21 to 100, all
     ping_every_s, pong_within_s, messages_per_s = 20, 60, 5
 
     def __init__(self, *args: Any, **settings: Any) -> None:
@@ -267,7 +269,8 @@ class Binance(SimVenue):
         if request.path.startswith("/data/spot/") and request.method == "GET":
             return bulk_answer(self, request.path, lambda row, timeframe, state: self._kline_row(state.listing, timeframe, row))
         name, used = request.path.removeprefix("/api/v3/"), self._used()
-        handler = getattr(self, f"_get_{name}", None) if name.isalnum() else None
+        word = name.replace("/", "_", 1)
+        handler = getattr(self, f"_get_{word}", None) if word.replace("_", "", 1).isalnum() else None
         if handler is None or request.method != "GET":
             return Response(b"<html><body>404 Not found</body></html>", 404, used, content_type="text/html")
         try:
@@ -307,7 +310,9 @@ class Binance(SimVenue):
             limit = number(request.query, "limit", 100)
             return self.depth_weights[(limit > 100) + (limit > 500) + (limit > 1000)]
         if name == "ticker/24hr":
-            return 2 if "symbol" in request.query else 80
+            few, many, every = self.ticker_weights
+            count = 1 if "symbol" in request.query else len(named(request.query)) or 1000
+            return few if count <= 20 else many if count <= 100 else every
         return self.weights.get(name, 1)
 
     def _symbol(self, query: Any) -> SymbolMarket:
@@ -316,6 +321,20 @@ class Binance(SimVenue):
         if query["symbol"] not in self.listings:
             raise Wrong(-1121, "Invalid symbol.")
         return self.market.symbols[query["symbol"]]
+
+    def _chosen(self, query: Any) -> list[str]:
+        """The symbols of `symbol` or `symbols`."""
+        wanted = named(query) if "symbols" in query else [query["symbol"]]
+        if "symbols" in query and not wanted:
+            raise Wrong(-1100, "Illegal characters found in parameter 'symbols'.")
+        if any(symbol not in self.listings for symbol in wanted):
+            raise Wrong(-1121, "Invalid symbol.")
+        return wanted
+
+    def _get_ticker_24hr(self, query: Any) -> Any:
+        is_many = "symbol" not in query
+        rows = [day_of(self, symbol) for symbol in (self._chosen(query) if {"symbol", "symbols"} & set(query) else self.listings)]
+        return rows if is_many else rows[0]
 
     def _get_ping(self, query: Any) -> Any:
         return {}
@@ -326,12 +345,7 @@ class Binance(SimVenue):
     def _get_exchangeInfo(self, query: Any) -> Any:
         wanted = list(self.listings)
         if "symbol" in query or "symbols" in query:
-            try:
-                wanted = json.loads(query["symbols"]) if "symbols" in query else [query["symbol"]]
-            except ValueError:
-                raise Wrong(-1100, "Illegal characters found in parameter 'symbols'.") from None
-            if any(symbol not in self.listings for symbol in wanted):
-                raise Wrong(-1121, "Invalid symbol.")
+            wanted = self._chosen(query)
         limits = {"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE", "intervalNum": 1, "limit": self._weight.limit}
         return {
             "timezone": "UTC",
@@ -453,27 +467,17 @@ class Binance(SimVenue):
         ]
 
 
-class BinanceUs(Binance):
-    """Binance with other limits, order ids in its trades, and a key for old trades."""
-
-    name: ClassVar[str] = "binance_us"
-    weight_limit = 1200
-    timeframes: ClassVar[Mapping[str, Timeframe]] = {name: each for name, each in TIMEFRAMES.items() if name != "1s"}
-    weights: ClassVar[dict[str, int]] = {"exchangeInfo": 10, "historicalTrades": 5}
-    depth_weights: ClassVar[tuple[int, ...]] = (1, 5, 10, 50)
-    ping_every_s, pong_within_s, messages_per_s = 180, 600, 5
-
-    def order_ids(self, trade: Trade) -> str:
-        return f'"b":{trade.trade_id * 2 + 1_000_000},"a":{trade.trade_id * 2 + 1_000_001},'
-
-    def answer(self, request: Request) -> Response:
-        if request.path.endswith("/historicalTrades") and "x-mbx-apikey" not in request.headers:
-            return Response(to_json({"code": -2014, "msg": "API-key format invalid."}), 401)
-        return super().answer(request)
-
-
 class Wrong(Exception):
     """A bad parameter: the venue's code and words."""
+
+
+def named(query: Any) -> list[str]:
+    """The names in `symbols`, which is a JSON list; none where it is anything else."""
+    try:
+        found = json.loads(query.get("symbols", "[]"))
+    except ValueError:
+        return []
+    return found if isinstance(found, list) and all(isinstance(one, str) for one in found) else []
 
 
 def number(query: Any, name: str, default: int) -> int:

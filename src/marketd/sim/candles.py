@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Empty = Literal["no row", "zero volume", "either"]
 SPOILING = ("half_page", "wrong_order", "duplicate_rows", "forming_last", "corrected")
+DAY_MS = 86_400_000
 TEXTS_MAX = 1 << 17  # about 15 MB
 CORRECTED_EACH = 7  # of so many candles that were served one is corrected
 
@@ -180,6 +181,19 @@ class Candles:
             CandleRow(open_ms, price[bar.open], price[bar.high], price[bar.low], price[bar.close], size[bar.lots], "", bar)
             for open_ms, bar in found
         ]
+
+    def day(self, symbol: str) -> CandleRow:
+        """The last 24 hours as one row: of the files' shortest candles where there are files, else of the market's minutes."""
+        venue, now_ms = self._venue, self._venue.now_ms()
+        if self._files is None:
+            return self._rows(symbol, [(now_ms - DAY_MS, venue.day_bar(venue.market.symbols[symbol], now_ms))])[0]
+        for timeframe in sorted(venue.timeframes.values(), key=lambda one: one.length_ms or 31 * DAY_MS):
+            rows = self._files.page(symbol, timeframe, now_ms - max(DAY_MS, timeframe.length_ms), now_ms, TEXTS_MAX, newest=True)
+            if rows:
+                high, low = max(rows, key=lambda row: Decimal(row.high)).high, min(rows, key=lambda row: Decimal(row.low)).low
+                volume = f"{sum((Decimal(row.volume) for row in rows), Decimal(0)):f}"
+                return CandleRow(rows[0].open_ms, rows[0].open, high, low, rows[-1].close, volume)
+        return CandleRow(now_ms - DAY_MS, "0", "0", "0", "0", "0")
 
     # -- faults ---------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from marketd.clock import Clock, SystemClock
 from marketd.sim.alpaca import Alpaca
-from marketd.sim.binance import Binance, BinanceUs
+from marketd.sim.binance import Binance
+from marketd.sim.binance_us import BinanceUs
 from marketd.sim.bitfinex import Bitfinex
 from marketd.sim.bybit import Bybit
 from marketd.sim.candle_files import is_candle_file, read_candle_files
@@ -22,7 +23,8 @@ from marketd.sim.kraken import Kraken
 from marketd.sim.recorded import play, read_recording
 from marketd.sim.session import Session
 from marketd.sim.venue import SimVenue
-from marketd.sim.wire import Listening, Request, Response, listen
+from marketd.sim.visits import Visits
+from marketd.sim.wire import Listening, Request, Response, listen, to_json
 
 PORT = 8190
 SIM_VENUES: Mapping[str, type[SimVenue]] = {
@@ -72,6 +74,7 @@ class Sim:
     def __init__(self, venues: Mapping[str, SimVenue], coins: CoinGecko, clock: Clock) -> None:
         self._venues, self._clock = venues, clock
         self.coins = coins  # the ranking of the coins that the venues list
+        self.visits = Visits()  # who connected
         self._listening: Listening | None = None
 
     # -- addresses ------------------------------------------------------------------------------------------------
@@ -196,10 +199,14 @@ class Sim:
         return venue, inner.without(venue.root) if venue.root else inner
 
     def rest(self, request: Request) -> Response:
+        if request.path == "/visits":
+            return Response(to_json(self.visits.listed()))
+        self.visits.note("rest", request, self._clock.now_ns())
         found = self._route(request)
         return found if isinstance(found, Response) else found[0].rest(found[1])
 
     def accept(self, request: Request) -> Session | Response:
+        self.visits.note("ws", request, self._clock.now_ns())
         found = self._route(request)
         if isinstance(found, Response):
             return found

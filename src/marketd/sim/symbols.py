@@ -31,6 +31,16 @@ KNOWN = {
 }
 
 CRYPTO_USDT = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+COINS_US = (
+    *("BTC", "ETH", "SOL", "XRP", "BNB", "DOGE", "ADA", "LINK", "XLM", "BCH", "HBAR", "SUI", "AVAX", "LTC", "SHIB", "DOT", "UNI"),
+    *("AAVE", "NEAR", "ICP", "APT", "ATOM", "ALGO", "FIL", "RENDER"),
+)  # traded against USDT
+COINS_US_USD = ("ETC", "VET", "ARB", "OP")  # traded against USD only
+MARKETS_US = (
+    *(f"{coin}USDT" for coin in COINS_US),
+    *(f"{coin}USD" for coin in (*COINS_US_USD, "BTC", "ETH", "SOL")),
+    "USDCUSDT",
+)
 CRYPTO_USD = ("BTCUSD", "ETHUSD", "SOLUSD")
 STOCKS = ("AAPL", "MSFT")
 

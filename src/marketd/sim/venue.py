@@ -201,8 +201,7 @@ class SimVenue:
         def fits(fault: Fault) -> bool:
             if fault.name in CANDLE_REFUSALS and fault.path is None and not is_candles:
                 return False
-            symbol = fault.symbol if fault.name in CANDLE_REFUSALS else None
-            is_of = symbol is None or any(name in request.target for name in self.spellings(symbol))
+            is_of = fault.symbol is None or any(name in request.target for name in self.spellings(fault.symbol))
             return fault.on != "ws" and (fault.path or "") in request.target and is_of
 
         if (fault := self.deck.first("refuse", now_ns, fits)) is not None:

@@ -38,11 +38,12 @@ class Request:
     query: Mapping[str, str]
     headers: Mapping[str, str]  # names in lower case
     target: str  # path and query as they came
+    peer: str = ""  # address and port of who asks
 
     def without(self, prefix: str) -> Request:
         """The same request below a path prefix."""
         path = self.path.removeprefix(prefix) or "/"
-        return Request(self.method, path, self.query, self.headers, self.target)
+        return Request(self.method, path, self.query, self.headers, self.target, self.peer)
 
 
 @dataclass
@@ -188,11 +189,14 @@ class ServerProtocol(asyncio.Protocol):
         self._answering: asyncio.TimerHandle | None = None
         self._peer: Peer | None = None
         self.socket: Socket | None = None
+        self._from = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's own is no subclass
         self._loop = asyncio.get_running_loop()
         transport.set_write_buffer_limits(high=1 << 20)
+        peer = transport.get_extra_info("peername") or ("", 0)
+        self._from = f"{peer[0]}:{peer[1]}"
         self._live.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -233,7 +237,7 @@ class ServerProtocol(asyncio.Protocol):
                     self._transport.close()
                 return
             head = bytes(self._buffer[:end])
-            request = parse_request(head)
+            request = parse_request(head, self._from)
             if request is None:
                 self._transport.write(Response(b"bad request", 400, {"Connection": "close"}).encode())
                 self._transport.close()
@@ -310,7 +314,7 @@ class ServerProtocol(asyncio.Protocol):
             self.socket.close(code, reason)
 
 
-def parse_request(head: bytes) -> Request | None:
+def parse_request(head: bytes, peer: str = "") -> Request | None:
     """The head of one request, without the empty line; None if it is not HTTP."""
     try:
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -321,7 +325,7 @@ def parse_request(head: bytes) -> Request | None:
         return None
     parts = urlsplit(target)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    return Request(method, unquote(parts.path), query, headers, target)
+    return Request(method, unquote(parts.path), query, headers, target, peer)
 
 
 def take_frame(buffer: bytearray) -> tuple[bool, int, bytes] | None:
