@@ -144,3 +144,34 @@ def test_refusals_are_explained_with_the_servers_own_words() -> None:
     assert told.startswith("out of memory")
     assert told.endswith("(OOM command not allowed when used memory > 'maxmemory'.)")
     assert "ERR something new" == refusal(ReplyError("ERR something new"))
+
+
+async def test_who_listens_hears_as_it_comes_and_learns_of_the_end() -> None:
+    heard: list[object] = []
+    with RedisServer() as server:
+        async with await open_wire(at(server), "marketd-test") as wire, await open_wire(at(server), "marketd-test") as other:
+            wire.listen(pack("SUBSCRIBE", "a", "b"), heard.append)
+            for number in range(3):
+                while await other.ask(("PUBLISH", "b", number), within_s=5) == [0]:
+                    pass
+            async with asyncio.timeout(5):
+                while len(heard) < 5:
+                    await other.ask(("PING",), within_s=5)
+                server.kill()
+                why = await wire.ended()
+
+    assert [[b"subscribe", b"a", 1], [b"subscribe", b"b", 2]] == heard[:2]
+    assert [[b"message", b"b", b"%d" % number] for number in range(3)] == heard[2:]
+    assert why
+    assert not wire.is_open
+
+
+async def test_a_refusal_is_heard_like_anything_else(redis_server: RedisServer) -> None:
+    heard: list[object] = []
+    async with await open_wire(at(redis_server), "marketd-test") as wire:
+        wire.listen(pack("SUBSCRIBE"), lambda said: (heard.append(said), wire.abort("refused"))[0])
+        async with asyncio.timeout(5):
+            why = await wire.ended()
+
+    assert isinstance(heard[0], ReplyError)
+    assert why == "refused"

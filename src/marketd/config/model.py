@@ -13,7 +13,6 @@ from marketd.config.sections import (
     CacheConfig,
     DashboardConfig,
     DatabaseConfig,
-    MessageLogConfig,
     PaperConfig,
     RetentionConfig,
 )
@@ -23,6 +22,7 @@ from marketd.log.section import LoggingConfig
 from marketd.net.nats import NatsConfig
 from marketd.net.redis import RedisConfig
 from marketd.section import Section
+from marketd.stores.cache.section import MessageLogConfig
 from marketd.venues.discovery import DiscoveryConfig
 from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, VenueConfig, split_words
 
@@ -35,7 +35,7 @@ ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "daemon": frozenset({"archive"}),
     "database": frozenset({"archive"}),
     "cache": frozenset({"cache"}),
-    "message_log": frozenset({"cache"}),
+    "message_log": frozenset({"cache", "scanner", "ta", "trader"}),
     "features": frozenset({"features"}),
     "analysis": frozenset({"scanner", "ta"}),
     "paper": frozenset({"trader"}),

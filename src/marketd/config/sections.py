@@ -34,13 +34,6 @@ class CacheConfig(Section):
     timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes to keep")
 
 
-class MessageLogConfig(Section):
-    """The log of what goes through Redis."""
-
-    enabled: bool = Field(True, description="write it where Redis is used")
-    maxlen: int = Field(10_000, ge=1, description="entries kept, approximately")
-
-
 class PaperConfig(Section):
     """The paper trader."""
 

@@ -284,8 +284,19 @@ CODES: dict[str, Code] = {
     ),
     "redis-away": Code(
         "the Redis server does not answer, or does not let us in",
-        "trades wait, in memory and then on disk, and are written in order once it is back; `redis.back` says when",
+        "trades wait, in memory and then on disk, and are written in order once it is back; the shared cache is not written, "
+        "read or heard meanwhile; `redis.back` says when",
         "see the reason; `marketd check` tries the address",
+    ),
+    "message-log-failing": Code(
+        "a stream of the message log takes no entries: its key holds something else, the user may not write it, memory is full",
+        "the operations themselves go on; entries are missing in the log, counted in marketd_message_log_lost_total",
+        "see the reason; `message_log.back` says when it works again and how many are missing",
+    ),
+    "cache-not-heard": Code(
+        "the Redis server does not let us listen to channels, in its own words",
+        "updates and signals do not reach the roles that wait for them; it is asked again until it agrees",
+        "allow the user of REDIS_URL the channels `market:*`",
     ),
     "redis-lost": Code(
         "the Redis server no longer has what it had acknowledged",
@@ -353,6 +364,8 @@ BY_EVENT = {
     "capture.dropped": "capture-failed",
     "capture.failed": "capture-failed",
     "redis.away": "redis-away",
+    "message_log.failing": "message-log-failing",
+    "cache.not_heard": "cache-not-heard",
     "redis.lost": "redis-lost",
     "redis.two_writers": "redis-two-writers",
     "redis.memory": "redis-memory",

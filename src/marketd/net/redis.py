@@ -16,6 +16,7 @@ from marketd.section import Section
 
 PING_S = 2.0  # an answer that takes longer is none for /health; what was sent is still waited for
 EVERY_S = 1.0
+TRADES_WAIT = "trades wait, in memory and then on disk"
 log = structlog.get_logger("redis")
 
 
@@ -101,12 +102,12 @@ class LinkState:
 class RedisLink:
     """The way to one server. Whoever writes opens a wire here; beside it `run` asks once a second whether the server answers."""
 
-    def __init__(self, config: RedisConfig, name: str, clock: Clock) -> None:
-        """`name` is how CLIENT LIST shows us."""
+    def __init__(self, config: RedisConfig, name: str, clock: Clock, meanwhile: str = TRADES_WAIT) -> None:
+        """`name` is how CLIENT LIST shows us; `meanwhile` is what happens while the server is away, in words."""
         self.state = LinkState(config.shown_url, clock.now_ns())
         self.name = name
         self._address = address_of(config.url, config.ca_file)
-        self._clock = clock
+        self._clock, self._meanwhile = clock, meanwhile
         self._is_said = False  # that it is away
 
     async def open(self, use: str) -> RedisWire:
@@ -125,9 +126,7 @@ class RedisLink:
         if state.connected or not self._is_said:
             self._is_said = True
             state.since = self._clock.now_ns()
-            log.warning(
-                "redis.away", url=state.url, reason=why, text="trades wait, in memory and then on disk; tried until it is back"
-            )
+            log.warning("redis.away", url=state.url, reason=why, text=f"{self._meanwhile}; tried until it is back")
         state.connected, state.reason = False, why
         return Unreachable(f"redis: {state.url}: {why}")
 

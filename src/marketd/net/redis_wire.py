@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -57,6 +57,7 @@ class RedisWire(asyncio.Protocol):
         self._count = 0
         self._size = 0  # bytes received since the question
         self._asked: asyncio.Future[list[Any]] | None = None
+        self._take: Callable[[Any], None] | None = None  # it listens
         self._gone = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -94,6 +95,22 @@ class RedisWire(asyncio.Protocol):
             self.abort("given up")
             raise
 
+    def listen(self, commands: bytes, take: Callable[[Any], None]) -> None:
+        """Write packed commands; from now on all that the server says goes to `take` as it comes, and nothing is asked."""
+        self._take = take
+        if self._transport is not None and self.why is None:
+            self._transport.write(commands)
+
+    async def ended(self) -> str:
+        """Why, once it has."""
+        await self._gone.wait()
+        return self.why or "closed"
+
+    @property
+    def answered_bytes(self) -> int:
+        """To the last question."""
+        return self._size
+
     def abort(self, why: str) -> None:
         """Let go at once; what was asked fails."""
         self._end(why)
@@ -112,6 +129,9 @@ class RedisWire(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.why is not None:
             return  # it is being let go
+        if self._take is not None:
+            self._hear(data, self._take)
+            return
         if self._asked is None or self._asked.done():
             self._unasked(data)
             return
@@ -133,6 +153,14 @@ class RedisWire(asyncio.Protocol):
         if len(answers) == self._count:
             self._answers = []
             self._asked.set_result(answers)
+
+    def _hear(self, data: bytes, take: Callable[[Any], None]) -> None:
+        try:
+            self._reader.feed(data)
+            while (said := self._reader.gets()) is not NOTHING_YET and self.why is None:
+                take(said)
+        except hiredis.HiredisError as error:
+            self.abort(f"no Redis server answers there: {error}")
 
     def _unasked(self, data: bytes) -> None:
         """Who is turned away at the door is told so before anything was asked."""

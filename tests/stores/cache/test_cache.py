@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from marketd.clock import ManualClock
+from marketd.clock import ManualClock, SystemClock
 from marketd.metrics import Metrics
 from marketd.model.message_log import TYPES
+from marketd.net.redis import RedisConfig, RedisLink
+from marketd.secrets import SecretUrl
 from marketd.stores.cache.cache import (
     Cache,
     Logged,
@@ -24,16 +26,29 @@ from marketd.stores.cache.cache import (
     place_of,
 )
 from marketd.stores.cache.memory import open_memory
+from marketd.stores.cache.redis import open_redis
+from marketd.stores.cache.section import MessageLogConfig
+from tests.redis_server import RedisServer
 
 
-@pytest.fixture(params=["memory"])
-async def cache(request: pytest.FixtureRequest, clock: ManualClock) -> AsyncIterator[Cache]:
-    async with open_memory(clock, Metrics(), maxlen=1000) as memory:
-        yield memory
+@pytest.fixture(params=["memory", "redis"])
+async def cache(request: pytest.FixtureRequest, clock: ManualClock, redis_server: RedisServer) -> AsyncIterator[Cache]:
+    if request.param == "memory":
+        async with open_memory(clock, Metrics(), maxlen=10_000) as memory:
+            yield memory
+        return
+    link = RedisLink(RedisConfig(url=SecretUrl(redis_server.url)), "marketd-test", SystemClock())
+    async with open_redis(link, MessageLogConfig(maxlen=10_000), SystemClock(), Metrics()) as redis:
+        yield redis
 
 
 async def whole_log(cache: Cache) -> list[Logged]:
-    """Oldest first."""
+    """Oldest first, those of reads included, which ride on the next pipeline."""
+    await cache.of("dashboard").do(Note("error", "last", "last"))
+    return [one for one in await so_far(cache) if one.channel != "last"]
+
+
+async def so_far(cache: Cache) -> list[Logged]:
     return (await cache.log(Wanted(), 10_000)).entries[::-1]
 
 
@@ -66,6 +81,16 @@ async def test_the_log_and_the_streams_of_trades_are_not_logged(cache: Cache) ->
     await desk.do(Write("trades:BTCUSDT:newest", b"1", 1), Publish("trades:BTCUSDT", b"1"), Note("error", "x", "seen"))
 
     assert ["seen"] == [one.summary for one in await whole_log(cache)]
+
+
+async def test_the_log_keeps_about_ten_thousand_entries_the_newest(cache: Cache) -> None:
+    desk = cache.of("market-data")
+    for start in range(0, 12_000, 100):
+        await desk.do(*(Note("error", "x", str(number)) for number in range(start, start + 100)))
+    kept = [int(one.summary) for one in await so_far(cache)]
+
+    assert list(range(12_000 - len(kept), 12_000)) == kept
+    assert 10_000 <= len(kept) <= 10_200
 
 
 async def test_nothing_to_do_is_done_at_once(cache: Cache) -> None:

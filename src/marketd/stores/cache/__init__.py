@@ -15,6 +15,8 @@ from marketd.stores.cache.cache import (
     Write,
 )
 from marketd.stores.cache.memory import MemoryCache, open_memory
+from marketd.stores.cache.redis import RedisCache, open_redis
+from marketd.stores.cache.section import MessageLogConfig
 
 __all__ = [
     "Cache",
@@ -24,11 +26,14 @@ __all__ = [
     "Logged",
     "MemoryCache",
     "Message",
+    "MessageLogConfig",
     "Note",
     "Operation",
     "Publish",
+    "RedisCache",
     "Resumed",
     "Wanted",
     "Write",
     "open_memory",
+    "open_redis",
 ]

@@ -9,6 +9,8 @@ import msgspec
 
 from marketd.model.message_log import Entry, NoteType, Source, is_logged, of_note, of_publish, of_read, of_write
 
+FOLLOW_S = 0.5  # an empty batch for whoever follows a quiet log, so that it can see what else there is to do
+
 
 @dataclass(frozen=True)
 class Write:

@@ -11,6 +11,7 @@ from marketd.clock import Clock
 from marketd.metrics import Metrics
 from marketd.model.message_log import MAXLEN, Entry, Source
 from marketd.stores.cache.cache import (
+    FOLLOW_S,
     Logged,
     LogPage,
     Message,
@@ -28,7 +29,6 @@ from marketd.stores.cache.cache import (
 from marketd.stores.cache.inbox import Inbox
 
 SWEEP_S = 60.0  # how often values that nobody reads any more are let go
-FOLLOW_S = 5.0  # an empty batch for whoever follows a quiet log
 
 
 @dataclass(frozen=True)
