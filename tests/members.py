@@ -63,6 +63,7 @@ class Member:
     link: NatsLink
     count: int = 4
     lease_s: int = 1
+    under_way: int = 32_768
     published: list[Event] = field(default_factory=list)
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -80,6 +81,7 @@ class Member:
             settled=self._settled,
             clock=SystemClock(),
             metrics=self.metrics,
+            under_way=self.under_way,
         )
 
     async def _settled(self) -> None:
