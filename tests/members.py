@@ -63,7 +63,6 @@ class Member:
     link: NatsLink
     count: int = 4
     lease_s: int = 1
-    under_way: int = 32_768
     published: list[Event] = field(default_factory=list)
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -81,7 +80,6 @@ class Member:
             settled=self._settled,
             clock=SystemClock(),
             metrics=self.metrics,
-            under_way=self.under_way,
         )
 
     async def _settled(self) -> None:

@@ -97,6 +97,18 @@ class Metrics:
         self.log_lost = Counter(
             "marketd_message_log_lost", "Entries that could not be written", ["stream", "reason"], registry=registry
         )
+        self.analysis_readings = Counter(
+            "marketd_analysis_readings", "Readings of a coin that were made", ["role", "timeframe"], registry=registry
+        )
+        self.analysis_signals = Counter(
+            "marketd_analysis_signals", "Signals published", ["timeframe", "rule", "direction"], registry=registry
+        )
+        self.analysis_skipped = Counter(
+            "marketd_analysis_skipped", "Coins, candles and messages left out", ["role", "reason"], registry=registry
+        )
+        self.analysis_age = Gauge(
+            "marketd_analysis_age_seconds", "Since the cache was read last", ["role", "timeframe"], registry=registry
+        )
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:

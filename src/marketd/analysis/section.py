@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from marketd.analysis.payloads import NAMES, Direction
+from marketd.model.instruments import neutral
 from marketd.model.timeframes import timeframe
 from marketd.section import Section
 from marketd.venues.section import Words
@@ -103,6 +104,7 @@ class AnalysisConfig(Section):
 
     timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes that the technical analysis reads")
     scanner_timeframe: str = Field("1h", description="the timeframe that the scanner reads")
+    symbols: Words = Field((), description="coins to read beside those that the cache announces, as BTCUSDT")
 
     rsi_period: int = Field(14, ge=3, le=499, description="scanner: candles of the RSI")
     vwap_candles: int = Field(24, ge=1, le=500, description="scanner: candles of the rolling VWAP")
@@ -132,6 +134,11 @@ class AnalysisConfig(Section):
     stochastic_low: float = Field(20.0, ge=0, le=100, description="%K below which a crossing upward is a signal")
     stochastic_high: float = Field(80.0, ge=0, le=100, description="%K above which a crossing downward is a signal")
     signals: tuple[RuleName, ...] = Field(RULE_NAMES, description="the rules that make signals")
+
+    @field_validator("symbols")
+    @classmethod
+    def _are_ours(cls, names: Words) -> Words:
+        return tuple(dict.fromkeys(map(neutral, names)))
 
     @field_validator("scanner_timeframe")
     @classmethod

@@ -38,7 +38,11 @@ class Shared:
 
     @property
     def state(self) -> tuple[Word, str]:
-        return self.partitions.health
+        state = self.partitions.state
+        listed = self.partitions.listed()
+        numbers = ", ".join(str(one["partition"]) for one in listed["owned"]) or "none yet"
+        owned = f"member {listed['member']} has {len(listed['owned'])} of {listed['count']} partitions: {numbers}"
+        return ("ok", owned) if state.healthy else ("unhealthy", state.reason)
 
     async def run(self) -> None:
         await self.partitions.run()

@@ -11,7 +11,8 @@ from typing import Any, TextIO
 import structlog
 
 from marketd.clock import SystemClock
-from marketd.log.codes import CODES, code_of
+from marketd.log.codes import CODES
+from marketd.log.events import code_of
 from marketd.log.repeats import Repeats
 from marketd.log.section import LoggingConfig
 from marketd.secrets import MASK, is_secret_key, masked

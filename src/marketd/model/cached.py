@@ -22,6 +22,11 @@ def price_key(symbol: str) -> str:
     return f"market:price:{symbol}"
 
 
+def analysis_key(symbol: str, timeframe: str) -> str:
+    """The technical analysis of a series, as it was said last, its signals included."""
+    return f"market:analysis:{symbol}:{timeframe}"
+
+
 def update_channel(timeframe: str) -> str:
     return f"market:update:{timeframe}"
 
