@@ -30,7 +30,6 @@ def test_the_defaults_are_those_that_were_promised() -> None:
     [
         (sections.BusConfig, "capacity", 0),
         (sections.BusConfig, "heartbeat_s", 0),
-        (sections.PaperConfig, "cash", 0),
     ],
 )
 def test_what_cannot_work_is_refused(section: type[Section], key: str, value: object) -> None:

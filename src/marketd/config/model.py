@@ -13,7 +13,6 @@ from marketd.config.sections import (
     CacheConfig,
     DashboardConfig,
     DatabaseConfig,
-    PaperConfig,
     RetentionConfig,
 )
 from marketd.config.sinks import SinksConfig
@@ -21,6 +20,7 @@ from marketd.history.section import ArchiveConfig
 from marketd.log.section import LoggingConfig
 from marketd.net.nats import NatsConfig
 from marketd.net.redis import RedisConfig
+from marketd.paper.section import PaperConfig
 from marketd.section import Section
 from marketd.stores.cache.section import MessageLogConfig
 from marketd.venues.discovery import DiscoveryConfig

@@ -139,6 +139,7 @@ def _kind(annotation: Any) -> str:
         "str": "text",
         "int": "integer",
         "float": "number",
+        "Decimal": "number",
         "bool": "true or false",
         "Path": "path",
         "SecretUrl": "address",

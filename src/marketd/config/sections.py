@@ -34,12 +34,6 @@ class CacheConfig(Section):
     timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes to keep")
 
 
-class PaperConfig(Section):
-    """The paper trader."""
-
-    cash: float = Field(10_000.0, gt=0, description="money at the start, in the quote currency")
-
-
 class DashboardConfig(Section):
     """The dashboard."""
 
