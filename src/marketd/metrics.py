@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 
 LATENCY_MS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
+OTHER = "other"
+SYMBOLS_MAX = 2000  # that have a series of their own
 
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a second family of each counter, which nobody asked for
@@ -114,3 +116,19 @@ class Metrics:
     def text(self) -> bytes:
         """The exposition that Prometheus scrapes."""
         return generate_latest(self.registry)
+
+
+class Few:
+    """The first so many names stand for themselves: who feeds a process may invent names without end."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def named(self, name: str) -> str:
+        """The name, or `other`."""
+        if name not in self._known:
+            if len(self._known) >= self._most:
+                return OTHER
+            self._known.add(name)
+        return name

@@ -154,3 +154,21 @@ async def test_a_message_larger_than_the_server_takes_is_counted_and_said_and_co
 
     assert ["larger than 1,024 bytes, the server's max_payload"] == said
     assert b'senpai_publish_errors_total{subject="senpai.signals.BTCUSDT"} 2.0' in metrics.text()
+
+
+async def test_symbols_without_end_do_not_make_series_without_end(
+    plain_nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publishing, "SYMBOLS_MAX", 2)
+    metrics = Metrics()
+    async with open_link(NatsConfig.model_validate({"url": plain_nats_server.url, "enabled": True}), "test", CLOCK) as link:
+        publisher = Publisher(link, CLOCK, metrics)
+        for number in range(5):
+            publisher.features(features(f"S{number}"))
+            publisher.signal(msgspec.structs.replace(SIGNAL, symbol=f"S{number}"))
+        await publisher.flush()
+    lines = metrics.text().decode().splitlines()
+
+    assert 'senpai_feature_publish_total{symbol="other"} 3.0' in lines
+    assert 'senpai_signals_emitted_total{direction="long",symbol="other"} 3.0' in lines
+    assert 3 == len([line for line in lines if line.startswith("senpai_feature_publish_total{")])

@@ -11,7 +11,7 @@ import structlog
 from marketd.analysis.payloads import Alert, Features, Signal
 from marketd.clock import Clock
 from marketd.errors import DeliveryError
-from marketd.metrics import Metrics
+from marketd.metrics import SYMBOLS_MAX, Few, Metrics
 from marketd.net.nats import NatsLink, token
 
 FEATURES, SIGNALS, ALERTS = "senpai.features", "senpai.signals", "senpai.alerts"
@@ -36,6 +36,7 @@ class Publisher:
         self._waiting: deque[tuple[str, bytes]] = deque()
         self._wake = asyncio.Event()
         self._said_s = -SAY_EVERY_S
+        self._symbols, self._subjects = Few(SYMBOLS_MAX), Few(2 * SYMBOLS_MAX)
 
     def features(self, made: Features) -> None:
         """One that is not sent yet gives way to its successor."""
@@ -44,7 +45,7 @@ class Publisher:
             self._wake.set()
 
     def signal(self, made: Signal) -> None:
-        self._metrics.signals.labels(made.symbol, made.direction).inc()
+        self._metrics.signals.labels(self._symbols.named(made.symbol), made.direction).inc()
         log.info("features.signal", symbol=made.symbol, direction=made.direction, rule=made.rule, venue=made.venue, ts=made.ts)
         self._put(f"{SIGNALS}.{token(made.symbol)}", _encode(made))
 
@@ -89,7 +90,7 @@ class Publisher:
             self.published += len(messages)
             for symbol, (_, payload) in latest.items():
                 if len(payload) <= size_max:
-                    self._metrics.features_published.labels(symbol).inc()
+                    self._metrics.features_published.labels(self._symbols.named(symbol)).inc()
 
     @property
     def _is_off(self) -> bool:
@@ -107,7 +108,7 @@ class Publisher:
     def _lost(self, subjects: list[str], why: str) -> None:
         self.errors += len(subjects)
         for subject in subjects:
-            self._metrics.publish_errors.labels(subject).inc()
+            self._metrics.publish_errors.labels(self._subjects.named(subject)).inc()
         now_s = self._clock.monotonic()
         if now_s - self._said_s >= SAY_EVERY_S:
             self._said_s = now_s

@@ -13,7 +13,7 @@ from marketd.analysis.payloads import Features, Signal
 from marketd.analysis.publishing import Publisher
 from marketd.bus import Full, Subscription
 from marketd.clock import Clock
-from marketd.metrics import Metrics
+from marketd.metrics import Few, Metrics
 from marketd.model.events import SYSTEM, TYPE_NAMES, BookL2, Event, Gap, Heartbeat, Quote, Share, Status, Trade
 
 GATHER_S = 0.002  # events that come within it are one batch
@@ -46,7 +46,7 @@ class FeatureService:
         self._faults_told: set[tuple[str, str]] = set()
         self._fault: tuple[int, str] | None = None  # the last one, and when
         self._drops_told: Counter[tuple[str, str]] = Counter()
-        self._venues: set[str] = set()
+        self._venues = Few(VENUES_MAX)
         metrics.features_fill.set_function(lambda: self.fill)
         metrics.tracked_symbols.set_function(lambda: len(engine.symbols))
 
@@ -173,20 +173,12 @@ class FeatureService:
         """By type and venue; the latency of the oldest and the newest of a batch stands for all."""
         for (kind, venue), count in Counter((event.__class__, event.venue) for event in batch).items():
             if kind is not Share:
-                self._metrics.features_in.labels(TYPE_NAMES[kind], self._named(venue)).inc(count)
+                self._metrics.features_in.labels(TYPE_NAMES[kind], self._venues.named(venue)).inc(count)
                 self.events_in += count
         now = self._clock.now_ns()
         for event in (batch[0], batch[-1]):
             if event.__class__ is not Share:
                 self._metrics.features_ms.observe(max(0, now - event.ts_recv) / 1e6)
-
-    def _named(self, venue: str) -> str:
-        """Producers can call themselves what they like; the labels of a metric are few."""
-        if venue not in self._venues:
-            if len(self._venues) >= VENUES_MAX:
-                return "other"
-            self._venues.add(venue)
-        return venue
 
     def _tell_drops(self) -> None:
         if self._subscription is not None:

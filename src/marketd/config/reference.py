@@ -217,7 +217,7 @@ METRICS_HEAD = """# Metrics
 `GET /metrics` answers in the Prometheus text format. It never needs a token.
 Histograms are in the unit that their name ends with.
 The first 64 venues and the first `sinks.prometheus.symbols_max` symbols (2,000) that a process sees have `market_` series of
-their own; further ones are counted under `other`.
+their own; further ones are counted under `other`. So are symbols beyond 2,000 in the `senpai_` series.
 
 This page is written from the code: `python -m marketd.config.reference`.
 """

@@ -9,19 +9,20 @@ from pydantic import Field
 
 from marketd.bus import Full
 from marketd.clock import Clock
-from marketd.metrics import Metrics
+from marketd.metrics import SYMBOLS_MAX, Few, Metrics
 from marketd.model.events import EVENT_TYPES, TYPE_NAMES, BookDelta, Event, Gap, Trade
 from marketd.section import Section
 
 SECOND = 1_000_000_000
 VENUES_MAX = 64  # that have series of their own
-OTHER = "other"
 
 
 class PrometheusConfig(Section):
     enabled: bool = True
     """Count events for /metrics."""
-    symbols_max: int = Field(2000, ge=1, description="symbols with a series of their own; further ones are counted under `other`")
+    symbols_max: int = Field(
+        SYMBOLS_MAX, ge=1, description="symbols with a series of their own; further ones are counted under `other`"
+    )
 
 
 class Prometheus:
@@ -69,22 +70,6 @@ class Prometheus:
         if venue not in self._rates:
             self._metrics.events_per_second.labels(venue).set_function(self._rates[venue].per_second)
         return self._rates[venue]
-
-
-class Few:
-    """The first so many names stand for themselves: who feeds a process may invent names without end."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._known: set[str] = set()
-
-    def named(self, name: str) -> str:
-        """The name, or `other`."""
-        if name not in self._known:
-            if len(self._known) >= self._most:
-                return OTHER
-            self._known.add(name)
-        return name
 
 
 class Rate:
