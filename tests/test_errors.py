@@ -67,6 +67,8 @@ BOTH = "Multiple exceptions: [Errno 111] Connect call failed ('::1', 1, 0, 0), [
         (OSError(errno.ENOSPC, "No space left on device", "/data/x"), "No space left on device"),
         (BadRequestError(code=400, err_code=10071, description="wrong last sequence: 4"), "wrong last sequence: 4"),
         (ValueError("two\n  lines"), "two lines"),
+        (ValueError("a\x1b[31m\x00b"), "a\ufffd[31m\ufffdb"),
+        (ValueError("x" * 10_000), "x" * 500 + "..."),
         (ValueError(), "value error"),
         (DeliveryError("the disk is full"), "the disk is full"),
     ],

@@ -16,6 +16,8 @@ import re
 import ssl
 from pathlib import PurePath
 
+DEPTH_MAX = 16  # faults behind a fault that are looked at
+WORDS_MAX = 500  # letters of a fault's words: others may have written them
 _NUMBER = re.compile(r"\[Errno (-?\d+)\] ?")
 _TYPE = re.compile(r"^<class '[^']*'>:? *")
 _CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -89,13 +91,17 @@ def words_of(error: BaseException) -> str:
     if said.startswith("Multiple exceptions: "):  # asyncio's, of a name with several addresses
         numbers = dict.fromkeys(int(number) for number in _NUMBER.findall(said))
         return ", ".join(os.strerror(number) for number in numbers if number > 0) or "no connection"
-    return " ".join(_TYPE.sub("", _NUMBER.sub("", said)).split()) or _name(error)
+    said = " ".join(_TYPE.sub("", _NUMBER.sub("", said)).split()) or _name(error)
+    said = said if len(said) <= WORDS_MAX else f"{said[:WORDS_MAX]}..."
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in said)
 
 
 def _root(error: BaseException) -> BaseException:
     """What the system said, where a library only says that something failed; what we say ourselves stands."""
     found: BaseException | None = error
-    while found is not None and not isinstance(found, MarketdError):
+    for _ in range(DEPTH_MAX):
+        if found is None or isinstance(found, MarketdError):
+            break
         if isinstance(found, OSError) and found.errno:
             return found
         found = found.__cause__ or found.__context__

@@ -30,6 +30,12 @@ async def test_before_data_all_eleven_are_null(client: httpx.AsyncClient) -> Non
     assert (200, dict.fromkeys(NAMES), None) == (response.status_code, response.json()["features"], response.json()["provider"])
 
 
+async def test_of_a_symbol_that_was_never_seen_the_quality_says_so_and_nothing_of_a_line(client: httpx.AsyncClient) -> None:
+    quality = (await client.get("/features/latest", params={"symbol": "NEWUSDT"})).json()["quality"]
+
+    assert (False, "unknown", ["nothing came of this symbol yet"]) == (quality["ok"], quality["line"], quality["causes"])
+
+
 async def test_the_state_is_the_newest_trade_and_quote_with_the_venues_digits(client: httpx.AsyncClient) -> None:
     found = (await client.get("/state/latest", params={"symbol": "BTCUSDT"})).json()
     empty = (await client.get("/state/latest", params={"symbol": "NEWUSDT"})).json()

@@ -7,7 +7,7 @@ import msgspec
 
 Direction = Literal["long", "short"]
 AlertKind = Literal["latency", "gap", "backpressure"]
-Line = Literal["connected", "disconnected", "stale"]
+Line = Literal["connected", "disconnected", "stale", "unknown"]
 
 WORDS_MAX = 200  # characters of a cause or a detail: they come from venues and other producers, and a message has to be sent
 
@@ -44,12 +44,15 @@ class Quality(msgspec.Struct, frozen=True):
     warming_up: bool = True  # events span less than the window since the start, a switch or a new owner
     covered_s: float = 0.0  # how much of the window they span
     gap: bool = False  # trades are missing within the window, or the line was down
-    line: Line = "connected"  # what the venue's line last said of itself
+    line: Line = "connected"  # what the venue's line last said of itself; unknown before anything came of the symbol
     switched_from: str | None = None  # the provider before, as long as the window is not full of the new one's events
     late: int = 0  # events older than the window when they came, left out; since the symbol is followed
     duplicates: int = 0  # trades that came again, counted once
     unusable: int = 0  # events with a price, size or time that cannot be, left out
     causes: tuple[str, ...] = ()  # of gap, in words
+
+
+NEVER_SEEN = Quality(line="unknown", causes=("nothing came of this symbol yet",))
 
 
 class Features(msgspec.Struct, frozen=True):

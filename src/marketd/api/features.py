@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from marketd.analysis.payloads import NAMES, NOTHING, Quality
+from marketd.analysis.payloads import NAMES, NEVER_SEEN, NOTHING
 from marketd.api.answers import ERRORS, answer, refuse, require
 from marketd.api.parameters import SYMBOL, VENUE
 from marketd.api.views import FeaturesView, Views
@@ -30,7 +30,7 @@ def features_routes(views: Views) -> APIRouter:
         _check_provider(view, query)
         made = view.features(query.symbol)
         if made is None:
-            return answer({"symbol": query.symbol, "provider": None, "ts": None, "features": NOTHING, "quality": Quality()})
+            return answer({"symbol": query.symbol, "provider": None, "ts": None, "features": NOTHING, "quality": NEVER_SEEN})
         return answer(made)
 
     @routes.get("/state/latest", responses=STATE, summary="The newest trade and quote that the features of a symbol are made of")

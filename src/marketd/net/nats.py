@@ -305,8 +305,8 @@ class NatsLink:
 
     def _on_error(self, session: Session, error: Exception) -> None:
         """What nats-py reports while connected."""
+        session.note(self._hidden(str(error)))
         words = self._hidden(_words(error))
-        session.note(words)
         if not isinstance(error, errors.UnexpectedEOF | OSError):  # the end of the connection is said by itself
             log.warning("nats.error", url=self.state.url, error=words)
         for listener in self.listeners:
