@@ -30,9 +30,11 @@ async def test_the_day_of_recorded_candles_is_their_own(clock: ManualClock, tmp_
     opens = [now_ms // 3_600_000 * 3_600_000 - hours * 3_600_000 for hours in (30, 1, 0)]
     rows = zip(opens, ("9.0,9.9,8.9,9.1,5", "10.0,12.5,9.5,11.0,1.50", "11.0,11.5,10.9,11.2,2.25"), strict=True)
     (tmp_path / "BTCUSDT-1h.csv").write_text("".join(f"{at},{text}\n" for at, text in rows))
-    async with open_sim(["binance_us"], clock=clock, recording=tmp_path) as sim:
-        async with httpx.AsyncClient(base_url=sim.env()["BINANCE_US_REST_URL"]) as rest:
-            day = (await rest.get("/api/v3/ticker/24hr", params={"symbol": "BTCUSDT"})).json()
+    async with (
+        open_sim(["binance_us"], clock=clock, recording=tmp_path) as sim,
+        httpx.AsyncClient(base_url=sim.env()["BINANCE_US_REST_URL"]) as rest,
+    ):
+        day = (await rest.get("/api/v3/ticker/24hr", params={"symbol": "BTCUSDT"})).json()
 
     assert ("10.0", "12.5", "9.5", "11.2", "3.75", "12.000") == tuple(
         day[key] for key in ("openPrice", "highPrice", "lowPrice", "lastPrice", "volume", "priceChangePercent")
