@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from marketd.analysis.section import FeaturesConfig
+from marketd.analysis.section import RULE_NAMES, AnalysisConfig, FeaturesConfig
 
 
 def test_the_defaults_are_those_that_were_promised() -> None:
@@ -52,3 +52,36 @@ def test_a_name_is_free_again_when_the_standard_rules_are_off() -> None:
     mine = {"name": "momentum_long", "direction": "long", "when": ["mid > 1"]}
 
     assert FeaturesConfig.model_validate({"standard_rules": False, "rules": [mine]}).rules[0].name == "momentum_long"
+
+
+def test_the_analysis_begins_with_the_periods_of_its_page() -> None:
+    config = AnalysisConfig()
+
+    assert (config.ribbon, config.squeeze_period, config.squeeze_bollinger, config.squeeze_keltner) == (
+        (8, 13, 21, 34, 55),
+        20,
+        2.0,
+        1.5,
+    )
+    assert (config.stochastic_rsi_period, config.stochastic_period, config.stochastic_k, config.stochastic_d) == (14, 14, 3, 3)
+    assert (config.rsi_period, config.bollinger_period, config.bollinger_deviations, config.vwap_candles) == (14, 20, 2.0, 24)
+    assert (config.timeframes, config.scanner_timeframe, config.signals) == (("5m", "1h", "4h"), "1h", RULE_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"timeframes": "5m,9x"}, "is no timeframe"),
+        ({"scanner_timeframe": "soon"}, "is no timeframe"),
+        ({"ribbon": (13, 8)}, "periods that rise"),
+        ({"ribbon": (8, 8)}, "periods that rise"),
+        ({"signals": ("moon",)}, "ribbon_up"),
+        ({"score_rsi_weight": 0, "score_bollinger_weight": 0, "score_vwap_weight": 0}, "one must be above"),
+        ({"score_vwap_full": 1, "score_vwap_none": 1}, "score_vwap_full and score_vwap_none"),
+        ({"stochastic_low": 80, "stochastic_high": 20}, "stochastic_low must be below"),
+        ({"squeeze_bollinger": "nan"}, "finite"),
+    ],
+)
+def test_settings_of_the_analysis_that_cannot_work_are_refused(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        AnalysisConfig.model_validate(settings)

@@ -6,7 +6,6 @@ candles of a coin that costs 0.00001 as it sees those of one that costs 50,000.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
 from math import frexp, fsum, isfinite, ldexp
 from typing import Literal, NamedTuple
 
@@ -14,13 +13,14 @@ import msgspec
 import numpy as np
 import talib
 
-from marketd.analysis.closed import CLOSE, HIGH, LOW, VOLUME, Closed, Floats
+from marketd.analysis.closed import CLOSE, HIGH, VOLUME, Closed, Floats
 from marketd.model.timeframes import DAY
 
 Order = Literal["up", "down", "mixed"]
 
 SCALE_BITS = 400  # 2^400: neither a product of two prices nor what is left of a change after 500 candles leaves the doubles
 FLAT = 1e-6  # an RSI that moved by less in its window has no place in it: what is left is rounding
+ROUNDING = 1e-9  # values of %K and %D closer than this are one: what lies between them is rounding
 SQUEEZE_HISTORY = 100  # candles back to which the length of a squeeze is counted
 
 
@@ -88,10 +88,6 @@ class Relative(NamedTuple):
         """What stands in the arrays, as a price."""
         return _known(self.last + value * self.unit)
 
-    def distance(self, value: float) -> float | None:
-        """What is a difference of two prices in the arrays."""
-        return _known(value * self.unit)
-
 
 def relative(closed: Closed) -> Relative:
     last = float(closed.ohlcv[CLOSE, -1])
@@ -102,9 +98,10 @@ def relative(closed: Closed) -> Relative:
 
 def rsi(closes: Floats, period: int) -> Floats:
     """Wilder's: the first averages of gains and losses are plain means of `period` changes. NaN where none was seen at all."""
-    if not closes.any():  # every close is the last one, and 0 of 0 is no figure
+    found = talib.RSI(closes, period)
+    if found[-1] == 0 and not closes.any():  # every close is the last one: 0 of 0, which TA-Lib calls 0
         return np.full_like(closes, np.nan)
-    return talib.RSI(closes, period)
+    return found
 
 
 def bollinger(of: Relative, period: int, deviations: float) -> Bollinger:
@@ -124,40 +121,48 @@ def bollinger(of: Relative, period: int, deviations: float) -> Bollinger:
     )
 
 
-def vwap(closed: Closed, start: int) -> float | None:
+def vwap(closed: Closed, of: Relative, start: int) -> float | None:
     """From position `start` on: typical prices (high + low + close) / 3, weighted by volume. None where nothing was traded."""
-    part = closed.ohlcv[:, start:]
-    high, low, close, size = part[HIGH], part[LOW], part[CLOSE], part[VOLUME]
+    size = closed.ohlcv[VOLUME, start:]
     total = fsum(size.tolist())  # exact, so that it does not depend on where in memory the candles stand
     if not total > 0:
         return None
-    last = float(close[-1])
-    return _known(last + fsum((((high - last) + (low - last) + (close - last)) * size).tolist()) / (3 * total))
+    worth = (of.high[start:] + of.low[start:] + of.close[start:]) * size
+    return of.price(fsum(worth.tolist()) / (3 * total))
 
 
 def day_start(closed: Closed) -> int | None:
     """The position of the first candle of the UTC day in which the last candle opened; None if it lies before the 500."""
-    day = closed.open_time - closed.open_time % DAY
-    if closed.opens[0] > day:
-        return None
-    return int(np.searchsorted(closed.opens, day))
+    opened = closed.open_time
+    start = len(closed.opens) - 1 - opened % DAY // (closed.close_time - opened)
+    return start if start >= 0 else None
 
 
 def ribbon(of: Relative, periods: Sequence[int]) -> Ribbon:
     """Factor 2 / (period + 1), begun with the plain mean of the first `period` of the 500 closes."""
-    ends = [talib.EMA(of.close, period)[-2:].tolist() for period in periods]
-    before, now = [end[0] for end in ends], [end[1] for end in ends]
-    values = tuple(map(of.price, now))
-    if None in values or not all(map(isfinite, before)):
-        return Ribbon(tuple(periods), values)
-    crossings = tuple(
+    averages = [talib.EMA(of.close, period) for period in periods]
+    before, now = [float(one[-2]) for one in averages], [float(one[-1]) for one in averages]
+    last, unit = of.last, of.unit
+    if not (isfinite(sum(now)) and isfinite(sum(before))):  # one that is not known makes the sum so
+        return Ribbon(tuple(periods), tuple(map(of.price, now)))
+    order, order_before = _order(now), _order(before)
+    return Ribbon(
+        tuple(periods),
+        tuple([last + value * unit for value in now]),
+        order,
+        order_before,
+        100 * (max(now) - min(now)) * unit / last,
+        () if order == order_before != "mixed" else _crossings(periods, before, now),
+    )
+
+
+def _crossings(periods: Sequence[int], before: Sequence[float], now: Sequence[float]) -> tuple[Crossing, ...]:
+    return tuple(
         Crossing(periods[fast], periods[slow], "up" if now[fast] > now[slow] else "down")
         for fast in range(len(now))
         for slow in range(fast + 1, len(now))
         if (before[fast] <= before[slow] and now[fast] > now[slow]) or (before[fast] >= before[slow] and now[fast] < now[slow])
     )
-    width = 100 * (max(now) - min(now)) * of.unit / of.last
-    return Ribbon(tuple(periods), values, _order(now), _order(before), _known(width), crossings)
 
 
 def squeeze(of: Relative, period: int, bollinger_factor: float, keltner_factor: float) -> Squeeze:
@@ -166,51 +171,65 @@ def squeeze(of: Relative, period: int, bollinger_factor: float, keltner_factor: 
     Keltner's reach is the plain mean of the true ranges. Momentum: the end of the regression line through the last `period`
     values of close - ((highest high + lowest low) / 2 + mean close) / 2, each over `period` candles.
     """
-    close, high, low = (one[-(SQUEEZE_HISTORY + 2 * period) :] for one in (of.close, of.high, of.low))
-    if len(close) < 2 * period:
+    span = SQUEEZE_HISTORY + period + 1
+    close, high, low = of.close[-span:], of.high[-span:], of.low[-span:]
+    if len(close) < 2 * period + 1:
         return Squeeze()
-    inner = bollinger_factor * talib.STDDEV(close, period)
-    outer = keltner_factor * talib.SMA(talib.TRANGE(high, low, close), period)
-    inner[-1] = bollinger_factor * talib.STDDEV(close[-period:], period)[-1]  # without what earlier candles left of rounding
-    on = (inner < outer)[-SQUEEZE_HISTORY:].tolist()
-    candles = _run(on)
-    reach = 2 * period + 1
-    close, high, low = close[-reach:], high[-reach:], low[-reach:]
-    middle = (talib.MAX(high, period) + talib.MIN(low, period)) * 0.5
-    line = talib.LINEARREG(close - (middle + talib.SMA(close, period)) * 0.5, period)
+    deviations = talib.STDDEV(close, period, bollinger_factor)
+    ranges = talib.SMA(talib.TRANGE(high, low, close), period)
+    inner = float(talib.STDDEV(close[-period:], period, bollinger_factor)[-1])  # without what earlier candles left of rounding
+    outer = keltner_factor * float(ranges[-1])
+    history = (deviations[-SQUEEZE_HISTORY:] < ranges[-SQUEEZE_HISTORY:] * keltner_factor).tolist()
+    history[-1] = on = inner < outer
+    candles = _run(history, len(history))
+    reach = -2 * period - 1
+    close, high, low = close[reach:], high[reach:], low[reach:]
+    middle = talib.MAX(high, period) + talib.MIN(low, period) + 2 * talib.SMA(close, period)
+    line = talib.LINEARREG(close - 0.25 * middle, period)
+    unit = of.unit
     return Squeeze(
-        on=on[-1],
-        candles=candles,
-        candles_before=_run(on[:-candles]),
-        bollinger=of.distance(inner[-1]),
-        keltner=of.distance(outer[-1]),
-        momentum=of.distance(line[-1]),
-        momentum_before=of.distance(line[-2]),
-    )
+        on, candles, _run(history, len(history) - candles), inner * unit, outer * unit,
+        float(line[-1]) * unit, float(line[-2]) * unit,
+    )  # fmt: skip
 
 
 def stochastic_rsi(of: Relative, rsi_period: int, period: int, k: int, d: int) -> StochasticRsi:
     """%K: plain mean of `k` values of 100 (RSI - lowest) / (highest - lowest); %D: plain mean of `d` values of %K."""
     strength = rsi(of.close, rsi_period)
     used = strength[-(period + k + d - 1) :]  # what the last two values of %D look at
-    fast, _ = talib.STOCHF(used, used, used, period, 1)
+    if not isfinite(used[-1]):
+        return StochasticRsi()
+    places = talib.STOCHF(used, used, used, period, 1)[0][period - 1 :].tolist()
     seen = used.tolist()
-    raw = [
-        value if isfinite(value) and not _is_flat(seen[at : at + period]) else None
-        for at, value in enumerate(fast[period - 1 :].tolist())
-    ]
-    smooth = [_mean(raw[at : at + k]) for at in range(len(raw) - k + 1)]
-    slow = [_mean(smooth[at : at + d]) for at in range(len(smooth) - d + 1)]
-    return StochasticRsi(_known(strength[-1]), smooth[-1], slow[-1], smooth[-2], slow[-2])
+    core = seen[len(places) - 1 : period]  # what all of the ranges share
+    if len(core) > 1 and max(core) - min(core) > FLAT:
+        raw: list[float | None] = [_in_range(value) for value in places]
+    else:
+        raw = [None if _is_flat(seen[at : at + period]) else _in_range(value) for at, value in enumerate(places)]
+    smooth = [_mean(raw[at : at + k]) for at in range(d + 1)]
+    return StochasticRsi(seen[-1], smooth[-1], _mean(smooth[1:]), smooth[-2], _mean(smooth[:-1]))
+
+
+def _in_range(value: float) -> float | None:
+    """Where the close did not move the RSI did not either, but for rounding: its lowest and its highest value stay 0 and 100."""
+    if ROUNDING < value < 100 - ROUNDING:
+        return value
+    return None if value != value else 0.0 if value < 50 else 100.0
 
 
 def _is_flat(values: Sequence[float]) -> bool:
+    """NaN is not flat, only unknown: what stands in it says so itself."""
     return max(values) - min(values) < FLAT
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if len(known) == len(values) else None
+    """None where one of them is."""
+    total = 0.0
+    for value in values:
+        if value is None:
+            return None
+        total += value
+    return total / len(values)
 
 
 def _known(value: float) -> float | None:
@@ -219,16 +238,20 @@ def _known(value: float) -> float | None:
     return value if isfinite(value) else None
 
 
-def _order(values: Sequence[float]) -> Order:
-    pairs = list(pairwise(values))
-    if all(fast > slow for fast, slow in pairs):
-        return "up"
-    return "down" if all(fast < slow for fast, slow in pairs) else "mixed"
+def _order(values: list[float]) -> Order:
+    rising = sorted(values)
+    if rising == values:
+        order: Order = "down"
+    elif rising[::-1] == values:
+        order = "up"
+    else:
+        return "mixed"
+    return order if len(set(values)) == len(values) else "mixed"  # equal ones stand in no order
 
 
-def _run(states: Sequence[bool]) -> int:
-    """How many of the last are as the last one."""
-    for count, state in enumerate(reversed(states)):
-        if state != states[-1]:
-            return count
-    return len(states)
+def _run(states: Sequence[bool], end: int) -> int:
+    """How many of those before position `end` are as the last one before it."""
+    at = end
+    while at > 0 and states[at - 1] == states[end - 1]:
+        at -= 1
+    return end - at

@@ -51,8 +51,11 @@ class Ranked(msgspec.Struct, frozen=True):
     scan: Scan
 
 
+GOOD = Quality(True)
+
+
 def quality_of(window: Window) -> Quality:
-    return Quality(True) if isinstance(window, Closed) else Quality(False, window.reason, window.candles)
+    return GOOD if isinstance(window, Closed) else Quality(False, window.reason, window.candles)
 
 
 def scan(window: Window, config: AnalysisConfig) -> Scan:
@@ -65,7 +68,7 @@ def scan(window: Window, config: AnalysisConfig) -> Scan:
     strength = float(rsi(of.close, config.rsi_period)[-1])
     bands = bollinger(of, config.bollinger_period, config.bollinger_deviations)
     day = day_start(window)
-    rolling = vwap(window, -config.vwap_candles)
+    rolling = vwap(window, of, -config.vwap_candles)
     distance = None if rolling is None else 100 * (of.last - rolling) / rolling
     known = None if strength != strength else strength
     parts = Parts(
@@ -76,7 +79,7 @@ def scan(window: Window, config: AnalysisConfig) -> Scan:
     return Scan(
         symbol, venue, timeframe, quality, window.open_time, window.close_time, text,
         rsi=known,
-        vwap_day=None if day is None else vwap(window, day),
+        vwap_day=None if day is None else vwap(window, of, day),
         vwap_rolling=rolling,
         vwap_distance=distance,
         bollinger=bands,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from marketd.analysis.closed import CANDLES, Closed, Window
-from marketd.analysis.indicators import Ribbon, Squeeze, StochasticRsi, relative, ribbon, squeeze, stochastic_rsi
+from marketd.analysis.indicators import ROUNDING, Ribbon, Squeeze, StochasticRsi, relative, ribbon, squeeze, stochastic_rsi
 from marketd.analysis.scan import Quality, quality_of
 from marketd.analysis.section import AnalysisConfig, RuleName
 from marketd.model.signals import Direction, Signal, SignalQuality
@@ -42,10 +42,13 @@ def analyse(window: Window, config: AnalysisConfig) -> Reading:
             of, config.stochastic_rsi_period, config.stochastic_period, config.stochastic_k, config.stochastic_d
         ),
     )  # fmt: skip
+    asked = config.signals
     found = tuple(
-        _signal(window, direction, rule, reasons)
-        for rule, (direction, ask) in RULES.items()
-        if rule in config.signals and (reasons := ask(reading, config))
+        [
+            _signal(window, direction, rule, reasons)
+            for rule, (direction, ask) in RULES.items()
+            if rule in asked and (reasons := ask(reading, config))
+        ]
     )
     return msgspec.structs.replace(reading, signals=found) if found else reading
 
@@ -102,26 +105,24 @@ def _fired(reading: Reading, config: AnalysisConfig, sign: int) -> Reasons:
 
 
 def _stochastic_up(reading: Reading, config: AnalysisConfig) -> Reasons:
-    its = reading.stochastic_rsi
-    if its is None or its.k is None or its.d is None or its.k_before is None or its.d_before is None:
-        return ()
-    if not (its.k_before <= its.d_before and its.k > its.d and its.k_before < config.stochastic_low):
-        return ()
-    return (
-        f"%K {_figure(its.k)} crossed above %D {_figure(its.d)}",
-        f"%K was {_figure(its.k_before)}, below {config.stochastic_low:g}",
-    )
+    return _crossed(reading, 1, "below", config.stochastic_low)
 
 
 def _stochastic_down(reading: Reading, config: AnalysisConfig) -> Reasons:
+    return _crossed(reading, -1, "above", config.stochastic_high)
+
+
+def _crossed(reading: Reading, sign: int, side: str, limit: float) -> Reasons:
     its = reading.stochastic_rsi
     if its is None or its.k is None or its.d is None or its.k_before is None or its.d_before is None:
         return ()
-    if not (its.k_before >= its.d_before and its.k < its.d and its.k_before > config.stochastic_high):
+    was, now = sign * (its.k_before - its.d_before), sign * (its.k - its.d)
+    if not (was < ROUNDING <= now and sign * (limit - its.k_before) > 0):
         return ()
+    way = "above" if sign > 0 else "below"
     return (
-        f"%K {_figure(its.k)} crossed below %D {_figure(its.d)}",
-        f"%K was {_figure(its.k_before)}, above {config.stochastic_high:g}",
+        f"%K {_figure(its.k)} crossed {way} %D {_figure(its.d)}",
+        f"%K was {_figure(its.k_before)}, {side} {limit:g}",
     )
 
 
