@@ -1,4 +1,4 @@
-"""Events with invented numbers, to be varied by a test."""
+"""Events with invented numbers, to be varied by a test; and the config file that must be accepted unchanged."""
 
 from typing import Any
 
@@ -6,6 +6,17 @@ from marketd.model.events import BookDelta, BookL2, Candle, Event, Gap, Heartbea
 
 T0 = 1_700_000_000_000_000_000
 MS = 1_000_000
+
+SAMPLE_CONFIG = """
+exchanges:
+  bitfinex:
+    enabled: true
+    symbols: [BTCUSD, ETHUSD, SOLUSD]
+    timeframes: [1m, 5m, 1h, 1d]
+database: {url: "postgresql://user:pass@localhost:5432/marketdata"}     # default: SQLite in the data directory
+daemon: {backfill_on_startup: true, backfill_days: 365, gap_repair_interval_minutes: 60, health_check_interval_seconds: 30}
+api: {host: 0.0.0.0, port: 8100}
+"""
 
 
 def trade(number: int = 1, **changes: Any) -> Trade:

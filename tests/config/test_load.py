@@ -7,21 +7,11 @@ import pytest
 from marketd.config import Config, Flags, load
 from marketd.errors import ConfigError
 from tests.config.conftest import KNOWN, Load
-
-SAMPLE = """
-exchanges:
-  bitfinex:
-    enabled: true
-    symbols: [BTCUSD, ETHUSD, SOLUSD]
-    timeframes: [1m, 5m, 1h, 1d]
-database: {url: "postgresql://user:pass@localhost:5432/marketdata"}     # default: SQLite in the data directory
-daemon: {backfill_on_startup: true, backfill_days: 365, gap_repair_interval_minutes: 60, health_check_interval_seconds: 30}
-api: {host: 0.0.0.0, port: 8100}
-"""
+from tests.samples import SAMPLE_CONFIG
 
 
 def test_the_sample_file_is_accepted_unchanged(loaded: Load) -> None:
-    config = loaded(SAMPLE)
+    config = loaded(SAMPLE_CONFIG)
 
     assert list(config.feeds) == ["bitfinex"]
     assert config.feeds["bitfinex"].timeframes == ("1m", "5m", "1h", "1d")
@@ -30,7 +20,7 @@ def test_the_sample_file_is_accepted_unchanged(loaded: Load) -> None:
 
 
 def test_a_password_is_never_shown(loaded: Load) -> None:
-    config = loaded(SAMPLE, {"ALPACA_KEY": "AKIAEXAMPLE", "MARKETD_API_TOKEN": "tell-nobody"}, venues="alpaca")
+    config = loaded(SAMPLE_CONFIG, {"ALPACA_KEY": "AKIAEXAMPLE", "MARKETD_API_TOKEN": "tell-nobody"}, venues="alpaca")
     shown = f"{config!r} {config} {config.model_dump()} {config.model_dump_json()}"
 
     assert "user:pass" not in shown

@@ -11,17 +11,9 @@ from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, timeframe
 from marketd.sim import open_sim
 from tests.daemons import eventually
+from tests.samples import SAMPLE_CONFIG
 
-SAMPLE = """
-exchanges:
-  bitfinex:
-    enabled: true
-    symbols: [BTCUSD, ETHUSD, SOLUSD]
-    timeframes: [1m, 5m, 1h, 1d]
-database: {url: "postgresql://user:pass@localhost:5432/marketdata"}     # default: SQLite in the data directory
-daemon: {backfill_on_startup: true, backfill_days: 3, gap_repair_interval_minutes: 60, health_check_interval_seconds: 30}
-api: {host: 0.0.0.0, port: 8100}
-"""
+SAMPLE = SAMPLE_CONFIG.replace("backfill_days: 365", "backfill_days: 3")
 SERIES = [
     CandleSeries("bitfinex", symbol, frame) for symbol in ("BTCUSD", "ETHUSD", "SOLUSD") for frame in ("1m", "5m", "1h", "1d")
 ]
