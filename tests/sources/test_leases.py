@@ -58,10 +58,10 @@ async def test_a_renewal_that_is_answered_after_the_lease_has_ended_renews_nothi
     async with linked(nats_server.url) as link:
         one = await opened(link)
         await one.renew()
-        nats_server.hang()
+        nats_server.freeze()
         renewing = asyncio.create_task(one.renew())
         await eventually(lambda: one.is_lapsed)
-        nats_server.resume()
+        nats_server.thaw()
         await asyncio.wait([renewing])
         await asyncio.gather(one.renew(), return_exceptions=True)
 

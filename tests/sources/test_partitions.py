@@ -89,9 +89,9 @@ async def test_a_member_that_could_not_renew_lets_go_of_everything_and_joins_ane
         await eventually(lambda: noted(one))
         before = one.partitions.leases.member
         with capture_logs() as lines:
-            nats_server.hang()
+            nats_server.freeze()
             await eventually(lambda: not one.partitions.may_publish)
-            nats_server.resume()
+            nats_server.thaw()
             await eventually(lambda: len(one.owned) == 4 and one.partitions.leases.member != before)
 
         assert ["assigned", 0, "ready"] == story(one, "BTCUSDT")[-3:]
@@ -221,9 +221,9 @@ async def test_who_lapses_again_and_again_joins_later_each_time_until_it_has_hel
         for _ in range(2):
             await eventually(lambda: len(one.owned) == 4)
             with capture_logs() as lines:
-                nats_server.hang()
+                nats_server.freeze()
                 await eventually(lambda: not one.partitions.may_publish)
-                nats_server.resume()
+                nats_server.thaw()
                 await eventually(lambda: "joins again in" in one.partitions.state.reason)
             waits += [line["joins_in_s"] for line in lines if line["event"] == "partitions.lapsed"]
 
