@@ -81,8 +81,8 @@ class Candles:
         self._timeframe = timeframe(series.timeframe)
         if wrong := _impossible(self.opens, ohlcv):
             raise ValueError(wrong)
-        # Of each candle the position of the first one that leads to it without a hole.
-        self._breaks = _breaks(self.opens, self._timeframe)
+        # Positions of candles that do not follow the one before them.
+        self.breaks = _breaks(self.opens, self._timeframe)
 
     def __len__(self) -> int:
         return len(self.opens)
@@ -97,8 +97,8 @@ class Candles:
         if stop < CANDLES:
             return NotClosed(self.series, f"{stop} closed candles, {CANDLES} are needed", stop, opened, closed, text)
         start = stop - CANDLES
-        after = int(np.searchsorted(self._breaks, stop - 1, side="right"))
-        if after and (at := int(self._breaks[after - 1])) > start:
+        after = int(np.searchsorted(self.breaks, stop - 1, side="right"))
+        if after and (at := int(self.breaks[after - 1])) > start:
             before, next_ = self._timeframe.close_of(int(self.opens[at - 1])), int(self.opens[at])
             reason = f"candles are missing from {iso_of_ns(before)} to {iso_of_ns(next_)}"
             return NotClosed(self.series, reason, CANDLES, opened, closed, text)
