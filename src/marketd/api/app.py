@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 
+from marketd.api.analysis import analysis_routes
 from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error, on_store_away
 from marketd.api.candles import candles_routes
 from marketd.api.docs import docs_routes
@@ -21,6 +22,7 @@ from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
 from marketd.api.page import page_routes
 from marketd.api.parameters import given_once
+from marketd.api.scanner import scanner_routes
 from marketd.api.section import ApiConfig
 from marketd.api.sending import Cut
 from marketd.api.status import status_routes
@@ -38,6 +40,8 @@ TOPICS = (
     status_routes,
     latest_routes,
     features_routes,
+    scanner_routes,
+    analysis_routes,
     trades_routes,
     candles_routes,
     gaps_routes,

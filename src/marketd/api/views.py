@@ -15,6 +15,8 @@ from marketd.metrics import Metrics
 from marketd.model.events import Quote, Trade
 
 if TYPE_CHECKING:
+    from marketd.analysis.scanning import Ranking
+    from marketd.analysis.technical import Reading
     from marketd.stores.archive import Archive
 
 T = TypeVar("T")
@@ -210,6 +212,31 @@ class FeaturesView(Protocol):
     def statistics(self) -> Mapping[str, object]: ...
 
 
+class ScannerView(Protocol):
+    """The scanner of this process."""
+
+    @property
+    def ranking(self) -> "Ranking":
+        """As published last; without coins before that."""
+        ...
+
+
+class StudiesView(Protocol):
+    """The technical analysis of this process."""
+
+    @property
+    def timeframes(self) -> Sequence[str]: ...
+
+    @property
+    def symbols(self) -> Sequence[str]:
+        """Those that something was read of."""
+        ...
+
+    def reading(self, symbol: str, timeframe: str) -> "Reading | None":
+        """As published last; None before that."""
+        ...
+
+
 @dataclass(frozen=True)
 class Views:
     """Everything the API shows."""
@@ -227,4 +254,6 @@ class Views:
     store: StoreView | None = None
     archive: ArchivingView | None = None  # role archive
     features: FeaturesView | None = None  # role features
+    scanner: ScannerView | None = None  # role scanner
+    studies: StudiesView | None = None  # role ta
     stored: StoredView | None = None  # candles: with the role archive, or where its database is there
