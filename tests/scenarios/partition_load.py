@@ -93,12 +93,12 @@ class Load:
             assert time.monotonic() < until, f"nothing of the last event of {late[:5]} ({len(late)} symbols) within {within_s} s"
             await asyncio.sleep(0.05)
 
-    def silence_s(self) -> float:
-        """The longest time in which a symbol's features were not published though events came."""
-        found = 0.0
+    def silences(self, least_s: float) -> list[tuple[float, float]]:
+        """Times of so many seconds at least in which a symbol's features were not published though events came."""
+        found = []
         for symbol in self.symbols:
             times = [at for at, _ in self.heard[symbol] if at <= self.ended_s]
-            found = max([found, *(later - earlier for earlier, later in itertools.pairwise([*times, self.ended_s]))])
+            found += [pair for pair in itertools.pairwise([*times, self.ended_s]) if pair[1] - pair[0] >= least_s]
         return found
 
     def steps_back_s(self) -> float:

@@ -24,7 +24,7 @@ from marketd.metrics import Metrics
 from marketd.net.nats import NatsLink
 from marketd.net.nats_api import NAME_TAKEN, NotTaken, ask, latest
 
-LOOK_S = 1.0
+LOOK_S = 0.5
 MARKER_S = 1.0  # how long the server remembers that a key expired, so that watchers see it
 WRONG_REVISION = {10071, 10164}  # the server's codes
 LEASE_S_MAX = 300
