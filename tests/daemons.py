@@ -1,10 +1,13 @@
 """A daemon on simulated venues, in this process, on free ports."""
 
 import asyncio
+import inspect
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +17,8 @@ from marketd.config import Flags, load
 from marketd.daemon import serve
 from marketd.sim.server import Sim
 
-WITHIN_S = 30.0
+WITHIN_S = 60.0
+PAUSE_S = 0.02
 
 
 @dataclass
@@ -32,12 +36,26 @@ class Running:
             return await client.get(path)
 
 
-async def eventually(condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
-    """Wait until it holds; a failure says what did not come true."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"did not come true within {within_s} s"
-        await asyncio.sleep(0.02)
+async def eventually(ask: Callable[[], Any], within_s: float = WITHIN_S, holds: Callable[[Any], object] = bool) -> Any:
+    """The first answer that holds; `ask` may be a coroutine's function. A failure shows the last answer."""
+    deadline = time.monotonic() + within_s
+    while not holds(found := await answer if inspect.isawaitable(answer := ask()) else answer):
+        assert time.monotonic() < deadline, _never(found, within_s)
+        await asyncio.sleep(PAUSE_S)
+    return found
+
+
+def eventually_sync(ask: Callable[[], Any], within_s: float = WITHIN_S, holds: Callable[[Any], object] = bool) -> Any:
+    """The same where nothing else runs in this thread."""
+    deadline = time.monotonic() + within_s
+    while not holds(found := ask()):
+        assert time.monotonic() < deadline, _never(found, within_s)
+        time.sleep(PAUSE_S)
+    return found
+
+
+def _never(found: object, within_s: float) -> str:
+    return f"did not come true within {within_s:g} s, the last answer: {repr(found)[:500]}"
 
 
 @pytest.fixture

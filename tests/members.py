@@ -17,6 +17,7 @@ from marketd.net.nats import NatsConfig, NatsLink, open_link
 from marketd.net.nats_api import ask
 from marketd.sources.partitioned import STREAM as PARTITIONED
 from marketd.sources.partitions import Partitions
+from tests.daemons import eventually
 
 STREAM = "EVENTS"
 PREFIX = "md.events"
@@ -49,11 +50,9 @@ async def store(link: NatsLink, events: Sequence[Event], *, once: bool = False) 
 
 async def arrived(link: NatsLink, count: int) -> None:
     """Until the partitioned stream has so many messages: the server fills it a moment later."""
-    for _ in range(500):
-        if (await ask(link.session, f"STREAM.INFO.{PARTITIONED}", {}))["state"]["messages"] >= count:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError(f"{PARTITIONED} does not have {count} messages")
+    await eventually(
+        lambda: ask(link.session, f"STREAM.INFO.{PARTITIONED}", {}), holds=lambda info: info["state"]["messages"] >= count
+    )
 
 
 @dataclass

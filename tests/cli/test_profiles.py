@@ -1,7 +1,6 @@
 """Profiles as a user starts them: by name, with the lines that `marketd sim` prints, on real servers, and stopped again."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import httpx
 import pytest
 
 from tests.cli.conftest import WITHIN_S, Ask, Program, Start
+from tests.daemons import eventually_sync
 from tests.nats_servers import NatsServer
 from tests.redis_server import RedisServer
 
@@ -34,10 +34,7 @@ def get(address: str, path: str) -> Any:
 
 def until_well(address: str, word: str = "ok") -> dict[str, Any]:
     """The components, once the whole is so."""
-    deadline = time.monotonic() + WITHIN_S
-    while (health := get(address, "/health"))["status"] != word:
-        assert time.monotonic() < deadline, health
-        time.sleep(0.1)
+    health = eventually_sync(lambda: get(address, "/health"), WITHIN_S, lambda health: health["status"] == word)
     components: dict[str, Any] = health["components"]
     return components
 
@@ -64,10 +61,7 @@ def test_live_ingest_and_features_are_two_processes(
     assert {"venue.binance", "venue.bybit", "venues", "sink.sqlite", "sink.jsonl", "nats"} <= collecting.keys()
     assert [True, False] == [collecting[name]["required"] for name in ("venues", "nats")]
     assert listening["nats"]["required"]
-    deadline = time.monotonic() + WITHIN_S
-    while get(answers, "/features/latest?symbol=BTCUSDT")["features"]["trade_vwap_10s"] is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually_sync(lambda: get(answers, "/features/latest?symbol=BTCUSDT")["features"]["trade_vwap_10s"], WITHIN_S)
     assert "binance" == get(answers, "/state/latest?symbol=BTCUSDT")["provider"]
     assert (0, 0) == (ingest.end(), features.end())
     assert {"market_data.db", "events.jsonl"} <= {path.name for path in tmp_path.iterdir()}
@@ -99,10 +93,7 @@ def test_trade_streams_finds_its_pairs_and_fills_their_streams(
 ) -> None:
     program, address = run(start, "trade-streams", environ={**all_venues, "REDIS_URL": redis_server.url})
     components = until_well(address)
-    deadline = time.monotonic() + WITHIN_S
-    while not redis_server.command("XLEN", "trades:BTCUSDT"):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually_sync(lambda: redis_server.command("XLEN", "trades:BTCUSDT"), WITHIN_S)
 
     assert {"redis", "venues"} <= {name for name, one in components.items() if one["required"]}
     assert "BTCUSDT" in get(address, "/pairs")["pairs"]

@@ -32,14 +32,17 @@ async def told(daemon: Running, path: str, **parameters: str) -> Any:
     return response.json()
 
 
+def is_well(answer: httpx.Response) -> bool:
+    return answer.status_code == 200
+
+
 async def until_published(daemon: Running, symbol: str) -> Any:
     """Features of a symbol with a trade and a quote behind them."""
-    async with asyncio.timeout(30):
-        while True:
-            found = await told(daemon, "/features/latest", symbol=symbol)
-            if found["features"]["mid"] is not None and found["features"]["trade_count_10s"]:
-                return found
-            await asyncio.sleep(0.05)
+
+    def is_whole(found: Any) -> bool:
+        return found["features"]["mid"] is not None and bool(found["features"]["trade_count_10s"])
+
+    return await eventually(lambda: told(daemon, "/features/latest", symbol=symbol), holds=is_whole)
 
 
 @pytest.mark.parametrize("roles", ["ingest,features", "ingest,archive,features"])
@@ -123,9 +126,7 @@ async def test_alone_events_come_from_nats_and_features_go_there(plain_nats_serv
     await client.flush()
     async with Alone(features_config(plain_nats_server, tmp_path)) as daemon:
         before = await daemon.get("/features/latest", symbol="BTCUSDT")
-        async with asyncio.timeout(30):
-            while (await daemon.get("/health")).status_code != 200:  # noqa: ASYNC110 (the daemon is asked)
-                await asyncio.sleep(0.02)
+        await eventually(lambda: daemon.get("/health"), holds=is_well)
         for event in (quote(1, ts_recv=now), trade(1, ts_event=now, ts_recv=now + 3 * MS)):
             await client.publish("md.events.trade.BTCUSDT", encode(event))
         message = await listening.next_msg(10)
@@ -153,9 +154,7 @@ async def test_alone_without_its_server_it_starts_and_says_so_and_comes_to_it_la
         away = await daemon.get("/health")
         metrics = (await daemon.get("/metrics")).text
         plain_nats_server.start()
-        async with asyncio.timeout(60):
-            while (await daemon.get("/health")).status_code != 200:  # noqa: ASYNC110 (the daemon is asked)
-                await asyncio.sleep(0.05)
+        await eventually(lambda: daemon.get("/health"), 60, is_well)
 
     assert (503, "unhealthy", True) == (
         away.status_code,
@@ -199,9 +198,8 @@ async def test_a_member_of_a_group_says_which_partitions_and_symbols_are_its(nat
 
 async def until(daemon: Alone, path: str, holds: Callable[[Any], object]) -> Any:
     """The first answer of which it holds."""
-    for _ in range(600):
-        answer = (await daemon.get(path)).json()
-        if holds(answer):
-            return answer
-        await asyncio.sleep(0.05)
-    raise AssertionError(f"{path} says {answer}")
+
+    async def answer() -> Any:
+        return (await daemon.get(path)).json()
+
+    return await eventually(answer, holds=holds)

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,12 +107,4 @@ def ledger(data_dir: Path, venue: str, symbol: str) -> list[tuple[str, str | Non
         db.close()
 
 
-async def eventually(condition: Callable[[], object], within_s: float = 60.0, every_s: float = 0.05) -> None:
-    """Wait until it holds."""
-    deadline = asyncio.get_running_loop().time() + within_s
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"did not come true within {within_s} s"
-        await asyncio.sleep(every_s)
-
-
-__all__ = ["Process", "Row", "eventually", "ledger", "run_process", "run_program", "stored", "written"]
+__all__ = ["Process", "Row", "ledger", "run_process", "run_program", "stored", "written"]

@@ -22,7 +22,8 @@ from marketd.model.timeframes import DAY
 from marketd.model.times import ns_of_iso
 from marketd.sim import Sim, open_sim
 from marketd.stores.archive import Row, open_archive
-from tests.scenarios.processes import ROOT, eventually
+from tests.daemons import eventually
+from tests.scenarios.processes import ROOT
 
 SERIES = CandleSeries("binance", "BTCUSDT", "1m")
 FIRST = ns_of_iso("2023-03-01T00:00:00Z")

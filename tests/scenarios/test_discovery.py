@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from marketd.sim import Sim, open_sim, several
+from tests.daemons import eventually
 from tests.redis_server import RedisServer
-from tests.scenarios.processes import Row, eventually, run_process
+from tests.scenarios.processes import Row, run_process
 
 MARKETS, LIMIT, PER_CONNECTION = 230, 200, 50
 EVENTS_PER_TRADE = 8 / 5 * MARKETS / LIMIT  # trades of collected pairs: five of eight events are trades
@@ -53,11 +54,7 @@ class Daemon:
             return {}
 
     async def until(self, path: str, holds: Any, within_s: float = 60.0) -> Any:
-        deadline = asyncio.get_running_loop().time() + within_s
-        while not holds(found := await self.get(path)):
-            assert asyncio.get_running_loop().time() < deadline, f"{path} still says {json.dumps(found)[:500]}"
-            await asyncio.sleep(0.1)
-        return found
+        return await eventually(lambda: self.get(path), within_s, holds)
 
 
 def streams(server: RedisServer) -> dict[str, list[Row]]:

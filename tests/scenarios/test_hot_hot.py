@@ -11,8 +11,9 @@ from marketd.clock import SystemClock
 from marketd.model.events import Candle
 from marketd.model.wire import decode
 from marketd.sim.server import Sim, open_sim
+from tests.daemons import eventually
 from tests.nats_servers import NatsServer, kept
-from tests.scenarios.processes import Process, eventually, ledger, run_process, stored
+from tests.scenarios.processes import Process, ledger, run_process, stored
 from tests.scenarios.streams import disorder, trades_of
 
 VENUE = "binance"

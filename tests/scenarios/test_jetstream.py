@@ -9,8 +9,8 @@ from pathlib import Path
 import nats
 import pytest
 
+from tests.daemons import eventually
 from tests.nats_servers import NatsCluster, NatsServer
-from tests.scenarios.processes import eventually
 from tests.scenarios.streams import SYMBOLS, collector, load, trades_of, wrongs
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from marketd.sim.server import Sim, open_sim
-from tests.scenarios.processes import Row, eventually, ledger, run_process, stored, written
+from tests.daemons import eventually
+from tests.scenarios.processes import Row, ledger, run_process, stored, written
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 VENUE = "binance"

@@ -12,7 +12,8 @@ import pytest
 from marketd.model.events import Quote, Trade
 from marketd.model.wire import decode_lines
 from marketd.sim.server import open_sim
-from tests.scenarios.processes import eventually, run_process
+from tests.daemons import eventually
+from tests.scenarios.processes import run_process
 
 SESSION = "binance/ws/spot_btcusdt_20240808.jsonl.gz"
 Row = tuple[Any, ...]

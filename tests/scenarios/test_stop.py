@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from marketd.sim.server import open_sim
-from tests.scenarios.processes import eventually, run_process, stored, written
+from tests.daemons import eventually
+from tests.scenarios.processes import run_process, stored, written
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 

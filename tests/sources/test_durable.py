@@ -79,9 +79,7 @@ async def consumer(server: NatsServer) -> ConsumerInfo:
 
 async def acknowledged(server: NatsServer) -> ConsumerInfo:
     """The consumer, once nothing waits for an acknowledgement."""
-    async with asyncio.timeout(30):
-        while (info := await consumer(server)).num_ack_pending:  # noqa: ASYNC110 (the server is asked)
-            await asyncio.sleep(0.02)
+    info: ConsumerInfo = await eventually(lambda: consumer(server), holds=lambda info: not info.num_ack_pending)
     return info
 
 

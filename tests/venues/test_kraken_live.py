@@ -1,7 +1,6 @@
 """Kraken over a real socket against its simulated counterpart: what a feed publishes is what happened, whatever was lost."""
 
 import asyncio
-from collections.abc import Callable
 from decimal import Decimal
 
 from marketd.clock import SystemClock
@@ -14,14 +13,9 @@ from marketd.venues.feed import Feed, FeedConfig
 from marketd.venues.kraken import Kraken
 from marketd.venues.rest import Rest
 from marketd.venues.venue import Wanted
+from tests.daemons import eventually
 
 SYMBOLS = ("BTCUSD", "SOLUSD")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not holds():  # noqa: ASYNC110 (a condition of many parts, with a deadline)
-            await asyncio.sleep(0.02)
 
 
 async def test_what_a_feed_publishes_is_the_truth_though_frames_are_lost_and_garbled() -> None:
@@ -35,8 +29,8 @@ async def test_what_a_feed_publishes_is_the_truth_though_frames_are_lost_and_gar
         feed = Feed(venue, FeedConfig(), rest, hosts["KRAKEN_WS_URL"], told.extend, clock, metrics)
         feed.want(wanted)
         running = tasks.create_task(feed.run())
-        await until(lambda: bool(feed.intake.streams) and all(one.state == "live" for one in feed.intake.streams.values()))
-        await until(lambda: all(feed.intake.books.is_in_sync(symbol) for symbol in SYMBOLS))
+        await eventually(lambda: bool(feed.intake.streams) and all(one.state == "live" for one in feed.intake.streams.values()))
+        await eventually(lambda: all(feed.intake.books.is_in_sync(symbol) for symbol in SYMBOLS))
         for fault in ("gap", "garble"):
             sim.step(40)
             sim.fault("kraken", fault, count=4, channel="trade")
@@ -50,7 +44,7 @@ async def test_what_a_feed_publishes_is_the_truth_though_frames_are_lost_and_gar
                 for symbol in SYMBOLS
             }
 
-        await until(lambda: all(one.trade_id in published()[symbol] for symbol in SYMBOLS for one in truth.trades(symbol)))
+        await eventually(lambda: all(one.trade_id in published()[symbol] for symbol in SYMBOLS for one in truth.trades(symbol)))
         in_sync = [feed.intake.books.is_in_sync(symbol) for symbol in SYMBOLS]
         running.cancel()
     for symbol in SYMBOLS:

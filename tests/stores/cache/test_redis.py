@@ -1,7 +1,7 @@
 """What only the cache in Redis has: a log that cannot be written, a server that goes away, and counts of what it costs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from marketd.secrets import SecretUrl
 from marketd.stores.cache.cache import Message, Note, Publish, Resumed, Wanted, Write
 from marketd.stores.cache.redis import RedisCache, open_redis
 from marketd.stores.cache.section import MessageLogConfig
+from tests.daemons import eventually
 from tests.redis_server import RedisServer
 
 
@@ -25,12 +26,6 @@ async def opened(url: str, metrics: Metrics | None = None, **settings: Any) -> A
     link = RedisLink(RedisConfig(url=SecretUrl(url)), "marketd-test", SystemClock())
     async with open_redis(link, MessageLogConfig(**settings), SystemClock(), metrics or Metrics()) as cache:
         yield cache
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not true():  # noqa: ASYNC110  # nobody tells
-            await asyncio.sleep(0.01)
 
 
 def value_of(metrics: Metrics, name: str, **labels: str) -> float:
@@ -67,7 +62,7 @@ async def test_a_cycle_is_one_round_trip_and_its_entries_ride_with_it(redis_serv
 async def test_an_entry_of_a_read_is_there_soon_though_nothing_else_happens(redis_server: RedisServer) -> None:
     async with opened(redis_server.url) as cache:
         await cache.of("dashboard").read("a")
-        await until(lambda: redis_server.command("XLEN", STREAM))
+        await eventually(lambda: redis_server.command("XLEN", STREAM))
 
     assert redis_server.command("XLEN", STREAM) == 1
 
@@ -146,7 +141,7 @@ async def test_a_user_that_may_not_write_the_log_does_everything_else() -> None:
         metrics = Metrics()
         async with opened(url, metrics) as cache:
             await works(cache)
-            await until(lambda: value_of(metrics, "marketd_message_log_lost_total", stream=STREAM, reason="NOPERM") == 3)
+            await eventually(lambda: value_of(metrics, "marketd_message_log_lost_total", stream=STREAM, reason="NOPERM") == 3)
 
         assert server.command("EXISTS", STREAM) == 0
 
