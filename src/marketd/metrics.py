@@ -96,6 +96,12 @@ class Metrics:
         self.cache_missed = Counter(
             "marketd_cache_messages_missed", "Messages that a slow listener had no room for", ["source"], registry=registry
         )
+        self.cache_refreshes = Counter(
+            "marketd_cache_refreshes", "Keys of the cache refreshed, or not", ["timeframe", "result"], registry=registry
+        )
+        self.cache_age_s = Gauge(
+            "marketd_cache_age_seconds", "Age of the oldest key of the cache that is kept", ["timeframe"], registry=registry
+        )
         self.log_lost = Counter(
             "marketd_message_log_lost", "Entries that could not be written", ["stream", "reason"], registry=registry
         )

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
+from marketd.candles.section import CacheConfig
 from marketd.config import sections
 from marketd.section import Section
 
@@ -38,4 +39,4 @@ def test_what_cannot_work_is_refused(section: type[Section], key: str, value: ob
 
 
 def test_lists_may_be_one_text_with_commas() -> None:
-    assert sections.CacheConfig.model_validate({"timeframes": "5m, 1h"}).timeframes == ("5m", "1h")
+    assert CacheConfig.model_validate({"timeframes": "5m, 1h"}).timeframes == ("5m", "1h")

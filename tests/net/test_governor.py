@@ -156,9 +156,9 @@ async def test_what_others_spent_from_our_address_counts_and_is_forgotten_with_t
     asking = Asking(100, 60.0)
     await asking.ask("first", 10)
     asking.governor.observe(5)
-    assert asking.governor.used_ratio() == pytest.approx(10 / 90)
-    asking.governor.observe(85)
-    assert asking.governor.used_ratio() == pytest.approx(85 / 90)
+    assert asking.governor.used_ratio() == pytest.approx(10 / 80)
+    asking.governor.observe(75)
+    assert asking.governor.used_ratio() == pytest.approx(75 / 80)
     await asking.ask("waits", 10)
     await asking.clock.advance(59)
     assert asking.names() == ["first"]

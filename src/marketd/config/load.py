@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from marketd.candles.section import CacheConfig
 from marketd.config.complaints import complaint, did_you_mean
 from marketd.config.flags import Flags, add_flags
 from marketd.config.layers import Layers
@@ -51,6 +52,7 @@ def load(
                 layers.set(("exchanges", venue, key[2]), text, name)
     for name, key, text in read_venue_variables(environ, list(layers.venues)):
         layers.set(key, text, name)
+    _find_the_caches_venue(layers, environ, venues)
     _no_secret_in_a_file(layers)
     _retain(layers)
     try:
@@ -78,6 +80,20 @@ def _env_file(path: Path | None, cwd: Path) -> dict[str, str]:
     if path is not None:
         return read_env_file(path)
     return read_env_file(cwd / DEFAULT_ENV_FILE) if (cwd / DEFAULT_ENV_FILE).is_file() else {}
+
+
+def _find_the_caches_venue(layers: Layers, environ: Mapping[str, str], known: list[str]) -> None:
+    """The cache polls its venue also where nothing else is collected from it: `<VENUE>_REST_URL` says where that is."""
+    venue = layers.get(("cache", "venue")) or CacheConfig.model_fields["venue"].default
+    if not isinstance(venue, str) or venue in layers.venues:
+        return
+    if venue not in known:
+        source = layers.origins.get(("cache", "venue"), "?")
+        allowed = f"allowed: {', '.join(sorted(known))}"
+        raise ConfigError(f"config cache.venue ({source}): unknown venue {venue!r}{did_you_mean(venue, known)}; {allowed}")
+    for name, key, text in read_venue_variables(environ, [venue]):
+        if key[2] == "rest_url":
+            layers.set(("cache", "rest_url"), text, name)
 
 
 def _check_venues(layers: Layers, known: list[str]) -> None:

@@ -8,9 +8,9 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from marketd.analysis.section import AnalysisConfig, FeaturesConfig
 from marketd.api.section import ApiConfig
+from marketd.candles.section import CacheConfig
 from marketd.config.sections import (
     BusConfig,
-    CacheConfig,
     DashboardConfig,
     DatabaseConfig,
     RetentionConfig,

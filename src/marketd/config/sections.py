@@ -4,7 +4,6 @@ from pydantic import Field
 
 from marketd.secrets import SecretUrl
 from marketd.section import Section
-from marketd.venues.section import Words
 
 
 class BusConfig(Section):
@@ -24,14 +23,6 @@ class DatabaseConfig(Section):
         description="postgresql://user:password@host:port/database, sqlite:///relative.db or sqlite:////absolute.db; "
         "default SQLite in the data directory",
     )
-
-
-class CacheConfig(Section):
-    """The polled candle cache."""
-
-    enabled: bool = Field(True, description="run it where the role cache runs")
-    symbols: Words = Field((), description="coins to keep; default the built-in list")
-    timeframes: Words = Field(("5m", "1h", "4h"), description="timeframes to keep")
 
 
 class DashboardConfig(Section):

@@ -293,6 +293,16 @@ CODES: dict[str, Code] = {
         "the operations themselves go on; entries are missing in the log, counted in marketd_message_log_lost_total",
         "see the reason; `message_log.back` says when it works again and how many are missing",
     ),
+    "cache-list-failed": Code(
+        "the venue of the candle cache does not say what it lists",
+        "before the first answer nothing is polled; after it the markets known before stay in force",
+        "see the reason: the venue's words, or the network's; it is asked again by itself",
+    ),
+    "cache-refresh-failed": Code(
+        "the venue gave no answer for these symbols within a cycle, none that can be believed, or Redis took none",
+        "their keys stay as they were until they expire; the other symbols are fresh",
+        "nothing, unless it lasts: see the reason, and `cache` in /status; `cache.refreshed_again` says when it is over",
+    ),
     "cache-not-heard": Code(
         "the Redis server does not let us listen to channels, in its own words",
         "updates and signals do not reach the roles that wait for them; it is asked again until it agrees",

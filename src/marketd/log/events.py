@@ -55,6 +55,8 @@ BY_EVENT = {
     "capture.failed": "capture-failed",
     "redis.away": "redis-away",
     "message_log.failing": "message-log-failing",
+    "cache.list_failed": "cache-list-failed",
+    "cache.refresh_failed": "cache-refresh-failed",
     "cache.not_heard": "cache-not-heard",
     "redis.lost": "redis-lost",
     "redis.two_writers": "redis-two-writers",

@@ -9,7 +9,7 @@ from itertools import count
 
 from marketd.clock import Clock
 
-FULL = 0.9  # of the allowance is used at most: others may share our address
+FULL = 0.8  # of the allowance is used at most: others may share our address
 
 
 class Priority(IntEnum):

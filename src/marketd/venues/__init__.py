@@ -25,6 +25,7 @@ VENUES: Mapping[str, Callable[[Mapping[str, str]], Venue]] = {
     "coinbase": Coinbase,
     "kraken": Kraken,
 }
+POLLED = "binance_us"  # by the candle cache, unless it is told otherwise
 
 
 def known_venues() -> list[str]:

@@ -16,7 +16,8 @@ from marketd.model.instruments import Instrument, Instruments
 from marketd.model.intervals import Interval
 from marketd.model.timeframes import Timeframe
 from marketd.venues.notices import Acked, Cut, Declined, Notice, Unknown, Unsaid
-from marketd.venues.rows import read_rows
+from marketd.venues.polled import DayPrice
+from marketd.venues.rows import check_order, read_rows
 from marketd.venues.venue import UNREADABLE, Answer, Empty, Limits, Proof, Quota, RawTrades, Request, Span, TradesPage, Wanted
 
 T = TypeVar("T")
@@ -50,6 +51,7 @@ class Binance:
     book_depth: int | None = None
     dry = False
     weight_instruments, weight_trades, weight_snapshot, weight_candles = 20, 25, 50, 2
+    weight_prices: ClassVar[tuple[int, int, int]] = (2, 40, 80)  # of 1 to 20 symbols, of 21 to 100, of more
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         pairs = int((settings or {}).get("PAIRS_PER_CONNECTION", PAIRS_PER_CONNECTION))
@@ -134,6 +136,31 @@ class Binance:
         rows = _decoded(self.name, answer.body, _decode_candles)
         found = ((row.open_ms * 1_000_000, row.open, row.high, row.low, row.close, row.volume) for row in rows)
         return read_rows(self.name, answer, instrument, timeframe, ts_recv, found)
+
+    def newest_candles_request(self, instrument: Instrument, timeframe: Timeframe, count: int) -> Request:
+        params = {"symbol": instrument.venue_symbol, "interval": self.timeframes[timeframe.name], "limit": str(count)}
+        return Request("/api/v3/klines", params, weight=self.weight_candles)
+
+    def read_newest_candles(self, answer: Answer, instrument: Instrument, timeframe: Timeframe, ts_recv: int) -> list[Candle]:
+        opens = [row.open_ms * 1_000_000 for row in _decoded(self.name, answer.body, _decode_candles)]
+        check_order(self.name, answer, opens)
+        return self.read_candles(answer, instrument, timeframe, ts_recv)
+
+    def prices_request(self, instruments: Sequence[Instrument]) -> Request:
+        few, many, every = self.weight_prices
+        weight = few if len(instruments) <= 20 else many if len(instruments) <= 100 else every
+        symbols = msgspec.json.encode([one.venue_symbol for one in instruments]).decode()
+        return Request("/api/v3/ticker/24hr", {"symbols": symbols}, weight=weight)
+
+    def read_prices(self, answer: Answer, instruments: Mapping[str, Instrument], ts_recv: int) -> list[DayPrice]:
+        rows = [row for row in _decoded(self.name, answer.body, _decode_prices) if row.symbol in instruments]
+        return [
+            DayPrice(
+                instruments[row.symbol].symbol, row.lastPrice, row.priceChangePercent, row.volume, row.closeTime * 1_000_000,
+                _quoted(row.bidPrice), _quoted(row.askPrice),
+            )
+            for row in rows
+        ]  # fmt: skip
 
     def more_candles(self, answer: Answer, asked: Request) -> Request | None:
         return None
@@ -295,6 +322,11 @@ def _url_topics(wanted: Sequence[Wanted]) -> list[str]:
 _NOT_ASKED = {"aggTrade", "miniTicker", "ticker", "avgPrice", "depth5", "depth10", "depth20", "kline"}
 
 
+def _quoted(price: str) -> str | None:
+    """A side without orders has the price zero."""
+    return price if price.strip("0.") else None
+
+
 class WireTrade(msgspec.Struct, gc=False, tag_field="e", tag="trade", rename={"symbol": "s", "price": "p", "size": "q", "time_ms": "T", "trade_id": "t", "buyer_is_maker": "m"}):  # noqa: E501  # fmt: skip
     symbol: str
     trade_id: int
@@ -358,6 +390,16 @@ class CandleFrame(msgspec.Struct, gc=False):
 
 class OtherFrame(msgspec.Struct):
     stream: str
+
+
+class WirePrice(msgspec.Struct, gc=False):
+    symbol: str
+    lastPrice: str
+    priceChangePercent: str
+    volume: str
+    closeTime: int
+    bidPrice: str = "0"
+    askPrice: str = "0"
 
 
 class WireError(msgspec.Struct):
@@ -426,6 +468,7 @@ _decode_snapshot = msgspec.json.Decoder(WireSnapshot).decode
 _decode_trades = msgspec.json.Decoder(list[WireRestTrade]).decode
 _decode_instruments = msgspec.json.Decoder(WireInstruments).decode
 _decode_candles = msgspec.json.Decoder(list[WireRestCandle]).decode
+_decode_prices = msgspec.json.Decoder(list[WirePrice]).decode
 _decode_error = msgspec.json.Decoder(WireError).decode
 
 

@@ -24,6 +24,7 @@ class BinanceUs(Binance):
     stream_url = "wss://stream.binance.us:9443"
     rest_url = "https://api.binance.us"
     weight_instruments, weight_trades, weight_snapshot, weight_candles = 10, 1, 10, 1
+    weight_prices: ClassVar[tuple[int, int, int]] = (1, 20, 40)
 
     def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         super().__init__(settings)

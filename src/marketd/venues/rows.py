@@ -1,6 +1,7 @@
 """Candles of the rows of a REST answer, alike for every venue: oldest first, each once, on the grid, the newest not closed."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from marketd.errors import BadFrame
 from marketd.model.digits import number_text
@@ -25,6 +26,14 @@ def read_rows(
         return _candles(venue, instrument, timeframe, ts_recv, rows)
     except UNREADABLE as error:
         raise BadFrame(venue, answer.body, str(error)) from error
+
+
+def check_order(venue: str, answer: Answer, opens: Sequence[int]) -> None:
+    """Raises BadFrame for open times that do not grow from row to row."""
+    for before, after in pairwise(opens):
+        if after <= before:
+            why = f"two rows open at {_time(after)}" if after == before else f"{_time(before)} stands before {_time(after)}"
+            raise BadFrame(venue, answer.body, f"rows not oldest first, each once: {why}")
 
 
 def _candles(venue: str, instrument: Instrument, timeframe: Timeframe, ts_recv: int, rows: Iterable[Row]) -> list[Candle]:
