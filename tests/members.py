@@ -62,6 +62,7 @@ class Member:
     link: NatsLink
     count: int = 4
     lease_s: int = 1
+    under_way: int = 32_768
     published: list[Event] = field(default_factory=list)
     stuck: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -79,6 +80,7 @@ class Member:
             settled=self._settled,
             clock=SystemClock(),
             metrics=self.metrics,
+            under_way=self.under_way,
         )
 
     async def _settled(self) -> None:

@@ -175,3 +175,13 @@ async def test_a_consumer_that_someone_deletes_is_made_again(nats_server: NatsSe
         await client.close()
         await publish(nats_server, 6, 9)
         await eventually(lambda: {6, 7, 8, 9} <= set(one.ids))
+
+
+async def test_what_is_not_read_yet_is_not_said_to_be_read(nats_server: NatsServer) -> None:
+    config = NatsConfig.model_validate({"url": nats_server.url, "enabled": True, "jetstream": True})
+    async with open_link(config, "marketd-test", CLOCK) as link:
+        one = Member()
+        intake = Intake(TolerantReader(CLOCK, Metrics()), one.events.extend, CLOCK)
+        source = DurableSource(link, "md.events", intake, one.settled, CLOCK)
+
+        assert ("unhealthy", "looking for the stream of md.events.> for 0 s, nothing is read yet") == source.state

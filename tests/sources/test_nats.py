@@ -178,3 +178,17 @@ async def test_a_server_that_throws_us_out_as_too_slow_is_a_loss() -> None:
     assert "Slow Consumer" in log
     assert {("BTCUSDT", "unrecoverable")} == {(gap.symbol, gap.state) for gap in one.gaps}
     assert [line for line in lines if line["event"] == "source.lost"]
+
+
+async def test_while_it_subscribes_or_nats_is_away_it_says_that_and_not_that_it_is_connected(
+    plain_nats_server: NatsServer,
+) -> None:
+    config = NatsConfig.model_validate({"url": plain_nats_server.url, "enabled": True})
+    async with open_link(config, "marketd-test", CLOCK) as link, room("test") as here:
+        one = Member(link)
+
+        assert ("unhealthy", "subscribing to md.events.> for 0 s, nothing is read yet") == one.source.state
+        here.start("source", one.source.run())
+        await eventually(lambda: one.source.state[0] == "ok")
+        plain_nats_server.kill()
+        await eventually(lambda: one.source.state == ("unhealthy", f"NATS is away: {link.state.reason}"))

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from marketd.errors import DeliveryError
 from marketd.model.events import Share, Trade
+from marketd.net import nats_api
 from marketd.net.nats import NatsLink
 from marketd.sources import partitions
 from tests.daemons import eventually
@@ -230,3 +231,53 @@ async def test_who_lapses_again_and_again_joins_later_each_time_until_it_has_hel
         assert partitions.JOIN_S_MIN / 2 <= waits[0] <= partitions.JOIN_S_MIN <= waits[1] <= 2 * partitions.JOIN_S_MIN
         await eventually(lambda: one.partitions._joining.tries == 0)
         assert {0, 1, 2, 3} == one.owned
+
+
+async def test_who_rebuilds_windows_says_how_many_and_is_well_when_all_are_live(nats_server: NatsServer) -> None:
+    async with group(nats_server, 1, count=1) as [one]:
+        async with one.running():
+            await eventually(lambda: one.owned == {0})
+            await store(one.link, [trade("BTCUSDT", number) for number in range(3)])
+            await eventually(lambda: one.partitions.listed()["owned"][0]["done"] == 3)
+        other = Member(one.link, count=1, under_way=1)  # one message at a time
+        other.stuck.clear()
+        async with other.running():
+            await eventually(lambda: other.trades("BTCUSDT") == [0])
+            word, text = other.partitions.health
+
+            assert ("degraded", True) == (word, text.startswith("rebuilding 1 of 1 partition for 0 s; member "))
+            other.stuck.set()
+            await eventually(lambda: other.partitions.health[0] == "ok")
+            assert other.partitions.health[1].endswith(" has 1 of 1 partitions: 0")
+
+
+async def test_a_member_that_waits_for_its_share_says_so_and_so_does_one_that_is_none_any_more(nats_server: NatsServer) -> None:
+    async with group(nats_server, 2) as [one, other], one.running():
+        one.partitions.leases.lease_s = other.partitions.leases.lease_s = 30
+        await eventually(lambda: len(one.owned) == 4)
+        one.stuck.clear()  # it cannot release
+        await store(one.link, [trade(symbol, 0) for symbol in SYMBOLS])
+        await eventually(lambda: all(held["symbols"] for held in one.partitions.listed()["owned"]))
+        async with other.running():
+            await eventually(lambda: "waits for 2 more that others hold" in other.partitions.health[1])
+            assert "degraded" == other.partitions.health[0]
+            one.stuck.set()
+            await eventually(lambda: other.partitions.health[0] == "ok")
+            one.partitions.leases.reborn()  # as after its lease
+
+            assert ("unhealthy", True) == (one.partitions.health[0], "lease" in one.partitions.health[1])
+
+
+async def test_partitions_that_cannot_be_read_are_said_once_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nats_api, "ANSWER_S", 0.2)
+    forbidden = 'authorization {users: [{user: u, password: p, permissions: {publish: {deny: "$JS.API.CONSUMER.CREATE.>"}}}]}'
+    with NatsServer(forbidden) as server, capture_logs() as lines:
+        async with linked(server.url.replace("//", "//u:p@")) as link:
+            await make_events_stream(link)
+            one = Member(link, lease_s=30)
+            async with one.running():
+                await eventually(lambda: "4 cannot be read" in one.partitions.health[1])
+                await eventually(lambda: [line for line in lines if line["event"] == "source.waiting"])
+
+                assert ("unhealthy", True) == (one.partitions.health[0], "no answer within" in one.partitions.health[1])
+    assert [4] == [line["partitions"] for line in lines if line["event"] == "source.waiting"]

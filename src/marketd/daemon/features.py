@@ -38,11 +38,7 @@ class Shared:
 
     @property
     def state(self) -> tuple[Word, str]:
-        state = self.partitions.state
-        listed = self.partitions.listed()
-        numbers = ", ".join(str(one["partition"]) for one in listed["owned"]) or "none yet"
-        owned = f"member {listed['member']} has {len(listed['owned'])} of {listed['count']} partitions: {numbers}"
-        return ("ok", owned) if state.healthy else ("unhealthy", state.reason)
+        return self.partitions.health
 
     async def run(self) -> None:
         await self.partitions.run()

@@ -52,14 +52,21 @@ class DurableSource:
         self._wanted = 0  # messages that the request may still bring
         self._done = asyncio.Event()  # the request has ended
         self._why: str | None = None  # it ended for good
+        self._is_reading = False
+        self._idle_s = clock.monotonic()  # since when it does not read
         self._reason = ""  # why nothing is read now
         self._said = ""
 
     @property
     def state(self) -> tuple[State, str]:
         """For /health."""
-        if self._reason or not self._link.state.connected:
-            return "unhealthy", self._reason or self._link.state.reason
+        if not self._link.state.connected:
+            return "unhealthy", f"NATS is away: {self._link.state.reason}"
+        if self._reason:
+            return "unhealthy", self._reason
+        if not self._is_reading:
+            since_s = self._clock.monotonic() - self._idle_s
+            return "unhealthy", f"looking for the stream of {self.subject} for {since_s:.0f} s, nothing is read yet"
         return "ok", f"reads {self.subject} from stream {self.stream} as {QUEUE_GROUP}, {self._intake.received:,} messages so far"
 
     async def run(self) -> None:
@@ -86,6 +93,7 @@ class DurableSource:
         inbox = session.client.new_inbox()
         subscription = await session.client.subscribe(inbox, cb=self._take)
         await session.client.flush()  # the server knows it before it is asked for anything
+        self._is_reading = True
         try:
             async with room("durable source") as here:
                 here.start("ends", _ends(session))
@@ -93,6 +101,7 @@ class DurableSource:
                 while True:
                     await self._request(session, stream, inbox)
         finally:
+            self._is_reading, self._idle_s = False, self._clock.monotonic()
             if not session.gone.is_set():
                 await subscription.unsubscribe()
 

@@ -83,13 +83,19 @@ class NatsSource:
         self._slow: dict[str, int] = {}  # the last word of a subject -> messages dropped since it was last said
         self._slow_since: int | None = None
         self._is_listening = False
+        self._deaf_s = clock.monotonic()  # since when it does not listen
         self._refused = ""  # the server's words, where it does not let us listen
 
     @property
     def state(self) -> tuple[State, str]:
         """For /health."""
-        if self._refused or not self._is_listening:
-            return "unhealthy", self._refused or self._link.state.reason
+        if not self._link.state.connected:
+            return "unhealthy", f"NATS is away: {self._link.state.reason}"
+        if self._refused:
+            return "unhealthy", self._refused
+        if not self._is_listening:
+            since_s = self._clock.monotonic() - self._deaf_s
+            return "unhealthy", f"subscribing to {self.subject} for {since_s:.0f} s, nothing is read yet"
         return "ok", f"listens to {self.subject} in queue group {QUEUE_GROUP}, {self._intake.received:,} messages so far"
 
     async def run(self) -> None:
@@ -128,7 +134,7 @@ class NatsSource:
         try:
             await session.gone.wait()
         finally:
-            self._is_listening = False
+            self._is_listening, self._deaf_s = False, self._clock.monotonic()
             self._flush()
         self._intake.down("NATS is away")
 

@@ -48,6 +48,7 @@ class Partition:
         self.symbols: set[str] = set()
         self.done = claim.done
         self.lost = False
+        self.trouble = ""  # why it cannot be read now
         self._is_live = self._is_leaving = False
         self._bound = bound
         self._past = claim.done  # messages up to here were processed by an owner before
@@ -63,6 +64,11 @@ class Partition:
         return "leaving" if self._is_leaving else "live" if self._is_live else "rebuilding"
 
     @property
+    def age_s(self) -> float:
+        """Since it was taken."""
+        return self._bound.clock.monotonic() - self._began_s
+
+    @property
     def pending(self) -> int | None:
         """Messages not read yet; None before it is known."""
         return None if self._stored is None else self._stored.pending
@@ -76,8 +82,9 @@ class Partition:
             while not self._is_leaving and not self.lost:
                 try:
                     await self._advance()
+                    self.trouble = ""
                 except DeliveryError as error:
-                    log.debug("partition.waiting", partition=self.number, error=str(error))
+                    self.trouble = str(error)
                     await self._bound.clock.sleep(TROUBLE_S)
         finally:
             self._tell("released", self.symbols)
@@ -103,8 +110,7 @@ class Partition:
         if not self._is_live and (self._stored.after >= self._past or self._stored.pending == 0):
             self._tell("ready", self.symbols)
             self._is_live = True
-            took_ms = round((bound.clock.monotonic() - self._began_s) * 1000)
-            log.info("partition.live", partition=self.number, symbols=len(self.symbols), took_ms=took_ms)
+            log.info("partition.live", partition=self.number, symbols=len(self.symbols), took_ms=round(self.age_s * 1000))
         self._take([one for one in batch if one.sequence > self._past])
         if batch:
             await bound.settled()  # the past too: a window may be longer than the queue before whoever processes it

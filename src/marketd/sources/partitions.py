@@ -20,6 +20,7 @@ from marketd.net.backoff import Backoff
 from marketd.net.nats import NatsLink
 from marketd.rooms import Room, room, to_the_end
 from marketd.sources.leases import Claim, Leases, View, share
+from marketd.sources.nats import State
 from marketd.sources.partition import Bound, Partition
 from marketd.sources.partitioned import STREAM, open_partitioned
 
@@ -69,12 +70,33 @@ class Partitions:
         self._metric = metrics.partitions_owned
         self._is_open = False  # the bucket
         self._joined_s: float | None = None
+        self._share = 0
+        self._told = ""
         self._joining = Backoff(JOIN_S_MIN, JOIN_S_MAX)
 
     @property
     def may_publish(self) -> bool:
         """False once others may have taken over, as after a pause of the process. To be asked at each publication."""
         return self.leases.is_valid
+
+    @property
+    def health(self) -> tuple[State, str]:
+        """For /health: how it is now, and not only how the last turn went."""
+        if not self.state.healthy:
+            return "unhealthy", self.state.reason
+        if not self.may_publish:
+            return "unhealthy", f"not renewed within the lease of {self.leases.lease_s} s: nothing is published"
+        owned = [one for _, (one, _) in sorted(self._owned.items())]
+        numbers = ", ".join(str(one.number) for one in owned) or "none yet"
+        has = f"member {self.leases.member} has {len(owned)} of {self._count} partitions: {numbers}"
+        if stuck := [one.trouble for one in owned if one.trouble]:
+            return "unhealthy" if len(stuck) == len(owned) else "degraded", f"{len(stuck)} cannot be read: {stuck[0]}; {has}"
+        if rebuilding := [one.age_s for one in owned if one.state == "rebuilding"]:
+            of = f"{len(owned)} partition" + "s" * (len(owned) > 1)
+            return "degraded", f"rebuilding {len(rebuilding)} of {of} for {max(rebuilding):.0f} s; {has}"
+        if len(owned) < self._share:
+            return "degraded", f"{has}; waits for {self._share - len(owned)} more that others hold"
+        return "ok", has
 
     def listed(self) -> dict[str, Any]:
         """For /stats and /health."""
@@ -142,11 +164,12 @@ class Partitions:
         if self._clock.monotonic() - self._joined_s > STEADY_LEASES * leases.lease_s:
             self._joining.reset()
         view = await leases.view()
-        mine = share(view.members, leases.member, self._count)
+        self._share = mine = share(view.members, leases.member, self._count)
         for number in sorted(self._owned, key=self._to_keep)[mine:]:
             self._owned[number][0].leave()
         await self._take_free(here, view, mine)
         self._metric.set(len(self._owned))
+        self._tell_stuck()
 
     async def _take_free(self, here: Room, view: View, mine: int) -> None:
         """As many as are missing and can be had before the next renewal; each member begins elsewhere, so that few are wanted
@@ -188,6 +211,13 @@ class Partitions:
                     log.warning("partition.lost", partition=number)
                 else:
                     log.info("partition.released", partition=number, done=one.done)
+
+    def _tell_stuck(self) -> None:
+        """Partitions that cannot be read, once for each reason; that the connection is away has been said."""
+        stuck = [one.trouble for one, _ in self._owned.values() if one.trouble]
+        if stuck and self._told != stuck[0]:
+            log.warning("source.waiting", source=STREAM, partitions=len(stuck), reason=stuck[0])
+        self._told = stuck[0] if stuck else ""
 
     async def _lapse(self) -> None:
         """The others may have taken everything: let go of it all, and join again when nothing of it is under way here, later
