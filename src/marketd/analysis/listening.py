@@ -38,6 +38,7 @@ class Listening:
     ) -> None:
         """`every_s`: how often the cache refreshes each timeframe. `coins` are worked on too, also before an update named any."""
         self.role = role
+        self.resumed = 0  # how often listening began, and began again after the way to the cache was broken
         self._desk, self._clock, self._metrics, self._work = desk, clock, metrics, work
         self._coins = tuple(coins)
         self._known: dict[str, tuple[str, ...]] = dict.fromkeys(every_s, self._coins)
@@ -53,6 +54,7 @@ class Listening:
         async with self._desk.listen(*map(update_channel, self._known)) as messages:
             async for message in messages:
                 if isinstance(message, Resumed):
+                    self.resumed += 1
                     for timeframe, coins in self._known.items():
                         if coins:
                             await self._take(Update(timeframe, coins, frozenset(), True))

@@ -59,17 +59,17 @@ class Scanner:
         self._desk, self._config, self._venue, self._clock, self._metrics = desk, config, venue, clock, metrics
         self._life_s = LIFE * every_s
         self._faults: set[str] = set()  # said
-        self._listening = Listening(ROLE, desk, {self.timeframe: every_s}, coins, clock, metrics, self.work)
+        self.listening = Listening(ROLE, desk, {self.timeframe: every_s}, coins, clock, metrics, self.work)
 
     async def run(self) -> None:
         """Until cancelled."""
         await self._recall()
-        await self._listening.run()
+        await self.listening.run()
 
     @property
     def state(self) -> tuple[Word, str]:
         """For /health."""
-        return self._listening.state
+        return self.listening.state
 
     async def work(self, update: Update) -> Mapping[str, str]:
         """Scan these coins and publish their ranking; those without values, and why. Raises DeliveryError."""
@@ -110,7 +110,7 @@ class Scanner:
             return
         if found is not None and found.timeframe == self.timeframe:
             self.ranking = found
-            self._listening.learn(self.timeframe, [row.symbol for row in found.coins])
+            self.listening.learn(self.timeframe, [row.symbol for row in found.coins])
 
     def _keys(self, coin: str) -> tuple[str, str, str]:
         return before_key(coin, self.timeframe), ohlcv_key(coin, self.timeframe), price_key(coin)

@@ -64,16 +64,16 @@ class Studies:
         self._unsure: set[CandleSeries] = set()  # nobody knows whether what was asked of the cache last was done
         self._unread: set[CandleSeries] = set()  # what an earlier run said of them cannot be read
         self._faults: set[str] = set()  # said
-        self._listening = Listening(ROLE, desk, every_s, coins, clock, metrics, self.work)
+        self.listening = Listening(ROLE, desk, every_s, coins, clock, metrics, self.work)
 
     async def run(self) -> None:
         """Until cancelled."""
-        await self._listening.run()
+        await self.listening.run()
 
     @property
     def state(self) -> tuple[Word, str]:
         """For /health."""
-        return self._listening.state
+        return self.listening.state
 
     @property
     def symbols(self) -> list[str]:
