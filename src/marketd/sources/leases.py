@@ -25,6 +25,7 @@ from marketd.net.nats import NatsLink
 from marketd.net.nats_api import NAME_TAKEN, NotTaken, ask, latest
 
 LOOK_S = 0.5
+ANSWER_S = 3.0  # or a third of the lease, so that two renewals may fail; a busy server's answer takes longer than a look
 MARKER_S = 1.0  # how long the server remembers that a key expired, so that watchers see it
 WRONG_REVISION = {10071, 10164}  # the server's codes
 LEASE_S_MAX = 300
@@ -103,7 +104,7 @@ class Leases:
 
     @property
     def pause_s(self) -> float:
-        """Between two renewals and two looks at the others. Two renewals may fail."""
+        """Between two renewals and two looks at the others."""
         return min(self.lease_s / 3, LOOK_S)
 
     @property
@@ -271,4 +272,4 @@ class Leases:
 
     @property
     def _stream(self) -> JetStreamContext:
-        return self._link.client.jetstream(timeout=self.pause_s)
+        return self._link.client.jetstream(timeout=min(self.lease_s / 3, ANSWER_S))
