@@ -192,3 +192,18 @@ async def test_while_it_subscribes_or_nats_is_away_it_says_that_and_not_that_it_
         await eventually(lambda: one.source.state[0] == "ok")
         plain_nats_server.kill()
         await eventually(lambda: one.source.state == ("unhealthy", f"NATS is away: {link.state.reason}"))
+
+
+async def test_a_gap_begins_where_nothing_came_any_more_and_not_where_that_was_found_out(plain_nats_server: NatsServer) -> None:
+    async with member(plain_nats_server) as one:
+        await publish(plain_nats_server, trades(1, 1))
+        await eventually(lambda: one.trades)
+        plain_nats_server.freeze()
+        silent_ns = CLOCK.now_ns()
+        await eventually(lambda: CLOCK.now_ns() > silent_ns + 300_000_000)
+        plain_nats_server.restart()
+        await eventually(lambda: one.gaps)
+
+        (gap,) = one.gaps
+        assert gap.from_ts is not None
+        assert gap.from_ts <= silent_ns

@@ -16,7 +16,7 @@ from nats.errors import SlowConsumerError
 from marketd.clock import Clock
 from marketd.errors import words_of
 from marketd.model.events import SYSTEM, Event, Gap, Status
-from marketd.net.nats import NatsLink, token
+from marketd.net.nats import PING_S, NatsLink, token
 from marketd.net.nats_session import Session
 from marketd.rooms import room
 from marketd.sources.tolerant import TolerantReader
@@ -24,6 +24,7 @@ from marketd.sources.tolerant import TolerantReader
 QUEUE_GROUP = "senpai-md"
 PENDING_MAX = 262_144  # messages that nats-py may hold for us before it drops some and says so
 PENDING_BYTES_MAX = 256 * 1024 * 1024
+FOUND_DEAD_NS = 3 * PING_S * 1_000_000_000  # by then a connection over which nothing comes back is given up
 KNOWN_MAX = 10_000  # series whose loss is said one by one
 SAY_EVERY_S = 1.0  # losses that come together are said together
 log = structlog.get_logger("sources")
@@ -83,6 +84,8 @@ class NatsSource:
         self._slow: dict[str, int] = {}  # the last word of a subject -> messages dropped since it was last said
         self._slow_since: int | None = None
         self._is_listening = False
+        self._heard_ns = 0  # when something came last
+        self._complete_ns: int | None = None  # until when nothing can be missing; None: it never listened
         self._deaf_s = clock.monotonic()  # since when it does not listen
         self._refused = ""  # the server's words, where it does not let us listen
 
@@ -101,19 +104,17 @@ class NatsSource:
     async def run(self) -> None:
         """Listen until cancelled."""
         self._link.listeners.append(self._on_error)
-        went: int | None = None
         try:
             async with room("nats source") as here:
                 here.start("losses", self._say_losses())
                 while True:
                     session = await self._link.opened()
-                    await self._listen(session, went)
-                    went = self._clock.now_ns()
+                    await self._listen(session)
         finally:
             self._link.listeners.remove(self._on_error)
 
-    async def _listen(self, session: Session, went: int | None) -> None:
-        """Until the connection ends; `went` is when the one before did."""
+    async def _listen(self, session: Session) -> None:
+        """Until the connection ends."""
         self._refused = ""
         try:
             await session.client.subscribe(
@@ -129,13 +130,16 @@ class NatsSource:
             await self._clock.sleep(SAY_EVERY_S)
             return
         self._is_listening = True
-        if went is not None:
-            self._came_back(went)
+        if self._complete_ns is not None:
+            self._came_back(self._complete_ns)
+        complete_ns = self._complete_ns = self._clock.now_ns()
         try:
             await session.gone.wait()
         finally:
             self._is_listening, self._deaf_s = False, self._clock.monotonic()
             self._flush()
+            # A connection may have been dead for a while before that is found out.
+            self._complete_ns = max(complete_ns, self._heard_ns, self._clock.now_ns() - FOUND_DEAD_NS)
         self._intake.down("NATS is away")
 
     async def _take(self, message: Msg) -> None:
@@ -146,6 +150,8 @@ class NatsSource:
 
     def _flush(self) -> None:
         waiting, self._waiting = self._waiting, []
+        if waiting and self._is_listening:
+            self._heard_ns = self._clock.now_ns()
         self._intake.take(waiting)
 
     def _on_error(self, error: Exception) -> None:
