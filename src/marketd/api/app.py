@@ -1,5 +1,6 @@
 """The HTTP API over the parts that run: routes, guard, errors."""
 
+import asyncio
 from importlib.metadata import PackageNotFoundError, version
 
 import structlog
@@ -20,6 +21,7 @@ from marketd.api.heads import Heads
 from marketd.api.health import health_routes
 from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
+from marketd.api.message_log import message_log_routes
 from marketd.api.page import page_routes
 from marketd.api.parameters import given_once
 from marketd.api.scanner import scanner_routes
@@ -47,6 +49,7 @@ TOPICS = (
     gaps_routes,
     symbols_routes,
     subscriptions_routes,
+    message_log_routes,
     metrics_routes,
 )
 
@@ -62,6 +65,7 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(given_once)],
     )
+    app.state.stopping = asyncio.Event()  # an answer without an end ends when it is set
     for topic in TOPICS:
         app.include_router(topic(views))
     app.include_router(docs_routes(app))

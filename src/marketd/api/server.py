@@ -62,6 +62,7 @@ async def run_api(config: ApiConfig, views: Views, data_dir: Path) -> AsyncItera
             try:
                 yield f"http://{shown}:{port}"
             finally:
+                app.state.stopping.set()
                 server.should_exit = True
                 with suppress(TimeoutError):
                     async with asyncio.timeout(2 * GRACE_S):

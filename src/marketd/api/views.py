@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from marketd.analysis.scanning import Ranking
     from marketd.analysis.technical import Reading
     from marketd.stores.archive import Archive
+    from marketd.stores.cache import Cache
 
 T = TypeVar("T")
 
@@ -256,4 +257,5 @@ class Views:
     features: FeaturesView | None = None  # role features
     scanner: ScannerView | None = None  # role scanner
     studies: StudiesView | None = None  # role ta
+    cache: "Cache | None" = None  # roles cache, scanner, ta, trader
     stored: StoredView | None = None  # candles: with the role archive, or where its database is there

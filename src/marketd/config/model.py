@@ -41,7 +41,7 @@ ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "paper": frozenset({"trader"}),
     "discovery": frozenset({"ingest"}),
     "nats": frozenset({"ingest", "archive", "features"}),
-    "redis": frozenset({"ingest"}),
+    "redis": frozenset({"ingest", "cache", "scanner", "ta", "trader"}),
     "dashboard": frozenset(),
 }
 # Those of parts that are not in this version: accepted, checked, without effect.

@@ -7,6 +7,7 @@ from marketd.api.views import Component
 from marketd.api.views import Health as Word
 from marketd.clock import Clock
 from marketd.daemon.archive import Archiving
+from marketd.daemon.caching import Caching
 from marketd.daemon.features import Featuring
 from marketd.daemon.redis import Streaming
 from marketd.errors import DeliveryError
@@ -33,9 +34,11 @@ class Health:
         link: NatsLink | None = None,
         featuring: Featuring | None = None,
         streaming: Streaming | None = None,
+        caching: Caching | None = None,
     ) -> None:
         self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
         self._discovery, self._link, self._featuring, self._streaming = discovery, link, featuring, streaming
+        self._caching = caching
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -72,9 +75,13 @@ class Health:
         if self._featuring is not None:
             word, reason = self._featuring.state
             found["features"] = self._component("features", word, True, reason)
+        of_cache = None if self._caching is None or self._caching.link is None else self._caching.health
         if self._streaming is not None:
             of_sink = next((state for state in self._sinks.states if state.name == self._streaming.sink.name), None)
-            found["redis"] = self._component("redis", *self._streaming.health(of_sink))
+            word, required, reason = self._streaming.health(of_sink)
+            found["redis"] = self._component("redis", word, required or of_cache is not None, reason)
+        elif of_cache is not None:
+            found["redis"] = self._component("redis", of_cache[0], True, of_cache[1])
         for state in self._sinks.states:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")

@@ -20,6 +20,7 @@ from marketd.bus import Bus
 from marketd.clock import Clock, SystemClock
 from marketd.config import Config
 from marketd.daemon.archive import fed, open_archiving
+from marketd.daemon.caching import open_caching
 from marketd.daemon.features import Featuring
 from marketd.daemon.health import Health
 from marketd.daemon.losses import run_losses
@@ -99,6 +100,7 @@ async def serve(
             await rooms.enter_async_context(featuring.publishing())
             own.append(featuring.service)
         streaming = await rooms.enter_async_context(open_streaming(config, clock, metrics))
+        caching = await rooms.enter_async_context(open_caching(config, clock, metrics, streaming))
         sinks = await rooms.enter_async_context(
             run_sinks(
                 [*sinks_of(config, metrics, clock, publishing, streaming), *own],
@@ -113,7 +115,7 @@ async def serve(
         await rooms.enter_async_context(run_losses(bus, clock))
         if featuring is not None:
             await rooms.enter_async_context(featuring.watching())
-        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming)
+        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -126,6 +128,7 @@ async def serve(
             store=store or await rooms.enter_async_context(open_looker(config.data_dir / config.sinks.sqlite.path)),
             archive=archiving,
             features=None if featuring is None else featuring.service,
+            cache=None if caching is None else caching.cache,
             stored=archiving or await rooms.enter_async_context(archives.open_archive_looker(config.database_url, clock)),
         )
         if feeds is not None:
