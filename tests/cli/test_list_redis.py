@@ -71,3 +71,10 @@ def test_an_empty_server_is_one_sentence_beside_the_output(ask: Ask, redis_serve
     said = ask("tail", "redis:list", environ={"REDIS_URL": redis_server.url})
 
     assert (0, "", f"no streams at {redis_server.url}\n") == (said.code, said.out, said.err)
+
+
+def test_a_server_that_is_away_is_said_in_words(ask: Ask) -> None:
+    said = ask("tail", "redis:list", environ={"REDIS_URL": "redis://me:hunter2@127.0.0.1:1/0"})
+
+    assert 1 == said.code
+    assert "redis at redis://me:***@127.0.0.1:1/0 does not answer: Connection refused; REDIS_URL says where it is" in said.err

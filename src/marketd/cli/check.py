@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from marketd.cli import discovered, kept
+from marketd.cli.counting import counted
 from marketd.cli.options import (
     Channels,
     ConfigFile,
@@ -249,7 +250,7 @@ async def _ask_rest(venue: Venue, base: str, symbols: Sequence[str], listed: Ins
         rest = Rest(venue, base, http, Governor(clock, venue.limits.rest, 1.0), clock, Metrics())
         listed.update(venue.read_instruments(await rest.ask(venue.instruments_request(), Priority.LIVE)))
     missing = [symbol for symbol in symbols if symbol not in listed]
-    return f"ok, lists {len(listed):,} symbols" + (f", not {', '.join(missing)}" if missing else "")
+    return f"ok, lists {counted(len(listed), 'symbol')}" + (f", not {', '.join(missing)}" if missing else "")
 
 
 async def _ask_stream(venue: Venue, base: str, its: VenueConfig) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Mapping
 
+from marketd.cli.counting import counted
 from marketd.clock import SystemClock
 from marketd.config import Config
 from marketd.errors import MarketdError
@@ -62,4 +63,4 @@ def outcome(config: Config, ranking: list[Coin] | str, lists: Mapping[str, Instr
             chosen = list(choose(its.found(ranking, list(listed)), {}, first, its.limit, its.margin))
             more = f" and {len(chosen) - NAMED_MAX:,} more" if len(chosen) > NAMED_MAX else ""
             few = "" if len(chosen) == its.limit else f" of {its.limit:,}: the ranking has no more that it lists"
-            yield f"{name} would collect {len(chosen):,} pairs{few}: {', '.join(chosen[:NAMED_MAX])}{more}"
+            yield f"{name} would collect {counted(len(chosen), 'pair')}{few}: {', '.join(chosen[:NAMED_MAX])}{more}"

@@ -5,6 +5,7 @@ import asyncio
 from rich.console import Console
 from rich.table import Table
 
+from marketd.cli.counting import counted
 from marketd.cli.options import ConfigFile, EnvFile, Exchange
 from marketd.config import Flags, load
 from marketd.config.complaints import did_you_mean
@@ -34,7 +35,7 @@ def symbols(exchange: Exchange, config: ConfigFile = None, env_file: EnvFile = N
     if not console.is_terminal:
         console.width = 200
     console.print(table)
-    print(f"{len(listed):,} symbols")
+    print(counted(len(listed), "symbol"))
 
 
 async def _listed(name: str, settings: dict[str, str], rest_url: str | None) -> Instruments:
