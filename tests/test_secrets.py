@@ -1,8 +1,10 @@
 """Whatever looks like a secret is masked, and only that."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from marketd.secrets import SecretUrl, is_secret_key, masked
+from marketd.secrets import SecretUrl, is_secret_key, masked, masked_address
 
 
 @pytest.mark.parametrize(
@@ -61,3 +63,34 @@ def test_a_long_text_costs_no_more_than_its_length(part: str) -> None:
 )
 def test_masking_of_what_is_nearly_an_address(text: str, shown: str) -> None:
     assert masked(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://127.0.0.1:8190", None),
+        ("foo", None),
+        ("redis://127.0.0.1:6399/abc", None),
+        ("redis://[::1]:6399/abc", None),
+        ("http://me:hunter2@host:1/x", "http://***@host:1/x"),
+        ("me:hunter2@host", "***@host"),
+        ("redis//me:hun@ter2@host/x", "***@host/x"),
+        ("nats://a:hunter2@h1,foo://b:c@h2", "nats://***@h2"),
+        ("hunter2@x://host", "***@x://host"),
+        ("redis://:hunter2/0", "redis://:***"),
+        ("nats://me:hunter2", "nats://me:***"),
+        ("nats://me:123hunter2", "nats://me:***"),
+        ("host=db password=hunter2", "host=db password=***"),
+        ("redis://h/x?password=hunter2", "redis://h/x?password=***"),
+        ("x" * 100, "x" * 80 + "..."),
+    ],
+)
+def test_what_may_be_no_address_is_shown_without_what_may_be_a_password(text: str, shown: str | None) -> None:
+    assert (shown or text) == masked_address(text)
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_nothing_before_the_last_at_sign_is_shown_but_the_scheme(before: str, after: str) -> None:
+    told = masked_address(f"nats://{before}hunter2{before}@{after.replace('@', '')}")
+
+    assert "hunter2" not in told

@@ -17,6 +17,10 @@ _VALUE = re.compile(r"=[^&\s\"']++")
 _BEARER = re.compile(r"(?P<word>bearer\s++)[A-Za-z0-9._~+/=-]{8,}+", re.IGNORECASE)
 _SECRET_KEY = re.compile(r"(^|_)(token|secret|password|passwd|authorization|(api|access|private)_?key)($|_)", re.IGNORECASE)
 
+_PORT = re.compile(r"\d{1,5}(?![^/?,])")
+_NAMED = re.compile(r"\b(pass\w*+|pwd|\w*token|secret|\w*key)(\s*+[=:]\s*+)[^\s&]++", re.IGNORECASE)  # of a text cut to a length
+LENGTH_MAX = 80
+
 _NO_HEADER = re.compile(r"[^!-~]")  # the visible characters of ASCII
 
 
@@ -50,6 +54,20 @@ def masked(text: str, known: Iterable[str] = ()) -> str:
     for word in known:
         text = text.replace(word, MASK)
     return text
+
+
+def masked_address(text: str) -> str:
+    """What was given where an address is expected and may be none: all that could be a user or a password is masked."""
+    scheme, found, rest = text.partition("://")
+    scheme = f"{scheme}://" if found and "@" not in scheme else ""
+    if "@" in text:
+        rest = f"{MASK}@{text.rpartition('@')[2]}"
+    elif scheme and not rest.startswith("["):
+        host, colon, port = rest.partition(":")
+        rest = rest if not colon or _PORT.match(port) else f"{host}:{MASK}"  # no port: a password that no host follows
+    shown = f"{scheme}{rest}" if found or "@" in text else text
+    shown = shown if len(shown) <= LENGTH_MAX else f"{shown[:LENGTH_MAX]}..."
+    return _NAMED.sub(rf"\1\2{MASK}", masked(shown))
 
 
 def _without_keys(text: str) -> str:

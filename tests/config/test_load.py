@@ -177,6 +177,33 @@ def test_a_bad_setting_is_one_line_that_names_key_and_what_is_allowed(
     assert [word for word in says if word not in line] == [], line
 
 
+@pytest.mark.parametrize(
+    ("name", "url", "shown", "expected"),
+    [
+        ("NATS_URL", "http://127.0.0.1:8190", None, "expected nats://host:4222 or tls://host:4222"),
+        ("NATS_URL", "nats://me:hunter2@host:4222/x", "nats://***@host:4222/x", "expected nats://host:4222"),
+        ("REDIS_URL", "foo", None, "expected redis://host:6379/0"),
+        ("REDIS_URL", "http://127.0.0.1:8190", None, "expected redis://host:6379/0"),
+        ("REDIS_URL", "redis://127.0.0.1:6399/abc", None, "expected redis://host:6379/0"),
+        ("REDIS_URL", "redis://:hunter2@127.0.0.1:6399/abc", "redis://***@127.0.0.1:6399/abc", "expected redis://host:6379/0"),
+        ("COINGECKO_URL", "foo", None, "expected an address as https://host/path"),
+        ("COINGECKO_URL", "https://", None, "expected an address as https://host/path"),
+        ("COINGECKO_URL", "https://host:x", "https://host:***", "expected an address as https://host/path"),
+        ("COINGECKO_URL", "ftp://me:hunter2@host/x", "ftp://***@host/x", "expected an address as https://host/path"),
+    ],
+)
+def test_a_wrong_address_is_shown_without_what_is_secret_in_it(
+    loaded: Load, name: str, url: str, shown: str | None, expected: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        loaded(None, {name: url})
+    line = str(error.value)
+
+    assert f"({name}): found {shown or url!r}; {expected}" in line
+    assert "hunter2" not in line
+    assert "a secret" not in line
+
+
 def test_a_wrong_secret_is_not_repeated(loaded: Load) -> None:
     with pytest.raises(ConfigError) as error:
         loaded("database: {url: {postgresql://user:hunter2@host: 1}}")

@@ -154,6 +154,15 @@ async def test_a_server_that_speaks_garbage_later_is_left_and_tried_again(later:
     assert {nats_session.GARBLED} == said
 
 
+async def test_a_port_that_says_nothing_as_of_another_kind_of_server_is_said_within_the_wait_of_a_start() -> None:
+    """A server of HTTP waits for a question, as this one does."""
+    async with speaking(b"") as url, open_link(NatsConfig(url=SecretUrl(url)), "marketd-test", SystemClock()) as link:
+        at_once = link.state.reason
+        await link.tried.wait()
+
+        assert ["no answer of a NATS server within 3 s"] * 2 == [at_once, link.state.reason]
+
+
 @pytest.mark.parametrize(
     "greeting",
     [

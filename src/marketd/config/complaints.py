@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from marketd.errors import ConfigError
+from marketd.secrets import masked_address
 from marketd.section import expected_of
 
 Origins = Mapping[tuple[str, ...], str]  # which layer set a key
@@ -56,6 +57,8 @@ def _from(where: tuple[str, ...], origins: Origins) -> str:
 
 
 def _shown(value: object, where: tuple[str, ...], model: type[BaseModel]) -> str:
+    if where[-1].endswith("url") and isinstance(value, str):
+        return repr(masked_address(value))
     field = _annotation(model, where)
     if isinstance(field, type) and issubclass(field, SecretStr):
         return "a secret"

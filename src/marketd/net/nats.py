@@ -27,10 +27,12 @@ from marketd.section import Section
 CONNECT_S = 3.0  # for TCP, for the server's greeting and for its answer to ours, each
 PING_S = 10  # a connection over which nothing comes back is found dead after two more of these
 FIRST_S = 3.0  # a start waits so long for the first try
+NO_ANSWER = f"no answer of a NATS server within {CONNECT_S:g} s"
 CLOSE_S = 2.0
 DELAY_S_MIN, DELAY_S_MAX = 0.25, 10.0
 STEADY_S = 1.0  # a connection that held so long resets the delay; one that is thrown out at once does not
 DISCOVERED_MAX = 64
+NOT_TRIED = "not tried yet"
 SAID_MAX = 3  # different words of a server that are told while it is away
 
 # What nats-py fails with on a greeting of another form.
@@ -141,7 +143,7 @@ class LinkState:
     is_optional: bool  # used where it is, not missed where it is not
     connected: bool = False
     was_connected: bool = False  # at least once
-    reason: str = "not tried yet"  # where it is connected, or why it is not
+    reason: str = NOT_TRIED  # where it is connected, or why it is not
     reconnects: int = 0
 
 
@@ -207,7 +209,7 @@ class NatsLink:
                 async with asyncio.timeout(3 * CONNECT_S):
                     why = await self._sign_in(client, address, session)
             except TimeoutError:
-                why = "no answer in time"
+                why = NO_ANSWER
             except BaseException:
                 await self._leave(session)
                 raise
@@ -250,11 +252,12 @@ class NatsLink:
                 **options,
             )
         except OSError as error:  # a wrong certificate is a ValueError, too
-            return self._hidden(_words(error))
+            return NO_ANSWER if isinstance(error, TimeoutError) else self._hidden(_words(error))
         except _NO_GREETING:
             return "the server's greeting cannot be understood: expected INFO with its settings, as a NATS server sends it"
         except Exception as error:
-            return self._hidden(_words(told[-1] if isinstance(error, errors.NoServersError) and told else error))
+            error = told[-1] if isinstance(error, errors.NoServersError) and told else error
+            return NO_ANSWER if isinstance(error, TimeoutError) else self._hidden(_words(error))
         return ""
 
     def _tls(self) -> ssl.SSLContext:
@@ -335,9 +338,11 @@ async def open_link(config: NatsConfig, name: str, clock: Clock, metrics: Metric
     link = NatsLink(config, name, clock, metrics)
     async with room("nats") as here:
         here.start("link", link.run())
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(FIRST_S):
                 await link.tried.wait()
+        except TimeoutError:
+            link.state.reason = NO_ANSWER if link.state.reason == NOT_TRIED else link.state.reason
         yield link
 
 

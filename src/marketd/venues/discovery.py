@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 from pydantic import Field, field_validator, model_validator
@@ -77,8 +78,8 @@ class DiscoveryConfig(Section):
     @field_validator("url")
     @classmethod
     def _address(cls, url: str | None) -> str | None:
-        if url and not url.startswith(("http://", "https://")):
-            raise ValueError("expected an address with http:// or https://")
+        if url and not _is_address(url):
+            raise ValueError("expected an address as https://host/path, with http:// or https://")
         return url.rstrip("/") if url else None
 
     @model_validator(mode="after")
@@ -318,6 +319,14 @@ async def open_asker(
 def named(key: str, symbols: list[str]) -> dict[str, str]:
     """The first few of them for a log line; nothing where there is none."""
     return {key: ", ".join(symbols[:NAMED_MAX])} if symbols else {}
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0  # raises for what is no number
+    except ValueError:
+        return False
 
 
 @asynccontextmanager

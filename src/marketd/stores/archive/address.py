@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from marketd.errors import ConfigError
-from marketd.secrets import masked
+from marketd.secrets import masked, masked_address
 
 EXPECTED = (
     "expected postgresql://user:password@host:port/database, sqlite:///archive.db (relative to the working directory) "
@@ -27,9 +27,7 @@ def address_of(url: str) -> Address:
         return Address("sqlite", path, f"sqlite:///{path}")
     if found and kind in ("postgresql", "postgres") and _is_postgresql(rest):
         return Address("postgresql", f"postgresql://{rest}", masked(f"postgresql://{rest}"))
-    is_telling = not found and ("@" in url or "password" in url)  # what cannot be read cannot be masked
-    shown = "something else" if is_telling else masked(url)
-    raise ConfigError(f"database.url: found {shown!r}, {EXPECTED}")
+    raise ConfigError(f"database.url: found {masked_address(url)!r}, {EXPECTED}")
 
 
 def _is_postgresql(rest: str) -> bool:
