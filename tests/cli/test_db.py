@@ -11,7 +11,7 @@ def test_the_configured_database_is_made_and_then_left_as_it_is(ask: Ask, tmp_pa
     second = ask("db", "upgrade", "--data-dir", "data of mine")
 
     assert (0, 0) == (first.code, second.code), first.err + second.err
-    assert "schema    1, was none" in first.out
+    assert "schema    2, was none" in first.out
     assert "made the tables" in first.out
     assert "nothing to do" in second.out
     assert (tmp_path / "data of mine" / "archive.db").exists()
