@@ -117,6 +117,14 @@ class Metrics:
         self.analysis_age = Gauge(
             "marketd_analysis_age_seconds", "Since the cache was read last", ["role", "timeframe"], registry=registry
         )
+        self.paper_orders = Counter("marketd_paper_orders", "Decisions of the paper trader", ["why", "result"], registry=registry)
+        self.paper_skipped = Counter(
+            "marketd_paper_skipped", "What a paper trader could not use", ["reason"], registry=registry
+        )
+        self.paper_positions = Gauge("marketd_paper_positions", "Positions open on paper", registry=registry)
+        self.paper_equity = Gauge(
+            "marketd_paper_equity", "Cash and positions on paper at the last closes, quote currency", registry=registry
+        )
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:

@@ -348,4 +348,29 @@ CODES: dict[str, Code] = {
         "that coin is skipped and counted as `fault` in marketd_analysis_skipped_total; the others go on",
         "report it with the line",
     ),
+    "paper-message": Code(
+        "what came on a channel that the paper trader hears is no signal or no update",
+        "it is counted as `message` in marketd_paper_skipped_total and skipped",
+        "see who else publishes on that channel",
+    ),
+    "paper-away": Code(
+        "the paper trader cannot reach its books or the candle cache now",
+        "nothing is booked meanwhile; levels are judged later by the candles that closed, signals only of the newest",
+        "nothing, unless it lasts: then see the reason",
+    ),
+    "paper-missing": Code(
+        "candles are missing while a symbol is held on paper",
+        "whether its stop or take-profit was reached in them is not known; the candles after them decide",
+        "nothing; see the log of the cache's poller for why",
+    ),
+    "paper-cash": Code(
+        "paper.cash is not what the books began with",
+        "the books go on with theirs",
+        "set it back, or name another paper.book to begin anew",
+    ),
+    "paper-fault": Code(
+        "the paper trader made a mistake",
+        "what it was about to book was not booked; the books are read anew and it is tried again",
+        "report it with the line",
+    ),
 }

@@ -53,7 +53,7 @@ class PaperConfig(Section):
     )
     stale_s: float = Field(90.0, gt=0, le=86_400, description="age from which a quote is not traded on")
     wait_s: float = Field(
-        30.0, ge=0, le=3600, description="how long a candle's signals wait for those of other symbols, to be taken in order"
+        90.0, ge=0, le=3600, description="how long a candle's signals wait for those of other symbols, to be taken in order"
     )
     allow_short: bool = Field(False, description="open short positions; without, a short signal only closes a long one")
     size_digits: int = Field(6, ge=0, le=18, description="digits after the point of a size, rounded down")

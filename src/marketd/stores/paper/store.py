@@ -153,6 +153,12 @@ class PaperStore:
     async def fills(self, book: str, *, after: int = 0, before: int | None = None, limit: int) -> list[Numbered]:
         return [Numbered(row.seq, _fill(row)) for row in await self._page(paper_fills, book, after, before, limit)]
 
+    async def fills_of(self, book: str, orders: Sequence[str]) -> dict[str, Fill]:
+        """The fills of these orders, by order."""
+        async with self._reading() as connection:
+            query = sa.select(paper_fills).where(FILLS.book == book, FILLS.order_id.in_(orders))
+            return {row.order_id: _fill(row) for row in await connection.execute(query)}
+
     async def equity(self, book: str, start: int, end: int, limit: int) -> list[EquityPoint]:
         """`start <= ts < end`, oldest first."""
         names = EquityPoint.__struct_fields__

@@ -1,0 +1,172 @@
+"""What the shared cache says that the trader needs: candles, readings, quotes, by one question for all symbols."""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgspec
+import structlog
+
+from marketd.clock import Clock
+from marketd.metrics import Metrics
+from marketd.model.cached import analysis_key, decode_candles, decode_price, decode_updated, ohlcv_key, price_key
+from marketd.model.signals import Signal, decode_signal
+from marketd.model.timeframes import timeframe
+from marketd.model.times import ns_of_iso
+from marketd.paper.books import Books
+from marketd.paper.section import PaperConfig
+from marketd.paper.sight import Advice, Look, Quoted, Sight, is_price, sight_of
+from marketd.stores.cache import Desk
+
+SYMBOLS_MAX = 2_000
+SYMBOL_MAX = 40  # letters
+PENDING_MAX = 10_000  # signals that wait to be decided
+NAMED = 5
+log = structlog.get_logger("paper")
+
+
+class _Reading(msgspec.Struct):
+    """What of a reading concerns the trader."""
+
+    close_time: int | None = None  # ns, of the newest candle that was judged
+    signals: tuple[Signal, ...] = ()
+
+
+_read = msgspec.json.Decoder(_Reading).decode
+
+
+class Seen(NamedTuple):
+    look: Look | None  # None: there is nothing to look at yet
+    lacking: str  # what is expected at this boundary and not there yet; empty: nothing
+
+
+class Watch:
+    """Which symbols there are, which signals came, and what the cache says of them."""
+
+    def __init__(self, desk: Desk, terms: PaperConfig, clock: Clock, metrics: Metrics) -> None:
+        self._desk, self._terms, self._clock, self._metrics = desk, terms, clock, metrics
+        self._frame = timeframe(terms.timeframe)
+        self._symbols: dict[str, None] = {}  # of the last update
+        self._named: dict[str, None] = {}  # by signals since
+        self.pending: dict[str, Advice] = {}
+        self.updated: int | None = None  # ns, when the last update came
+
+    def heard_update(self, payload: bytes) -> None:
+        """Raises ValueError for a message that cannot be understood."""
+        try:
+            updated = decode_updated(payload)
+        except msgspec.DecodeError as error:
+            raise ValueError(str(error)) from None
+        symbols = dict.fromkeys((*updated.symbols, *updated.failed))
+        if len(symbols) > SYMBOLS_MAX or not all(map(_is_symbol, symbols)):
+            raise ValueError(f"expected at most {SYMBOLS_MAX:,} symbols of letters and digits")
+        self._symbols, self._named = symbols, {}
+        self.updated = self._clock.now_ns()
+
+    def heard_signal(self, payload: bytes) -> bool:
+        """Whether it is one for us. Raises ValueError likewise."""
+        try:
+            signal = decode_signal(payload)
+        except msgspec.DecodeError as error:
+            raise ValueError(str(error)) from None
+        if not self._is_ours(signal):
+            return False
+        if not _is_symbol(signal.symbol):
+            raise ValueError(f"{signal.symbol[:SYMBOL_MAX]!r} is no symbol")
+        if signal.close_time > self._clock.now_ns() + self._frame.step:
+            raise ValueError(f"a candle of {signal.symbol} that closes more than a candle from now")
+        advice = advice_of(signal)
+        if len(self.pending) >= PENDING_MAX and advice.id not in self.pending:
+            self._metrics.paper_skipped.labels("full").inc()
+            return False
+        self.pending[advice.id] = advice
+        if len(self._symbols) + len(self._named) < SYMBOLS_MAX:
+            self._named[signal.symbol] = None
+        return True
+
+    def settled(self, boundary: int) -> None:
+        """Signals of candles that closed up to here were decided."""
+        self.pending = {id: one for id, one in self.pending.items() if one.close_time > boundary}
+
+    async def look(self, books: Books) -> Seen:
+        """The cache as it is now. Raises DeliveryError."""
+        expected = self._symbols or dict.fromkeys(books.seen)
+        symbols = sorted({*expected, *self._named, *books.account.positions})
+        if not symbols:
+            return Seen(None, "no update of the cache has named a symbol yet")
+        frame, is_quoted = self._terms.timeframe, self._terms.fill == "quote"
+        keys = [*(ohlcv_key(one, frame) for one in symbols), *(analysis_key(one, frame) for one in symbols)]
+        keys += [price_key(one) for one in symbols] if is_quoted else []
+        values = await self._desk.read(*keys)
+        count = len(symbols)
+        quotes = values[2 * count :] if is_quoted else [None] * count
+        sights = {one: self._sight(one, values[at], quotes[at]) for at, one in enumerate(symbols)}
+        boundary = max((one.closed[-1].open_time + self._frame.step for one in sights.values() if one.closed), default=0)
+        if not boundary:
+            return Seen(None, "the cache has no candles that closed")
+        readings = {one: self._reading(one, values[count + at]) for at, one in enumerate(symbols)}
+        advices = {one.id: one for one in self.pending.values() if one.close_time <= boundary}
+        for reading in readings.values():
+            for signal in reading.signals:
+                if self._is_ours(signal) and signal.close_time == boundary:
+                    advice = advice_of(signal)
+                    advices.setdefault(advice.id, advice)
+        look = Look(boundary, self._clock.now_ns(), sights, tuple(advices.values()))
+        return Seen(look, self._lacking(look, expected, readings, books))
+
+    def _lacking(self, look: Look, expected: Iterable[str], readings: Mapping[str, _Reading], books: Books) -> str:
+        late: list[str] = []
+        undecided = {one.symbol for one in look.advices if one.close_time == look.boundary and one.id not in books.decided}
+        for symbol in expected:
+            sight, reading = look.sights[symbol], readings[symbol]
+            has_candle = bool(sight.closed) and sight.closed[-1].open_time + self._frame.step == look.boundary
+            is_judged = reading.close_time is not None and reading.close_time >= look.boundary
+            has_price = self._terms.fill == "quote" or sight.opens is not None or symbol not in undecided
+            if not (has_candle and is_judged and has_price):
+                late.append(symbol)
+        more = f" and {len(late) - NAMED} more" if len(late) > NAMED else ""
+        return f"waits for {', '.join(late[:NAMED])}{more}" if late else ""
+
+    def _sight(self, symbol: str, value: bytes | None, price: bytes | None) -> Sight:
+        if value is None:
+            return Sight(doubt="no candles in the cache")
+        try:
+            candles = decode_candles(value)
+        except msgspec.DecodeError as error:
+            self._metrics.paper_skipped.labels("candles").inc()
+            return Sight(doubt=f"its candles cannot be read: {error}")
+        return sight_of(candles, self._frame.step, None if price is None else self._quote(price))
+
+    def _quote(self, value: bytes) -> Quoted | None:
+        try:
+            found = decode_price(value)
+            if found.bid is None or found.ask is None or not (is_price(found.bid) and is_price(found.ask)):
+                return None
+            return Quoted(found.bid, found.ask, ns_of_iso(found.timestamp))
+        except (msgspec.DecodeError, ValueError):
+            self._metrics.paper_skipped.labels("quote").inc()
+            return None
+
+    def _reading(self, symbol: str, value: bytes | None) -> _Reading:
+        try:
+            return _Reading() if value is None else _read(value)
+        except msgspec.DecodeError:
+            self._metrics.paper_skipped.labels("reading").inc()
+            return _Reading()
+
+    def _is_ours(self, signal: Signal) -> bool:
+        return signal.timeframe == self._terms.timeframe and (not self._terms.rules or signal.rule in self._terms.rules)
+
+
+def advice_of(signal: Signal) -> Advice:
+    """A signal as the trader takes it, live and in a back-test."""
+    doubt = "" if signal.quality.ok else (signal.quality.reason or "the signal says so itself")
+    if signal.close_time != signal.open_time + timeframe(signal.timeframe).step:
+        doubt = "its candle closes where none of its timeframe does"
+    return Advice(
+        ":".join(map(str, signal.id)), signal.venue, signal.symbol, signal.direction, signal.close_time, signal.rule,
+        f"{signal.direction} by {signal.rule}: {'; '.join(signal.reasons)}", doubt,
+    )  # fmt: skip
+
+
+def _is_symbol(word: str) -> bool:
+    return 0 < len(word) <= SYMBOL_MAX and word.isascii() and word.isalnum()

@@ -1,0 +1,204 @@
+"""The paper trader on a cache and real books: what it hears, keeps, tells, and finds again after a restart."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from marketd.clock import ManualClock
+from marketd.metrics import Metrics
+from marketd.model.cached import update_channel
+from marketd.model.signals import encode_signal, signal_channel
+from marketd.model.timeframes import HOUR
+from marketd.paper.section import PaperConfig
+from marketd.paper.service import Trader
+from marketd.rooms import room
+from marketd.stores.cache import MemoryCache, Publish, Wanted
+from marketd.stores.paper import open_paper
+from tests.paper.cached import put, signal
+from tests.paper.market import T0, candle, terms
+
+FLAT = [candle(-1, "100"), candle(0, "100")]
+
+
+class Stage:
+    """A cache, a clock, and traders that come and go on one database."""
+
+    def __init__(self, url: str, clock: ManualClock) -> None:
+        self.url, self.clock, self.metrics = url, clock, Metrics()
+        self.cache = MemoryCache(clock, self.metrics)
+        self.desk = self.cache.of("market-data")
+
+    @asynccontextmanager
+    async def trader(self, its: PaperConfig) -> AsyncIterator[Trader]:
+        async with open_paper(self.url, self.clock) as store, room("test") as here:
+            one = Trader(its, self.cache.of("trader-bot"), store, self.clock, self.metrics)
+            here.start("trader", one.run())
+            await self.until(lambda: one.books is not None)
+            yield one
+
+    async def until(self, is_so: Callable[[], object]) -> None:
+        """Time goes on in small steps until it is so."""
+        async with asyncio.timeout(30):
+            while not is_so():
+                await self.clock.advance(0.1)
+                await asyncio.sleep(0.005)
+
+    async def pass_s(self, seconds: float) -> None:
+        for _ in range(int(seconds * 10)):
+            await self.clock.advance(0.1)
+            await asyncio.sleep(0.002)
+
+    async def told(self) -> list[tuple[str, str]]:
+        page = await self.cache.log(Wanted(source="trader-bot"), 1000)
+        return [(one.type, one.summary) for one in reversed(page.entries) if one.type in ("trade", "error")]
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite:///{tmp_path / 'archive.db'}"
+
+
+@pytest.fixture
+def stage(url: str) -> Stage:
+    return Stage(url, ManualClock(T0 + 10**9))
+
+
+def orders(trader: Trader) -> int:
+    return 0 if trader.kept is None else trader.kept.orders
+
+
+async def test_a_signal_becomes_a_fill_a_line_and_the_same_books_after_a_restart(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"BTCUSDT": FLAT, "ETHUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR))
+        await stage.until(lambda: orders(trader) == 1 and trader.kept.told == 1)
+        before = trader.books
+    async with stage.trader(terms()) as again:
+        await stage.pass_s(1)
+
+        assert again.books == before
+        assert orders(again) == 1
+    assert await stage.told() == [
+        (
+            "trade",
+            "paper: bought 1 BTCUSDT at 100, fee 0 (opens: long by ribbon_up: it rose); stop 90, take-profit 120",
+        )
+    ]
+
+
+async def test_a_signal_told_twice_also_after_a_restart_is_one_order(stage: Stage) -> None:
+    one = signal("BTCUSDT", T0 - HOUR)
+    again = Publish(signal_channel("BTCUSDT"), encode_signal(one), signal=True)
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"BTCUSDT": FLAT}, one)
+        await stage.until(lambda: orders(trader) == 1)
+        await stage.desk.do(again, again)
+        await stage.pass_s(1)
+        stage.clock._now = T0 + HOUR + 10**9
+        await put(stage.desk, {"BTCUSDT": [*FLAT, candle(1, "100")]})
+        await stage.until(lambda: trader.books.boundary == T0 + HOUR)
+    async with stage.trader(terms()) as trader:
+        await stage.desk.do(again)
+        await stage.pass_s(1)
+
+        assert orders(trader) == 1
+
+
+async def test_what_closed_while_it_was_away_is_judged_and_only_the_newest_signal_is_taken(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"BTCUSDT": FLAT, "ETHUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR))
+        await stage.until(lambda: orders(trader) == 1)
+    stage.clock._now = T0 + 3 * HOUR + 10**9
+    candles = [candle(0, "100"), candle(1, "100", "100", "80"), candle(2, "85"), candle(3, "90")]
+    flat = [candle(hour, "100") for hour in range(-1, 4)]
+    await put(stage.desk, {"BTCUSDT": [*FLAT[:1], *candles], "ETHUSDT": flat}, signal("ETHUSDT", T0 + 2 * HOUR))
+    async with stage.trader(terms()) as trader:
+        await stage.until(lambda: orders(trader) == 3)
+        fills = await trader.store.all_fills("main")
+        points = await trader.store.equity("main", 0, 2**62, 99)
+
+    assert [(one.symbol, one.why, one.ts) for one in fills[1:]] == [
+        ("BTCUSDT", "stop", T0 + 2 * HOUR),
+        ("ETHUSDT", "entry", T0 + 3 * HOUR),
+    ]
+    assert [one.ts for one in points] == [T0 + hour * HOUR for hour in range(4)]
+
+
+async def test_signals_wait_for_those_of_the_other_symbols_but_not_for_ever(stage: Stage) -> None:
+    async with stage.trader(terms(positions_max=1, wait_s=20)) as trader:
+        await put(stage.desk, {"B": FLAT, "A": FLAT}, judged=False)
+        await put(stage.desk, {"B": FLAT}, signal("B", T0 - HOUR), update=False)
+        await stage.pass_s(5)
+        assert orders(trader) == 0
+        assert trader.state == ("ok", "paper only; 0 positions; waits for A")
+        await put(stage.desk, {"A": FLAT}, signal("A", T0 - HOUR), update=False)
+        await stage.until(lambda: orders(trader) == 2)
+        assert list(trader.books.account.positions) == ["A"]
+        stage.clock._now = T0 + HOUR + 10**9
+        later = [*FLAT, candle(1, "100")]
+        await put(stage.desk, {"A": later}, signal("A", T0, "short", "ribbon_down"), update=False)
+        await stage.until(lambda: orders(trader) == 3)
+
+    assert trader.books.account.positions == {}
+
+
+async def test_doubtful_and_stale_signals_are_refused_and_told(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"BTCUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR, ok=False), signal("BTCUSDT", T0 - 2 * HOUR))
+        await stage.until(lambda: trader.kept is not None and trader.kept.told == 2)
+
+    assert [(kind, text.partition(":")[2].partition(":")[0]) for kind, text in await stage.told()] == [
+        ("error", " did not buy BTCUSDT, stale"),
+        ("error", " did not buy BTCUSDT, doubtful"),
+    ]
+
+
+async def test_what_is_no_message_is_counted_and_other_timeframes_are_not_ours(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await stage.desk.do(
+            Publish(signal_channel("X"), b"{"), Publish(update_channel("1h"), b"[]"), Publish(signal_channel("X"), b'{"timeframe"')
+        )
+        await stage.pass_s(1)
+        await put(stage.desk, {"BTCUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR))
+        await stage.until(lambda: orders(trader) == 1)
+
+    assert stage.metrics.registry.get_sample_value("marketd_paper_skipped_total", {"reason": "message"}) == 3
+
+
+async def test_books_of_another_timeframe_are_left_alone(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"BTCUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR))
+        await stage.until(lambda: orders(trader) == 1)
+    async with stage.trader(terms(timeframe="5m")) as trader:
+        await stage.until(lambda: "paper.timeframe is 5m" in trader.state[1])
+
+        assert trader.state[0] == "unhealthy"
+
+
+async def test_a_step_that_another_trader_made_first_is_read_and_not_made_again(stage: Stage) -> None:
+    async with stage.trader(terms()) as one, stage.trader(terms()) as other:
+        await put(stage.desk, {"BTCUSDT": FLAT, "ETHUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR), signal("ETHUSDT", T0 - HOUR))
+        await stage.until(lambda: orders(one) == orders(other) == 2 and one.books == other.books)
+        fills = await one.store.all_fills("main")
+
+    assert [fill.symbol for fill in fills] == ["BTCUSDT", "ETHUSDT"]
+
+
+async def test_the_log_is_told_what_a_killed_process_kept_and_did_not_tell(stage: Stage) -> None:
+    async def silent(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    quiet: Callable[..., Awaitable[None]] = silent
+    async with stage.trader(terms()) as trader:
+        trader._tell = quiet  # type: ignore[method-assign]
+        await put(stage.desk, {"BTCUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR))
+        await stage.until(lambda: orders(trader) == 1)
+    assert await stage.told() == []
+    async with stage.trader(terms()) as trader:
+        await stage.until(lambda: trader.kept is not None and trader.kept.told == 1)
+
+    assert len(await stage.told()) == 1
