@@ -160,7 +160,9 @@ async def test_doubtful_and_stale_signals_are_refused_and_told(stage: Stage) -> 
 async def test_what_is_no_message_is_counted_and_other_timeframes_are_not_ours(stage: Stage) -> None:
     async with stage.trader(terms()) as trader:
         await stage.desk.do(
-            Publish(signal_channel("X"), b"{"), Publish(update_channel("1h"), b"[]"), Publish(signal_channel("X"), b'{"timeframe"')
+            Publish(signal_channel("X"), b"{"),
+            Publish(update_channel("1h"), b"[]"),
+            Publish(signal_channel("X"), b'{"timeframe"'),
         )
         await stage.pass_s(1)
         await put(stage.desk, {"BTCUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR))
