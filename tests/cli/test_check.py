@@ -50,10 +50,10 @@ def test_with_no_venue_it_could_not(ask: Ask) -> None:
 
 
 def test_what_is_not_in_this_version_is_said(ask: Ask) -> None:
-    said = ask("check", "--profile", "scanner")
+    said = ask("check", "--profile", "trader-bot")
 
     assert said.code == 2
-    assert "role scanner is not in this version" in said.out
+    assert "role trader is not in this version" in said.out
 
 
 def test_settings_without_effect_are_named(ask: Ask, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_switched_off_venues_are_not_fed() -> None:
 
 
 def test_what_this_version_does_not_have_is_named() -> None:
-    config = Config.model_validate({"roles": "ingest,ta", "nats": {"enabled": True}})
+    config = Config.model_validate({"roles": "ingest,trader", "nats": {"enabled": True}})
 
     assert len(config.missing) == 1
-    assert "role ta" in config.missing[0]
+    assert "role trader" in config.missing[0]

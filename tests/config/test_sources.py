@@ -34,7 +34,11 @@ def test_a_profile_starts_its_role_on_its_port(loaded: Load, name: str) -> None:
 
 
 def test_a_role_that_is_not_built_is_said_to_be_missing(loaded: Load) -> None:
-    assert loaded(profile="scanner").missing == ["role scanner is not in this version; roles that run: archive, features, ingest"]
+    assert (
+        loaded(profile="trader-bot")
+        .missing[0]
+        .startswith("role trader is not in this version; roles that run: archive, features")
+    )
     assert loaded(profile="live-ingest").missing == []
     assert loaded(profile="all-in-one").missing == []
 

@@ -26,7 +26,7 @@ Start = Callable[..., AbstractAsyncContextManager[Running]]
 MS = 1_000_000
 
 
-async def told(daemon: Running, path: str, **parameters: str) -> Any:
+async def told(daemon: "Running | Alone", path: str, **parameters: str) -> Any:
     async with httpx.AsyncClient(base_url=daemon.address) as client:
         response = await client.get(path, params=parameters)
     return response.json()

@@ -28,13 +28,13 @@ from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, Ven
 
 Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
 ROLES: tuple[Role, ...] = get_args(Role)
-BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features"})
+BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features", "scanner", "ta"})
 
 # Sections that only some roles read, by their outside names; one without a role belongs to a part of no role's own.
 ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "daemon": frozenset({"archive"}),
     "database": frozenset({"archive"}),
-    "cache": frozenset({"cache"}),
+    "cache": frozenset({"cache", "scanner", "ta"}),  # whose candles they are, and how often they come
     "message_log": frozenset({"cache", "scanner", "ta", "trader"}),
     "features": frozenset({"features"}),
     "analysis": frozenset({"scanner", "ta"}),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from marketd.api.views import Component
 from marketd.api.views import Health as Word
 from marketd.clock import Clock
+from marketd.daemon.analysing import Analysing
 from marketd.daemon.archive import Archiving
 from marketd.daemon.caching import Caching
 from marketd.daemon.features import Featuring
@@ -35,10 +36,11 @@ class Health:
         featuring: Featuring | None = None,
         streaming: Streaming | None = None,
         caching: Caching | None = None,
+        analysing: Analysing | None = None,
     ) -> None:
         self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
         self._discovery, self._link, self._featuring, self._streaming = discovery, link, featuring, streaming
-        self._caching = caching
+        self._caching, self._analysing = caching, analysing
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -82,6 +84,9 @@ class Health:
             found["redis"] = self._component("redis", word, required or of_cache is not None, reason)
         elif of_cache is not None:
             found["redis"] = self._component("redis", of_cache[0], True, of_cache[1])
+        if self._analysing is not None:
+            for role, (word, reason) in self._analysing.states.items():
+                found[role] = self._component(role, word, True, reason)
         for state in self._sinks.states:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")

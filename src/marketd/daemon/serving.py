@@ -19,6 +19,7 @@ from marketd.api.views import Views
 from marketd.bus import Bus
 from marketd.clock import Clock, SystemClock
 from marketd.config import Config
+from marketd.daemon.analysing import Analysing
 from marketd.daemon.archive import fed, open_archiving
 from marketd.daemon.caching import open_caching
 from marketd.daemon.features import Featuring
@@ -49,6 +50,7 @@ LISTED_WITHIN_S = 3.0  # for the venues' lists, before the start is said: symbol
 LOCK = "marketd.lock"
 LOCK_OF_FEATURES = "features.lock"  # their spill; an archive beside them in another process is no trouble
 COLLECTING = {"ingest", "archive"}  # roles that listen to venues
+ANALYSING = {"scanner", "ta"}  # roles that analyse what is in the shared cache
 log = structlog.get_logger("daemon")
 
 
@@ -115,7 +117,10 @@ async def serve(
         await rooms.enter_async_context(run_losses(bus, clock))
         if featuring is not None:
             await rooms.enter_async_context(featuring.watching())
-        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching)
+        analysing = None
+        if caching is not None and ANALYSING & set(config.roles):
+            analysing = Analysing(config, caching.cache, clock, metrics)
+        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching, analysing)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -128,6 +133,8 @@ async def serve(
             store=store or await rooms.enter_async_context(open_looker(config.data_dir / config.sinks.sqlite.path)),
             archive=archiving,
             features=None if featuring is None else featuring.service,
+            scanner=None if analysing is None else analysing.scanner,
+            studies=None if analysing is None else analysing.studies,
             cache=None if caching is None else caching.cache,
             stored=archiving or await rooms.enter_async_context(archives.open_archive_looker(config.database_url, clock)),
         )
@@ -149,6 +156,8 @@ async def serve(
             await feeds.checked(LISTED_WITHIN_S)
         if featuring is not None:
             await rooms.enter_async_context(featuring.listening())
+        if analysing is not None:
+            await rooms.enter_async_context(analysing.running())
         log.info(
             "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)
         )
