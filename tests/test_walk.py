@@ -163,7 +163,7 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md", "docs/distribution.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md", "docs/distribution.md", "docs/message-log.md"])
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:
     reader.walk(ROOT / page)
 

@@ -1,4 +1,4 @@
-"""The archive of a running marketd from another program: candles, gaps, symbols and status, exact and typed."""
+"""marketd from another program: its archive, exact and typed; for the message log see `marketd.client.message_log`."""
 
 from marketd.client.asynchronous import MarketDataClient
 from marketd.client.errors import (

@@ -1,4 +1,4 @@
-"""How the clients wait between two attempts: the one place of this room where time passes."""
+"""How the clients wait between two attempts, and what time it is: the one place of this room where time passes."""
 
 import asyncio
 import time
@@ -10,3 +10,8 @@ async def wait(delay_s: float) -> None:
 
 def wait_blocking(delay_s: float) -> None:
     time.sleep(delay_s)
+
+
+def now_ns() -> int:
+    """Integer nanoseconds since the epoch, UTC."""
+    return time.time_ns()
