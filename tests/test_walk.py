@@ -1,4 +1,4 @@
-"""README, docs/getting-started.md and docs/distribution.md, walked as a reader does: command after command, in one directory.
+"""README and the pages that are instructions, walked as a reader does: command after command, in one directory.
 
 Blocks below `<!-- walks -->` are run in order; `<!-- file NAME -->` says that the block below it is saved as NAME. What goes on
 until Ctrl-C goes on here too, and `<!-- ctrl-c -->` ends the newest of those. Simulated venues stand where the real ones
@@ -163,7 +163,9 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md", "docs/distribution.md", "docs/message-log.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/getting-started.md", "docs/distribution.md", "docs/message-log.md", "docs/backtest.md"]
+)
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:
     reader.walk(ROOT / page)
 

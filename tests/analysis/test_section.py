@@ -85,3 +85,9 @@ def test_the_analysis_begins_with_the_periods_of_its_page() -> None:
 def test_settings_of_the_analysis_that_cannot_work_are_refused(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         AnalysisConfig.model_validate(settings)
+
+
+def test_lists_may_be_words_with_commas_as_the_environment_has_them() -> None:
+    config = AnalysisConfig.model_validate({"ribbon": "5, 10", "signals": "ribbon_up,ribbon_down"})
+
+    assert (config.ribbon, config.signals) == ((5, 10), ("ribbon_up", "ribbon_down"))

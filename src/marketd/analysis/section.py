@@ -8,7 +8,7 @@ from marketd.analysis.payloads import NAMES, Direction
 from marketd.model.instruments import neutral
 from marketd.model.timeframes import timeframe
 from marketd.section import Section
-from marketd.venues.section import Words
+from marketd.venues.section import Words, split_words
 
 Op = Literal[">", ">=", "<", "<=", "=="]
 OPS: tuple[Op, ...] = get_args(Op)
@@ -120,7 +120,7 @@ class AnalysisConfig(Section):
     score_vwap_full: float = Field(-2.0, allow_inf_nan=False, description="distance in percent at which its part is 100")
     score_vwap_none: float = Field(2.0, allow_inf_nan=False, description="distance in percent at which its part is 0")
 
-    ribbon: tuple[Annotated[int, Field(ge=2, le=499)], ...] = Field(
+    ribbon: Annotated[tuple[Annotated[int, Field(ge=2, le=499)], ...], BeforeValidator(split_words)] = Field(
         (8, 13, 21, 34, 55), min_length=2, max_length=12, description="candles of the averages of the ribbon, shortest first"
     )
     squeeze_period: int = Field(20, ge=2, le=200, description="candles of all parts of the squeeze")
@@ -133,7 +133,9 @@ class AnalysisConfig(Section):
     stochastic_d: int = Field(3, ge=1, le=50, description="values of %K averaged to %D")
     stochastic_low: float = Field(20.0, ge=0, le=100, description="%K below which a crossing upward is a signal")
     stochastic_high: float = Field(80.0, ge=0, le=100, description="%K above which a crossing downward is a signal")
-    signals: tuple[RuleName, ...] = Field(RULE_NAMES, description="the rules that make signals")
+    signals: Annotated[tuple[RuleName, ...], BeforeValidator(split_words)] = Field(
+        RULE_NAMES, description="the rules that make signals"
+    )
 
     @field_validator("symbols")
     @classmethod

@@ -12,6 +12,7 @@ import typer
 
 from marketd.api.app import installed_version
 from marketd.cli.backfill import backfill
+from marketd.cli.backtest import backtest
 from marketd.cli.candles import candles
 from marketd.cli.check import check
 from marketd.cli.db import app as db
@@ -40,7 +41,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, check, replay, symbols, trades, backfill, gaps, candles, verify, tail, sim):
+for command in (demo, run, check, replay, symbols, trades, backfill, gaps, candles, verify, backtest, tail, sim):
     app.command()(command)
 app.add_typer(db, name="db")
 

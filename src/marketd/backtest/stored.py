@@ -1,0 +1,85 @@
+"""The candles of a back-test: what the archive holds of a series, with the 500 before the span, and what is missing in it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from marketd.analysis.closed import CANDLES, Candles, of_stored
+from marketd.model.intervals import Interval
+from marketd.model.series import CandleSeries
+from marketd.model.timeframes import timeframe
+from marketd.paper.sight import Prices
+from marketd.stores.archive import Archive, Row
+
+
+class Hole(NamedTuple):
+    """Candles that are not stored between two that are."""
+
+    start: int  # ns, open time of the first missing one
+    stop: int  # ns, open time of the next one that is there
+    candles: int
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One coin: closed candles, those of the span preceded by up to 500 to begin with."""
+
+    series: CandleSeries
+    candles: Candles
+    prices: Sequence[Prices]  # the same candles, exact
+    traded: Sequence[bool]  # of each, whether anything was
+    forming: Prices | None  # the stored candle after them that is not closed, if anything was traded in it
+    first: int  # position of the first one in the span
+    holes: tuple[Hole, ...]
+
+    def opening(self, at: int) -> Prices | None:
+        """The candle at position `at`, of which the open may be traded on; None where it is not stored or had no trade."""
+        if at < len(self.prices):
+            return self.prices[at] if self.traded[at] else None
+        return self.forming
+
+
+async def read_stored(archive: Archive, series: CandleSeries, span: Interval) -> Stored | str:
+    """Candles that open in `span`, and those to begin with; or why there is nothing to be done with them."""
+    step = timeframe(series.timeframe).step
+    rows = await archive.candles(series, max(0, span.start - CANDLES * step), span.stop)
+    return stored_of(series, rows, span)
+
+
+def stored_of(series: CandleSeries, rows: Sequence[Row], span: Interval) -> Stored | str:
+    """Of rows oldest first."""
+    closed = [row for row in rows if row.closed]
+    before = sum(row.open_time < span.start for row in closed)
+    if len(closed) <= CANDLES:
+        lacking = f"the first {CANDLES} are needed before anything can be said"
+        return f"{len(closed):,} closed candles are stored from {CANDLES} before the span on; {lacking}"
+    if before == len(closed):
+        return "no closed candle is stored in the span"
+    try:
+        candles = of_stored(series, closed)
+    except ValueError as error:
+        return str(error)
+    forming = rows[-1] if not rows[-1].closed and rows[-1].open_time == closed[-1].close_time else None
+    return Stored(
+        series,
+        candles,
+        [_prices(row) for row in closed],
+        [Decimal(row.volume) > 0 for row in closed],
+        _prices(forming) if forming is not None and Decimal(forming.volume) > 0 else None,
+        before,
+        tuple(_holes(series, candles)),
+    )
+
+
+def _prices(row: Row) -> Prices:
+    return Prices(row.open_time, Decimal(row.open), Decimal(row.high), Decimal(row.low), Decimal(row.close))
+
+
+def _holes(series: CandleSeries, candles: Candles) -> list[Hole]:
+    frame = timeframe(series.timeframe)
+    found = []
+    for at in candles.breaks:
+        start, stop = frame.close_of(int(candles.opens[at - 1])), int(candles.opens[at])
+        found.append(Hole(start, stop, (stop - start) // frame.step))
+    return found
