@@ -118,9 +118,7 @@ class Metrics:
             "marketd_analysis_age_seconds", "Since the cache was read last", ["role", "timeframe"], registry=registry
         )
         self.paper_orders = Counter("marketd_paper_orders", "Decisions of the paper trader", ["why", "result"], registry=registry)
-        self.paper_skipped = Counter(
-            "marketd_paper_skipped", "What a paper trader could not use", ["reason"], registry=registry
-        )
+        self.paper_skipped = Counter("marketd_paper_skipped", "What a paper trader could not use", ["reason"], registry=registry)
         self.paper_positions = Gauge("marketd_paper_positions", "Positions open on paper", registry=registry)
         self.paper_equity = Gauge(
             "marketd_paper_equity", "Cash and positions on paper at the last closes, quote currency", registry=registry

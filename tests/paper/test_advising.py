@@ -16,7 +16,7 @@ SIGNAL = Signal(
 def test_an_advice_has_the_signals_identity_and_words() -> None:
     found = advice_of(SIGNAL)
 
-    assert (found.id, found.reasons, found.doubt) == (f"made:BTCUSDT:1h:{T0}:ribbon_up", "this; and that", "")
+    assert (found.id, found.reasons, found.doubt) == (f"made:BTCUSDT:1h:{T0}:ribbon_up", "long by ribbon_up: this; and that", "")
     assert (found.venue, found.symbol, found.direction, found.close_time) == ("made", "BTCUSDT", "long", T0 + HOUR)
 
 
@@ -26,6 +26,12 @@ def test_a_signal_that_doubts_itself_is_doubted() -> None:
 
     assert advice_of(doubted).doubt == "a gap"
     assert advice_of(wordless).doubt
+
+
+def test_a_candle_that_closes_where_none_does_is_doubted() -> None:
+    odd = msgspec.structs.replace(SIGNAL, close_time=T0 + 1)
+
+    assert advice_of(odd).doubt == "its candle closes where none of its timeframe does"
 
 
 def test_other_timeframes_and_other_rules_are_left_alone() -> None:

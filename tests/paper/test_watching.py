@@ -9,8 +9,9 @@ from marketd.model.exact import plain
 from marketd.model.signals import encode_signal
 from marketd.model.timeframes import HOUR
 from marketd.paper.account import Account
+from marketd.paper.advising import advice_of
 from marketd.paper.books import Books
-from marketd.paper.watching import Watch, advice_of
+from marketd.paper.watching import Watch
 from marketd.stores.cache import MemoryCache, Write
 from tests.paper.cached import put, signal
 from tests.paper.market import FREE, T0, candle, terms

@@ -12,6 +12,7 @@ from marketd.model.cached import analysis_key, decode_candles, decode_price, dec
 from marketd.model.signals import Signal, decode_signal
 from marketd.model.timeframes import timeframe
 from marketd.model.times import ns_of_iso
+from marketd.paper.advising import advice_of, is_ours
 from marketd.paper.books import Books
 from marketd.paper.section import PaperConfig
 from marketd.paper.sight import Advice, Look, Quoted, Sight, is_price, sight_of
@@ -68,7 +69,7 @@ class Watch:
             signal = decode_signal(payload)
         except msgspec.DecodeError as error:
             raise ValueError(str(error)) from None
-        if not self._is_ours(signal):
+        if not is_ours(signal, self._terms):
             return False
         if not _is_symbol(signal.symbol):
             raise ValueError(f"{signal.symbol[:SYMBOL_MAX]!r} is no symbol")
@@ -107,7 +108,7 @@ class Watch:
         advices = {one.id: one for one in self.pending.values() if one.close_time <= boundary}
         for reading in readings.values():
             for signal in reading.signals:
-                if self._is_ours(signal) and signal.close_time == boundary:
+                if is_ours(signal, self._terms) and signal.close_time == boundary:
                     advice = advice_of(signal)
                     advices.setdefault(advice.id, advice)
         look = Look(boundary, self._clock.now_ns(), sights, tuple(advices.values()))
@@ -152,20 +153,6 @@ class Watch:
         except msgspec.DecodeError:
             self._metrics.paper_skipped.labels("reading").inc()
             return _Reading()
-
-    def _is_ours(self, signal: Signal) -> bool:
-        return signal.timeframe == self._terms.timeframe and (not self._terms.rules or signal.rule in self._terms.rules)
-
-
-def advice_of(signal: Signal) -> Advice:
-    """A signal as the trader takes it, live and in a back-test."""
-    doubt = "" if signal.quality.ok else (signal.quality.reason or "the signal says so itself")
-    if signal.close_time != signal.open_time + timeframe(signal.timeframe).step:
-        doubt = "its candle closes where none of its timeframe does"
-    return Advice(
-        ":".join(map(str, signal.id)), signal.venue, signal.symbol, signal.direction, signal.close_time, signal.rule,
-        f"{signal.direction} by {signal.rule}: {'; '.join(signal.reasons)}", doubt,
-    )  # fmt: skip
 
 
 def _is_symbol(word: str) -> bool:
