@@ -167,6 +167,8 @@ def _rows(said: Said) -> list[str]:
         ("features", ["sink prometheus", "NATS"]),
         ("live-ingest", ["sink sqlite", "sink jsonl", "sink console", "sink prometheus", "NATS"]),
         ("trade-streams", ["sink prometheus", "Redis", "pairs"]),
+        ("scanner", ["sink prometheus", "Redis"]),
+        ("ta-service", ["sink prometheus", "Redis"]),
         ("candle-archive", ["sink jsonl", "sink prometheus", "candle archive"]),
         ("api", ["stored events", "sink prometheus", "candle archive"]),
     ],

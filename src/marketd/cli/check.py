@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from marketd.cli import discovered, kept
+from marketd.cli import cached, discovered, kept
 from marketd.cli.counting import counted
 from marketd.cli.options import (
     Channels,
@@ -84,7 +84,10 @@ def check(
     if _is_archive_used(checked):
         answer, is_well = asyncio.run(kept.ask(checked, WITHIN_S))
         console.print(answer, markup=False, soft_wrap=True)
-    servers = asyncio.run(ask_servers(checked))
+    for line in cached.plan(checked):
+        console.print(line, markup=False, soft_wrap=True)
+    shared = asyncio.run(cached.ask(checked))
+    servers = [*asyncio.run(ask_servers(checked)), *([] if shared is None else [shared])]
     for line in (line for server in servers for line in server.lines):
         console.print(line, markup=False, soft_wrap=True)
     is_served = all(server.is_well for server in servers if server.is_required)
@@ -118,7 +121,7 @@ def _plan(config: Config) -> Table:
         rows["candle archive"] = address_of(config.database_url).shown
     if config.nats.enabled is not False:
         rows["NATS"] = config.nats.shown_url + ("" if config.nats.enabled else ", if it is there")
-    if config.redis.enabled and "ingest" in config.roles:
+    if (config.redis.enabled and "ingest" in config.roles) or cached.is_in_redis(config):
         rows["Redis"] = config.redis.shown_url
     rows |= discovered.plan(config)
     if is_collecting:

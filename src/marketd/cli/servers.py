@@ -137,7 +137,7 @@ async def ask_redis(config: Config) -> Asked | None:
         without = f"{'required' if is_required else 'optional: the rest runs'}: trades wait in the spill until it is there"
         return Asked([f"{where}: no: {link.state.reason}; {without}", plan], False, is_required)
     memory = f"memory: {budget.text}" + (TOO_SMALL if budget.exceeds else "")
-    return Asked([f"{where}: ok, {_version(info)}, {budget.used / MIB:,.1f} MiB used", plan, memory], True, is_required)
+    return Asked([f"{where}: ok, {version_of(info)}, {budget.used / MIB:,.1f} MiB used", plan, memory], True, is_required)
 
 
 def _streams(config: Config) -> tuple[list[str], int]:
@@ -150,7 +150,8 @@ def _streams(config: Config) -> tuple[list[str], int]:
     return symbols, len(symbols)
 
 
-def _version(info: object) -> str:
+def version_of(info: object) -> str:
+    """Of the answer to INFO."""
     lines = info.decode(errors="replace").splitlines() if isinstance(info, bytes) else []
     said = dict(line.split(":", 1) for line in lines if ":" in line)
     if "valkey_version" in said:
