@@ -15,6 +15,7 @@ LEVELS = 100  # a side
 TOUCHED_MAX = 8192  # prices a side whose last change is remembered
 FIVE_MS = 5 * MINUTE_MS
 KEEP = 2_000_000  # live trades remembered per symbol; the oldest half goes when there are more
+BUSY = 3  # of many symbols so many are traded most
 
 
 class SimBook:
@@ -297,7 +298,8 @@ class Market:
             history = History(seed, venue, listing, path, index, stride, (thin or {}).get(listing.symbol, 0.0))
             own = random.Random(seed_number(seed, venue, listing.symbol, "live"))
             self.symbols[listing.symbol] = SymbolMarket(listing, history, path, start_ms, own)
-        self._turn = list(self.symbols.values())
+        states = list(self.symbols.values())
+        self._turn = states + states[:BUSY] * (len(states) // BUSY)  # where there are many, half of it is about the first few
         hours = max(start_ms, LISTED_MS) // HOUR_MS + 1 - LISTED_MS // HOUR_MS
         self._last_id = (hours * TRADES_PER_HOUR + 1) * stride
 
@@ -325,4 +327,4 @@ class Market:
         state.book.relocate(state._target(ts_ms))
 
     def __iter__(self) -> Iterator[SymbolMarket]:
-        return iter(self._turn)
+        return iter(self.symbols.values())
