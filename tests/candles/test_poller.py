@@ -28,7 +28,7 @@ from marketd.rooms import room
 from marketd.sim import Sim, open_sim
 from marketd.stores.cache import MemoryCache, Message
 from marketd.venues import venue_named
-from marketd.venues.polled import is_polled
+from marketd.venues.polled import questions_of
 from marketd.venues.rests import open_rests
 from marketd.venues.section import VenueConfig
 from tests.daemons import eventually
@@ -70,12 +70,13 @@ async def polling(
     clock, metrics = FastClock(speed), Metrics()
     config = CacheConfig(symbols=tuple(symbols), timeframes=tuple(timeframes))
     venue = venue_named("binance_us", {})
-    assert is_polled(venue)
+    questions = questions_of(venue)
+    assert questions is not None
     async with open_sim(["binance_us"], clock=clock, faults=faults) as sim:
         base = VenueConfig(rest_url=sim.env()["BINANCE_US_REST_URL"])
         async with open_rests({venue.name: venue}, {venue.name: base}, clock, metrics) as rests, room("test") as here:
             cache, quarantine = MemoryCache(clock, metrics), Quarantine(tmp_path / "quarantine.jsonl")
-            poller = Poller(config, rests[venue.name], venue, cache.of("market-data"), clock, metrics, quarantine)
+            poller = Poller(config, rests[venue.name], questions, cache.of("market-data"), clock, metrics, quarantine)
             found = Polled(sim, poller, cache, metrics, clock, quarantine)
             listening = asyncio.Event()
             here.start("listen", _listen(found, listening))

@@ -18,7 +18,7 @@ PROFILES = {
     "ta-service": (("ta",), 8897),
     "trader-bot": (("trader",), 8898),
     "api": ((), 8100),
-    "all-in-one": (("ingest", "archive", "features"), 8100),
+    "all-in-one": (("ingest", "archive", "features", "cache", "scanner", "ta"), 8100),
 }
 
 
@@ -35,9 +35,7 @@ def test_a_profile_starts_its_role_on_its_port(loaded: Load, name: str) -> None:
 
 def test_a_role_that_is_not_built_is_said_to_be_missing(loaded: Load) -> None:
     assert (
-        loaded(profile="trader-bot")
-        .missing[0]
-        .startswith("role trader is not in this version; roles that run: archive, features")
+        loaded(profile="trader-bot").missing[0].startswith("role trader is not in this version; roles that run: archive, cache")
     )
     assert loaded(profile="live-ingest").missing == []
     assert loaded(profile="all-in-one").missing == []

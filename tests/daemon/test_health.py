@@ -10,6 +10,8 @@ from tests.daemons import eventually
 from tests.nats_listener import listening
 from tests.nats_servers import NatsServer
 
+COLLECTING = {"MARKETD__ROLES": "ingest,archive,features"}  # all-in-one without the roles that live off another venue
+
 
 async def test_each_part_is_there_with_its_weight_and_a_reason(run_daemon) -> None:
     async with open_sim(["binance", "bybit"], rate=200, seed=12) as sim, run_daemon(sim) as running:
@@ -55,7 +57,7 @@ async def test_a_symbol_that_a_venue_refuses_degrades_it_and_is_named(run_daemon
 async def test_a_venue_without_keys_is_healthy_and_said_to_be_dry(run_daemon, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text("exchanges: {alpaca: {symbols: [AAPL], channels: [trade]}}")
     with capture_logs() as lines:
-        async with open_sim(["alpaca"], rate=50, seed=1) as sim, run_daemon(sim, profile=None) as running:
+        async with open_sim(["alpaca"], rate=50, seed=1) as sim, run_daemon(sim, profile=None, environ=COLLECTING) as running:
             await eventually(lambda: running.views.feeds.subscriptions())
             health = (await running.get("/health")).json()
             status = (await running.get("/status")).json()["subscriptions"]

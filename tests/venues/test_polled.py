@@ -9,7 +9,7 @@ from marketd.model.timeframes import timeframe
 from marketd.venues.binance import Binance
 from marketd.venues.binance_us import BinanceUs
 from marketd.venues.kraken import Kraken
-from marketd.venues.polled import DayPrice, impossible_price, is_polled
+from marketd.venues.polled import DayPrice, impossible_price, questions_of
 from marketd.venues.venue import Answer
 
 BTC = Instrument("binance_us", "BTCUSDT", "BTCUSDT", "BTC", "USDT")
@@ -23,7 +23,7 @@ def body(*opens: int) -> Answer:
 
 
 def test_some_venues_can_be_polled() -> None:
-    assert (True, True, False) == (is_polled(BinanceUs()), is_polled(Binance()), is_polled(Kraken()))
+    assert (True, True, False) == tuple(questions_of(one) is not None for one in (BinanceUs(), Binance(), Kraken()))
 
 
 def test_newest_candles_are_asked_for_without_times() -> None:

@@ -21,7 +21,9 @@ def status_routes(views: Views) -> APIRouter:
     series = SeriesStatus(views)
 
     @routes.get(
-        "/status", responses=ERRORS, summary="Every series of candles and every subscription: how far, how late, what is missing"
+        "/status",
+        responses=ERRORS,
+        summary="Every series of candles, every subscription, every key of the cache: how far, how late, what is missing",
     )
     async def status(_: Annotated[NoQuery, Query()]) -> Response:
         feeds = views.feeds
@@ -40,6 +42,7 @@ def status_routes(views: Views) -> APIRouter:
                 **problem,
                 "subscriptions": [] if feeds is None else feeds.subscriptions(),
                 "venues": [] if feeds is None else feeds.venues(),
+                **({} if views.polling is None else {"cache": views.polling.rows()}),
             }
         )
 

@@ -238,6 +238,28 @@ class StudiesView(Protocol):
         ...
 
 
+class CacheRow(msgspec.Struct, frozen=True):
+    """One key that the cache's poller keeps, as /status shows it."""
+
+    key: str
+    exchange: str
+    symbol: str
+    timeframe: str | None  # None: a price
+    refreshed_at: str | None  # when the venue's answer was here; None: not yet
+    age_s: float | None
+    ttl_s: int  # of the key, from when it was written
+    fresh: bool  # the key lives
+    candles: int | None  # under it
+    failures: int  # since the start
+    failing: str  # why the last try failed; "" where it did not
+
+
+class PollingView(Protocol):
+    """The cache's poller."""
+
+    def rows(self) -> Sequence[CacheRow]: ...
+
+
 @dataclass(frozen=True)
 class Views:
     """Everything the API shows."""
@@ -255,6 +277,7 @@ class Views:
     store: StoreView | None = None
     archive: ArchivingView | None = None  # role archive
     features: FeaturesView | None = None  # role features
+    polling: PollingView | None = None  # role cache
     scanner: ScannerView | None = None  # role scanner
     studies: StudiesView | None = None  # role ta
     cache: "Cache | None" = None  # roles cache, scanner, ta, trader

@@ -28,7 +28,7 @@ from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, Ven
 
 Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
 ROLES: tuple[Role, ...] = get_args(Role)
-BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features", "scanner", "ta"})
+BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features", "cache", "scanner", "ta"})
 
 # Sections that only some roles read, by their outside names; one without a role belongs to a part of no role's own.
 ROLES_OF_SECTION: dict[str, frozenset[Role]] = {

@@ -10,6 +10,7 @@ from marketd.daemon.analysing import Analysing
 from marketd.daemon.archive import Archiving
 from marketd.daemon.caching import Caching
 from marketd.daemon.features import Featuring
+from marketd.daemon.polling import Polling
 from marketd.daemon.redis import Streaming
 from marketd.errors import DeliveryError
 from marketd.net.nats import LinkState, NatsLink
@@ -37,10 +38,11 @@ class Health:
         streaming: Streaming | None = None,
         caching: Caching | None = None,
         analysing: Analysing | None = None,
+        polling: Polling | None = None,
     ) -> None:
         self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
         self._discovery, self._link, self._featuring, self._streaming = discovery, link, featuring, streaming
-        self._caching, self._analysing = caching, analysing
+        self._caching, self._analysing, self._polling = caching, analysing, polling
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -86,7 +88,11 @@ class Health:
             found["redis"] = self._component("redis", of_cache[0], True, of_cache[1])
         if self._analysing is not None:
             for role, (word, reason) in self._analysing.states.items():
-                found[role] = self._component(role, word, True, reason)
+                is_whole = self._polling is None or self._polling.required  # of what the process is for
+                found[role] = self._component(role, word, is_whole, reason)
+        if self._polling is not None:
+            word, reason = self._polling.state
+            found[self._polling.name] = self._component(self._polling.name, word, self._polling.required, reason)
         for state in self._sinks.states:
             is_well: Word = "ok" if state.healthy else "unhealthy"
             found[f"sink.{state.name}"] = self._component(f"sink.{state.name}", is_well, False, state.reason or "writing")

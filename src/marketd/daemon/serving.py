@@ -25,6 +25,7 @@ from marketd.daemon.caching import open_caching
 from marketd.daemon.features import Featuring
 from marketd.daemon.health import Health
 from marketd.daemon.losses import run_losses
+from marketd.daemon.polling import open_polling
 from marketd.daemon.redis import open_streaming
 from marketd.daemon.seen import SeenFeeds
 from marketd.daemon.sinks import nats_sink, open_nats, open_store, sinks_of
@@ -103,6 +104,8 @@ async def serve(
             own.append(featuring.service)
         streaming = await rooms.enter_async_context(open_streaming(config, clock, metrics))
         caching = await rooms.enter_async_context(open_caching(config, clock, metrics, streaming))
+        shared = None if caching is None else caching.cache
+        polling = await rooms.enter_async_context(open_polling(config, shared, rests, quarantine, clock, metrics))
         sinks = await rooms.enter_async_context(
             run_sinks(
                 [*sinks_of(config, metrics, clock, publishing, streaming), *own],
@@ -120,7 +123,7 @@ async def serve(
         analysing = None
         if caching is not None and ANALYSING & set(config.roles):
             analysing = Analysing(config, caching.cache, clock, metrics)
-        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching, analysing)
+        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching, analysing, polling)
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -135,7 +138,8 @@ async def serve(
             features=None if featuring is None else featuring.service,
             scanner=None if analysing is None else analysing.scanner,
             studies=None if analysing is None else analysing.studies,
-            cache=None if caching is None else caching.cache,
+            cache=shared,
+            polling=polling,
             stored=archiving or await rooms.enter_async_context(archives.open_archive_looker(config.database_url, clock)),
         )
         if feeds is not None:
@@ -158,6 +162,8 @@ async def serve(
             await rooms.enter_async_context(featuring.listening())
         if analysing is not None:
             await rooms.enter_async_context(analysing.running())
+        if polling is not None:  # last, since the roles before hear what it tells
+            await rooms.enter_async_context(polling.running())
         log.info(
             "daemon.started", address=address, profile=config.profile, roles=list(config.roles), data_dir=str(config.data_dir)
         )

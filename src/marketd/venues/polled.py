@@ -1,7 +1,7 @@
 """A venue that can be polled answers more than the others: its newest candles, and the prices of many symbols at once."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeGuard, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from marketd.model.digits import is_plain, unsigned
 from marketd.model.events import Candle
@@ -43,9 +43,9 @@ class Polled(Protocol):
         ...
 
 
-def is_polled(venue: Venue) -> TypeGuard[Polled]:
-    """Whether the venue answers them."""
-    return isinstance(venue, Polled)
+def questions_of(venue: Venue) -> Polled | None:
+    """None for a venue that does not answer them."""
+    return venue if isinstance(venue, Polled) else None
 
 
 def impossible_price(price: DayPrice) -> str | None:

@@ -20,12 +20,13 @@ async def open_rests(
     clock: Clock,
     metrics: Metrics,
     capture: Capture | None = None,
+    agent: str = "marketd",
 ) -> AsyncIterator[dict[str, Rest]]:
-    """By venue; whoever asks a venue, asks here."""
+    """By venue; whoever asks a venue, asks here. `agent` is how the venue sees us."""
     async with AsyncExitStack() as stack:
         rests: dict[str, Rest] = {}
         for name, venue in venues.items():
-            http = await stack.enter_async_context(Http())
+            http = await stack.enter_async_context(Http(user_agent=agent))
             governor = Governor(clock, venue.limits.rest, configs[name].rest_share)
             rests[name] = Rest(venue, configs[name].rest_url or venue.rest_url, http, governor, clock, metrics, capture)
         yield rests
