@@ -164,7 +164,15 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/getting-started.md", "docs/distribution.md", "docs/message-log.md", "docs/backtest.md"]
+    "page",
+    [
+        "README.md",
+        "docs/getting-started.md",
+        "docs/distribution.md",
+        "docs/message-log.md",
+        "docs/backtest.md",
+        "docs/analysis-services.md",
+    ],
 )
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:
     reader.walk(ROOT / page)

@@ -13,10 +13,11 @@ from marketd.metrics import Metrics
 from marketd.model.series import CandleSeries
 from marketd.net.redis import RedisConfig, RedisLink
 from marketd.secrets import SecretUrl
+from marketd.sim import open_sim
 from marketd.stores.cache import MessageLogConfig, open_redis
 from tests.analysis.candles import walk
 from tests.analysis.keeping import Keeper
-from tests.daemon.test_features import Alone, told
+from tests.daemon.test_features import Alone, Start, told
 from tests.daemons import eventually
 from tests.redis_server import RedisServer
 
@@ -99,3 +100,20 @@ async def test_without_redis_it_starts_and_says_so_and_comes_to_it_later(tmp_pat
     redis = away.json()["components"]["redis"]
 
     assert (503, "unhealthy", True) == (away.status_code, redis["status"], redis["required"])
+
+
+async def test_in_one_process_without_redis_they_live_off_the_cache_in_memory(run_daemon: Start) -> None:
+    environ = {"MARKETD__ROLES": "cache,scanner,ta", "MARKETD__CACHE__SYMBOLS": "BTC,ETH", "MARKETD__CACHE__SPREAD": "0.05"}
+    async with open_sim(["binance_us"], rate=50) as sim, run_daemon(sim, profile="all-in-one", environ=environ) as daemon:
+        ranking = await eventually(lambda: told(daemon, "/scanner"), holds=lambda answer: answer["coins"], within_s=100)
+        symbol = ranking["coins"][0]["symbol"]
+        asked = {"symbol": symbol, "timeframe": "1h"}
+        reading = await eventually(lambda: told(daemon, "/analysis", **asked), holds=lambda answer: "ribbon" in answer)
+        health = (await told(daemon, "/health"))["components"]
+
+    assert {"BTCUSDT", "ETHUSDT"} == {one["symbol"] for one in ranking["coins"]}
+    assert [1, 2] == [one["rank"] for one in ranking["coins"]]
+    assert None not in {ranking["coins"][0]["price"], ranking["coins"][0]["scan"]["score"]}
+    assert (True, "binance_us") == (reading["quality"]["ok"], reading["provider"])
+    assert ("ok", "ok") == (health["scanner"]["status"], health["ta"]["status"])
+    assert "redis" not in health

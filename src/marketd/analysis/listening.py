@@ -6,6 +6,7 @@ from typing import Literal
 
 import structlog
 
+from marketd.analysis.closed import CANDLES, NotClosed
 from marketd.analysis.updates import Hearing, Update, read_update
 from marketd.clock import Clock
 from marketd.errors import DeliveryError
@@ -122,6 +123,15 @@ class Listening:
             else:
                 log.info("analysis.whole", role=self.role, timeframe=timeframe)
         self._left_out[timeframe] = left_out
+
+
+def kind_of(window: NotClosed, array: bytes | None) -> str:
+    """Why a coin has no values, in one word, for a metric; `array` is what the cache has of it."""
+    if array is None:
+        return "absent"
+    if not window.candles:
+        return "unreadable"
+    return "short" if window.open_time is not None and window.candles < CANDLES else "hole"
 
 
 def _some(left_out: Mapping[str, str]) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import structlog
 
-from marketd.analysis.closed import of_cache
-from marketd.analysis.listening import Listening, Word
+from marketd.analysis.closed import NotClosed, of_cache
+from marketd.analysis.listening import Listening, Word, kind_of
 from marketd.analysis.scan import Scan, rank, scan
 from marketd.analysis.section import AnalysisConfig
 from marketd.analysis.updates import Update
@@ -80,15 +80,16 @@ class Scanner:
         for at, coin in enumerate(update.coins):
             before, array, price = values[3 * at : 3 * at + 3]
             try:
-                found = scan(of_cache(CandleSeries(self._venue, coin, self.timeframe), before, array), self._config)
+                window = of_cache(CandleSeries(self._venue, coin, self.timeframe), before, array)
+                found = scan(window, self._config)
             except Exception as error:
                 left_out[coin] = self._failed(coin, error)
                 continue
             scans.append(found)
             prices[coin] = self._price(price)
-            if not found.quality.ok:
-                left_out[coin] = found.quality.reason or "no values"
-                self._metrics.analysis_skipped.labels(ROLE, "candles").inc()
+            if isinstance(window, NotClosed):
+                left_out[coin] = window.reason
+                self._metrics.analysis_skipped.labels(ROLE, kind_of(window, array)).inc()
             await asyncio.sleep(0)  # sockets have their turn between two coins
         coins = tuple(Row(one.rank, one.scan.symbol, *prices[one.scan.symbol], one.scan) for one in rank(scans))
         ranking = Ranking(self.timeframe, iso_of_ns(self._clock.now_ns()), coins)

@@ -9,7 +9,7 @@ import msgspec
 import structlog
 
 from marketd.analysis.closed import CANDLES, Closed, NotClosed, of_cache
-from marketd.analysis.listening import Listening, Word
+from marketd.analysis.listening import Listening, Word, kind_of
 from marketd.analysis.section import AnalysisConfig
 from marketd.analysis.technical import Reading, analyse
 from marketd.analysis.updates import Update
@@ -144,7 +144,7 @@ class Studies:
         window = of_cache(series, before, array)
         if isinstance(window, NotClosed):
             left_out[series.symbol] = window.reason
-            self._metrics.analysis_skipped.labels(ROLE, _kind(window, array)).inc()
+            self._metrics.analysis_skipped.labels(ROLE, kind_of(window, array)).inc()
         opened, standing = window.open_time, self._standings.get(series)
         if opened is None:
             return None  # what was said last stays
@@ -209,12 +209,3 @@ def _between(name: str, seen: int, opened: int) -> int:
     """Candles that lie between two open times."""
     frame = timeframe(name)
     return max(0, (opened - frame.close_of(seen)) // frame.length_at(seen))
-
-
-def _kind(window: NotClosed, array: bytes | None) -> str:
-    """The reason in one word, for a metric."""
-    if array is None:
-        return "absent"
-    if not window.candles:
-        return "unreadable"
-    return "short" if window.open_time is not None and window.candles < CANDLES else "hole"
