@@ -36,12 +36,14 @@ class Running:
             return await client.get(path)
 
 
-async def eventually(ask: Callable[[], Any], within_s: float = WITHIN_S, holds: Callable[[Any], object] = bool) -> Any:
+async def eventually(
+    ask: Callable[[], Any], within_s: float = WITHIN_S, holds: Callable[[Any], object] = bool, every_s: float = PAUSE_S
+) -> Any:
     """The first answer that holds; `ask` may be a coroutine's function. A failure shows the last answer."""
     deadline = time.monotonic() + within_s
     while not holds(found := await answer if inspect.isawaitable(answer := ask()) else answer):
         assert time.monotonic() < deadline, _never(found, within_s)
-        await asyncio.sleep(PAUSE_S)
+        await asyncio.sleep(every_s)
     return found
 
 

@@ -9,7 +9,10 @@ from marketd.cli import program as program_module
 from marketd.errors import ConfigError, StartError
 from tests.cli.conftest import Ask, Start
 
-COMMANDS = ["demo", "run", "check", "replay", "symbols", "trades", "backfill", "gaps", "candles", "tail", "sim"]
+COMMANDS = [
+    *("demo", "run", "check", "replay", "symbols", "trades", "backfill"),
+    *("gaps", "candles", "verify", "backtest", "tail", "sim"),
+]
 
 
 @pytest.mark.parametrize(
@@ -106,9 +109,12 @@ def test_every_command_has_help_with_an_example(ask: Ask) -> None:
     assert [command for command in COMMANDS if command not in listed] == []
 
 
-def test_commands_of_later_versions_are_not_pretended(ask: Ask) -> None:
-    for command in ("backtest",):
-        assert ask(command).code == 2
+def test_a_command_that_is_not_there_is_said_and_starts_nothing(ask: Ask, tmp_path: Path) -> None:
+    said = ask("paper")
+
+    assert (2, "") == (said.code, said.out)
+    assert "paper" in said.err
+    assert [] == list(tmp_path.iterdir())
 
 
 def test_the_module_is_the_program(start: Start) -> None:

@@ -13,7 +13,7 @@ from marketd.clock import ManualClock
 from marketd.errors import Disconnected, Refused
 from marketd.metrics import Metrics
 from marketd.net.capture import Recorder
-from marketd.net.governor import Governor, Priority
+from marketd.net.governor import FULL, Governor, Priority
 from marketd.net.http import Http
 from marketd.sim import Sim, open_sim
 from marketd.venues.binance import Binance
@@ -39,7 +39,7 @@ async def test_an_answer_is_stamped_paid_for_and_recorded(clock: ManualClock) ->
         recorded = json.loads(recorder.take())
 
         assert (answer.status, answer.ts_recv) == (200, clock.now_ns())
-        assert rest.governor.used_ratio() >= 20 / 5400
+        assert rest.governor.used_ratio() >= 20 / (6000 * FULL)
         assert (recorded["k"], recorded["venue"], recorded["status"]) == ("rest", "binance", 200)
         assert recorded["url"].endswith("/api/v3/exchangeInfo")
         assert recorded["body"].encode() == answer.body
@@ -49,7 +49,7 @@ async def test_the_venues_own_count_of_the_weight_used_is_believed_when_it_is_hi
     async with asking(clock) as (rest, _):
         await rest.ask(replace(TIME, weight=1), Priority.LIVE)
 
-        assert rest.governor.used_ratio() == pytest.approx(20 / 5400)
+        assert rest.governor.used_ratio() == pytest.approx(20 / (6000 * FULL))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ async def test_no_answer_is_counted_and_still_paid_for(clock: ManualClock) -> No
             await rest.ask(TIME, Priority.LIVE)
 
         assert rest._metrics.rest_requests.labels("binance", "no answer")._value.get() == 1
-        assert rest.governor.used_ratio() == pytest.approx(20 / 5400)
+        assert rest.governor.used_ratio() == pytest.approx(20 / (6000 * FULL))
 
 
 async def test_another_host_is_asked_only_where_the_base_is_the_venues_own(clock: ManualClock) -> None:

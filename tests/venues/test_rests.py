@@ -2,7 +2,7 @@
 
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
-from marketd.net.governor import Priority
+from marketd.net.governor import FULL, Priority
 from marketd.sim import open_sim
 from marketd.venues.binance import Binance
 from marketd.venues.bitfinex import Bitfinex
@@ -20,4 +20,4 @@ async def test_each_venue_is_asked_where_the_config_says_with_its_share_of_the_l
             assert 200 == answer.status
             assert Bitfinex.rest_url == rests["bitfinex"].base
             assert rests["binance"].governor is not rests["bitfinex"].governor
-            assert 2 * 20 / 5400 == rests["binance"].governor.used_ratio()
+            assert 2 * 20 / (6000 * FULL) == rests["binance"].governor.used_ratio()
