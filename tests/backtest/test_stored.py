@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from marketd.backtest.stored import Hole, Stored, read_stored, stored_of
 from marketd.clock import SystemClock
 from marketd.model.events import Candle
@@ -71,12 +73,14 @@ def test_a_forming_candle_is_good_for_its_open_only() -> None:
     assert opens.open_time == at(600)
 
 
-async def test_the_archive_is_read_from_500_before_the_span_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+async def test_the_archive_is_read_from_500_before_the_span_on(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'archive.db'}" if kind == "sqlite" else str(request.getfixturevalue("postgres_url"))
     candles = [
         Candle("made", "AAAUSDT", one.open_time, one.open_time, "1h", one.open_time, one.open_time + HOUR, *one[1:6], True)
         for one in walk(1300)
     ]
-    async with archives.open_archive(f"sqlite:///{tmp_path / 'archive.db'}", SystemClock()) as archive:
+    async with archives.open_archive(url, SystemClock()) as archive:
         whole = Interval(at(0), at(1300))
         await archive.put(Page(SERIES, whole, candles, [Stretch(*whole, "have", "", 1)], "backfill"))
         found = await read_stored(archive, SERIES, Interval(at(1000), at(1200)))
