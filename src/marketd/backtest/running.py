@@ -53,7 +53,7 @@ def run(coins: Sequence[Stored], analysis: AnalysisConfig, terms: PaperConfig, t
     coins = sorted(coins, key=lambda coin: coin.series)
     assert all(coin.series.timeframe == terms.timeframe for coin in coins), "one timeframe"
     places = {coin.series: coin.first for coin in coins}
-    boundaries = sorted({one.open_time + length for coin in coins for one in coin.prices[coin.first :]})
+    boundaries = sorted({opened + length for coin in coins for opened in coin.candles.opens[coin.first :].tolist()})
     done = Run(Books(Account.opened(terms.cash)))
     for count, boundary in enumerate(boundaries, 1):
         sights: dict[str, Sight] = {}
@@ -61,7 +61,7 @@ def run(coins: Sequence[Stored], analysis: AnalysisConfig, terms: PaperConfig, t
         signals: list[Signal] = []
         for coin in coins:
             at = places[coin.series]
-            if at == len(coin.prices) or coin.prices[at].open_time + length != boundary:
+            if at == len(coin.candles) or coin.candles.opens[at] + length != boundary:
                 continue
             places[coin.series] = at + 1
             opens = coin.opening(at + 1)
