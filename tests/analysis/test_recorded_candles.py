@@ -15,7 +15,7 @@ from marketd.analysis.scan import scan
 from marketd.analysis.section import AnalysisConfig
 from marketd.analysis.technical import analyse
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import timeframe
+from marketd.model.timeframes import DAY, timeframe
 from tests.analysis.candles import Made
 from tests.analysis.indicators_reference import everything
 
@@ -86,6 +86,8 @@ def by_talipp(rows: Sequence[Made]) -> dict[str, float | bool | None]:
     bands, ttm = BB(20, 2, closes[-20:])[-1], TTM(20, input_values=candles[-60:])
     stochastic = StochRSI(14, 14, 3, 3, closes)
     reach, keltner = bands.ub - bands.cb, 1.5 * SMA(20, ranges)[-1]
+    day = rows[-1].open_time // DAY * DAY
+    rolling, today = VWAP(candles[-24:])[-1], [one for one, row in zip(candles, rows, strict=True) if row.open_time >= day]
     found: dict[str, float | bool | None] = {f"ema_{period}": EMA(period, closes)[-1] for period in (8, 13, 21, 34, 55)}
     return found | {
         "upper": bands.ub, "middle": bands.cb, "lower": bands.lb, "bandwidth": (bands.ub - bands.lb) / bands.cb,
@@ -93,7 +95,10 @@ def by_talipp(rows: Sequence[Made]) -> dict[str, float | bool | None]:
         "momentum": ttm[-1].histogram, "momentum_before": ttm[-2].histogram,
         "rsi": RSI(14, closes)[-1],
         "k": stochastic[-1].k, "d": stochastic[-1].d, "k_before": stochastic[-2].k, "d_before": stochastic[-2].d,
-        "vwap_rolling": VWAP(candles[-24:])[-1],
+        "width": 100 * (max(found.values()) - min(found.values())) / closes[-1],  # of the averages
+        "percent_b": (closes[-1] - bands.lb) / (bands.ub - bands.lb),
+        "vwap_rolling": rolling, "vwap_distance": 100 * (closes[-1] - rolling) / rolling,
+        "vwap_day": VWAP(today)[-1] if rows[0].open_time <= day else None,
     }  # fmt: skip
 
 
@@ -120,9 +125,11 @@ def test_every_indicator_is_what_another_library_gives(recording: Path) -> None:
         # It works on prices, not on differences: of figures that are small against the price it keeps fewer digits.
         price = float(rows[-1].close)
         small = dict.fromkeys(("squeeze_bollinger", "squeeze_keltner", "momentum", "momentum_before"), price * 1e-3)
-        small |= {"bandwidth": 1e-3} | dict.fromkeys(("k", "d", "k_before", "d_before"), 1.0)
+        small |= {"bandwidth": 1e-3, "percent_b": 1e-2} | dict.fromkeys(("k", "d", "k_before", "d_before"), 1.0)
 
-        assert differing(ours(window), by_talipp(rows), small) == {}
+        other = by_talipp(rows)
+        assert differing(ours(window), other, small) == {}
+        assert other.keys() == ours(window).keys()
 
 
 @pytest.mark.recorded
