@@ -23,6 +23,7 @@ from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
 from marketd.api.message_log import message_log_routes
 from marketd.api.page import page_routes
+from marketd.api.paper import paper_routes
 from marketd.api.parameters import given_once
 from marketd.api.scanner import scanner_routes
 from marketd.api.section import ApiConfig
@@ -50,6 +51,7 @@ TOPICS = (
     symbols_routes,
     subscriptions_routes,
     message_log_routes,
+    paper_routes,
     metrics_routes,
 )
 

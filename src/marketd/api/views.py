@@ -17,8 +17,10 @@ from marketd.model.events import Quote, Trade
 if TYPE_CHECKING:
     from marketd.analysis.scanning import Ranking
     from marketd.analysis.technical import Reading
+    from marketd.paper.books import Books
     from marketd.stores.archive import Archive
     from marketd.stores.cache import Cache
+    from marketd.stores.paper import Kept, PaperStore
 
 T = TypeVar("T")
 
@@ -260,6 +262,24 @@ class PollingView(Protocol):
     def rows(self) -> Sequence[CacheRow]: ...
 
 
+class PaperView(Protocol):
+    """The paper trader of this process."""
+
+    @property
+    def books(self) -> "Books | None":
+        """None while they cannot be read."""
+        ...
+
+    @property
+    def kept(self) -> "Kept | None": ...
+
+    @property
+    def store(self) -> "PaperStore": ...
+
+    @property
+    def state(self) -> tuple[Health, str]: ...
+
+
 @dataclass(frozen=True)
 class Views:
     """Everything the API shows."""
@@ -281,4 +301,5 @@ class Views:
     scanner: ScannerView | None = None  # role scanner
     studies: StudiesView | None = None  # role ta
     cache: "Cache | None" = None  # roles cache, scanner, ta, trader
+    paper: PaperView | None = None  # role trader
     stored: StoredView | None = None  # candles: with the role archive, or where its database is there

@@ -133,7 +133,7 @@ def _plan(config: Config) -> Table:
 
 def _is_archive_needed(config: Config) -> bool:
     """What collects nothing serves what is stored."""
-    return "archive" in config.roles or not config.roles
+    return bool({"archive", "trader"} & set(config.roles)) or not config.roles
 
 
 def _is_archive_used(config: Config) -> bool:

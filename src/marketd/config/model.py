@@ -28,12 +28,12 @@ from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, Ven
 
 Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
 ROLES: tuple[Role, ...] = get_args(Role)
-BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features", "cache", "scanner", "ta"})
+BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features", "cache", "scanner", "ta", "trader"})
 
 # Sections that only some roles read, by their outside names; one without a role belongs to a part of no role's own.
 ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "daemon": frozenset({"archive"}),
-    "database": frozenset({"archive"}),
+    "database": frozenset({"archive", "trader"}),
     "cache": frozenset({"cache", "scanner", "ta"}),  # whose candles they are, and how often they come
     "message_log": frozenset({"cache", "scanner", "ta", "trader"}),
     "features": frozenset({"features"}),

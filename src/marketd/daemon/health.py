@@ -10,6 +10,7 @@ from marketd.daemon.analysing import Analysing
 from marketd.daemon.archive import Archiving
 from marketd.daemon.caching import Caching
 from marketd.daemon.features import Featuring
+from marketd.daemon.paper import Papering
 from marketd.daemon.polling import Polling
 from marketd.daemon.redis import Streaming
 from marketd.errors import DeliveryError
@@ -39,10 +40,12 @@ class Health:
         caching: Caching | None = None,
         analysing: Analysing | None = None,
         polling: Polling | None = None,
+        papering: Papering | None = None,
     ) -> None:
         self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
         self._discovery, self._link, self._featuring, self._streaming = discovery, link, featuring, streaming
         self._caching, self._analysing, self._polling = caching, analysing, polling
+        self._papering = papering
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -79,6 +82,9 @@ class Health:
         if self._featuring is not None:
             word, reason = self._featuring.state
             found["features"] = self._component("features", word, True, reason)
+        if self._papering is not None:
+            word, reason = self._papering.state
+            found["trader"] = self._component("trader", word, True, reason)
         of_cache = None if self._caching is None or self._caching.link is None else self._caching.health
         if self._streaming is not None:
             of_sink = next((state for state in self._sinks.states if state.name == self._streaming.sink.name), None)

@@ -25,6 +25,7 @@ from marketd.daemon.caching import open_caching
 from marketd.daemon.features import Featuring
 from marketd.daemon.health import Health
 from marketd.daemon.losses import run_losses
+from marketd.daemon.paper import open_papering
 from marketd.daemon.polling import open_polling
 from marketd.daemon.redis import open_streaming
 from marketd.daemon.seen import SeenFeeds
@@ -106,6 +107,7 @@ async def serve(
         caching = await rooms.enter_async_context(open_caching(config, clock, metrics, streaming))
         shared = None if caching is None else caching.cache
         polling = await rooms.enter_async_context(open_polling(config, shared, rests, quarantine, clock, metrics))
+        papering = await rooms.enter_async_context(open_papering(config, caching, clock, metrics))
         sinks = await rooms.enter_async_context(
             run_sinks(
                 [*sinks_of(config, metrics, clock, publishing, streaming), *own],
@@ -123,7 +125,9 @@ async def serve(
         analysing = None
         if caching is not None and ANALYSING & set(config.roles):
             analysing = Analysing(config, caching.cache, clock, metrics)
-        health = Health(sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching, analysing, polling)
+        health = Health(
+            sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching, analysing, polling, papering
+        )
         views = Views(
             profile=config.profile,
             roles=config.roles,
@@ -140,6 +144,7 @@ async def serve(
             studies=None if analysing is None else analysing.studies,
             cache=shared,
             polling=polling,
+            paper=None if papering is None else papering.trader,
             stored=archiving or await rooms.enter_async_context(archives.open_archive_looker(config.database_url, clock)),
         )
         if feeds is not None:
@@ -148,6 +153,8 @@ async def serve(
         here = await rooms.enter_async_context(room("daemon"))
         here.start("loop_lag", _loop_lag(clock, metrics))
         here.start("health", health.watch())
+        if papering is not None:
+            await rooms.enter_async_context(papering.running())
         if publishing is not None and not any(state.name == "nats" for state in sinks.states):
             here.start("nats", _publish_when_there(config, publishing, sinks, metrics, clock))
         if feeds is not None:

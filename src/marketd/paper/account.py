@@ -93,6 +93,15 @@ class Account(msgspec.Struct, frozen=True):
         """Cash and what the positions would bring at these prices, without costs."""
         return self.cash + sum((one.size * marks.get(name, one.price) for name, one in self.positions.items()), Decimal(0))
 
+    @exact
+    def held(self, marks: Mapping[str, Decimal]) -> Decimal:
+        """What the positions would bring at these prices, without costs."""
+        return self.equity(marks) - self.cash
+
+    @exact
+    def profit(self, marks: Mapping[str, Decimal]) -> Decimal:
+        return self.equity(marks) - self.start
+
     @property
     @exact
     def free(self) -> Decimal:
