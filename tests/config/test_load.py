@@ -122,7 +122,7 @@ def test_health_port_is_for_one_profile_and_http_port_wins(loaded: Load) -> None
 
 
 def test_settings_without_effect_in_this_version_are_named(loaded: Load) -> None:
-    assert set(loaded("paper: {cash: 3}", {"MARKETD__DASHBOARD__ENABLED": "false"}).idle) == {"paper.cash", "dashboard.enabled"}
+    assert set(loaded("paper: {cash: 3}", {"MARKETD__DASHBOARD__ENABLED": "false"}).idle) == {"dashboard.enabled"}
     assert loaded(profile="candle-archive").idle == ()
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from marketd.config import model
 from marketd.config.sources import profile_names, read_env_file
 from marketd.errors import ConfigError
 from tests.config.conftest import Load
@@ -33,7 +34,8 @@ def test_a_profile_starts_its_role_on_its_port(loaded: Load, name: str) -> None:
     assert (config.roles, config.api.port) == PROFILES[name]
 
 
-def test_a_role_that_is_not_built_is_said_to_be_missing(loaded: Load) -> None:
+def test_a_role_that_is_not_built_is_said_to_be_missing(loaded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "BUILT_ROLES", model.BUILT_ROLES - {"trader"})
     assert (
         loaded(profile="trader-bot").missing[0].startswith("role trader is not in this version; roles that run: archive, cache")
     )
