@@ -22,7 +22,6 @@ COMMANDS = [
         (["run", "--frob"], 2, ["--frob", "marketd run --help"]),
         (["run", "--port", "many"], 2, ["--port", "integer"]),
         (["run", "--profile", "scaner"], 2, ["did you mean scanner?", "allowed:"]),
-        (["run", "--profile", "trader-bot"], 2, ["role trader is not in this version"]),
         (["run", "--roles", "features"], 2, ["role features has no events: set NATS_ENABLED=true"]),
         (["run", "--provider", "binanse"], 2, ["did you mean binance?"]),
         (["run", "--symbols", "BTC/USDT"], 2, ["--symbols", "found 'BTC/USDT'", "did you mean BTCUSDT?"]),
