@@ -1,6 +1,7 @@
 """`marketd run`: the daemon."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from marketd.cli.options import (
 from marketd.cli.stopping import run_until_stopped
 from marketd.config import Config, Flags
 from marketd.daemon import serve
+from marketd.daemon.systemd import Supervisor
 from marketd.errors import ConfigError
 
 log = structlog.get_logger("run")
@@ -78,12 +80,17 @@ def runnable(config: Config) -> Config:
 
 
 def run_daemon(config: Config, capture: Path | None = None) -> None:
-    """Serve until a signal, with a status line where a person is watching."""
+    """Serve until a signal, with a status line where a person is watching, and word to systemd where it waits for some."""
+    supervisor = Supervisor.of(os.environ)
 
     async def work(stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
+            if supervisor is not None:
+                group.create_task(supervisor.tell(stop), name="systemd")
 
             def ready(address: str, views: Views) -> None:
+                if supervisor is not None:
+                    supervisor.sees(address, views)
                 if is_wanted(config.logging.format):
                     group.create_task(show_live(views, address, stop), name="live")
 

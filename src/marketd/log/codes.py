@@ -115,6 +115,11 @@ CODES: dict[str, Code] = {
         "everyone who reaches this port can read",
         "set MARKETD_API_TOKEN, or HTTP_HOST=127.0.0.1",
     ),
+    "systemd-deaf": Code(
+        "systemd asked to be told how the daemon does, and its socket takes nothing now",
+        "none; systemd may think it hangs and start it anew, which is repaired as any restart",
+        "see the reason; a unit needs Type=notify, and NotifyAccess=all where marketd is not its main process",
+    ),
     "config-idle": Code(
         "a setting belongs to a part that is not in this version",
         "it is accepted and has no effect",
