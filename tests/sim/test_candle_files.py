@@ -128,6 +128,30 @@ async def test_the_venues_clock_decides_what_is_history_and_what_is_running(tmp_
     assert [row[0] for row in after] == [OPEN + 4 * HOUR_MS, OPEN + HOUR_MS, OPEN]
 
 
+async def test_a_running_candle_of_a_file_is_shown_as_far_as_it_has_come(tmp_path: Path) -> None:
+    path = write(tmp_path / "BTCUSDT-1h.csv", HOURS)
+    clock = ManualClock()
+    async with open_sim(["binance_us"], recording=path, now=OPEN * 1_000_000, clock=clock) as sim:
+        url = sim.env()["BINANCE_US_REST_URL"] + "/api/v3/"
+        seen, prices = [], []
+        for _ in range(4):
+            seen.append((await get(url + "klines", symbol="BTCUSDT", interval="1h"))[-1][1:6])
+            prices.append((await get(url + "ticker/24hr", symbol="BTCUSDT"))["lastPrice"])
+            await clock.advance(1195)
+        await clock.advance(20)
+        over = await get(url + "klines", symbol="BTCUSDT", interval="1h")
+
+    # Its open; what lies nearest to that; the other end; and, once it is over, what the file says.
+    assert seen == [
+        ["10.10", "10.10", "10.10", "10.10", "0.01"],
+        ["10.10", "10.10", "10.10", "10.10", "0.17"],
+        ["10.10", "10.10", "9.9", "9.9", "0.33"],
+        ["10.10", "12.000", "9.9", "12.000", "0.50"],
+    ]
+    assert prices == [row[3] for row in seen]
+    assert over[0][1:6] == ["10.10", "12.000", "9.9", "11", "0.50"]
+
+
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [

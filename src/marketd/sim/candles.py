@@ -146,11 +146,21 @@ class Candles:
         """
         last_ms = min(last_ms, self._venue.now_ms())
         if self._files is not None:
-            rows = self._files.page(symbol, timeframe, first_ms, last_ms, limit, newest)
+            rows = self._file_page(self._files, symbol, timeframe, first_ms, last_ms, limit, newest)
         else:
             rows = self._market_page(symbol, timeframe, max(first_ms, LISTED_MS), last_ms, limit, newest)
         if self.corrections:
             rows = [self.corrections.get((symbol, timeframe.name, row.open_ms), row) for row in rows]
+        return rows
+
+    def _file_page(
+        self, files: CandleFiles, symbol: str, timeframe: Timeframe, first_ms: int, last_ms: int, limit: int, newest: bool
+    ) -> list[CandleRow]:
+        """Of the running candle no more is shown than can have happened yet."""
+        rows = files.page(symbol, timeframe, first_ms, last_ms, limit, newest)
+        now_ms = self._venue.now_ms()
+        if rows and (closes := timeframe.after(rows[-1].open_ms)) > now_ms:
+            rows[-1] = begun(rows[-1], (now_ms - rows[-1].open_ms) / (closes - rows[-1].open_ms))
         return rows
 
     def _market_page(
@@ -188,7 +198,8 @@ class Candles:
         if self._files is None:
             return self._rows(symbol, [(now_ms - DAY_MS, venue.day_bar(venue.market.symbols[symbol], now_ms))])[0]
         for timeframe in sorted(venue.timeframes.values(), key=lambda one: one.length_ms or 31 * DAY_MS):
-            rows = self._files.page(symbol, timeframe, now_ms - max(DAY_MS, timeframe.length_ms), now_ms, TEXTS_MAX, newest=True)
+            first_ms = now_ms - max(DAY_MS, timeframe.length_ms)
+            rows = self._file_page(self._files, symbol, timeframe, first_ms, now_ms, TEXTS_MAX, newest=True)
             if rows:
                 high, low = max(rows, key=lambda row: Decimal(row.high)).high, min(rows, key=lambda row: Decimal(row.low)).low
                 volume = f"{sum((Decimal(row.volume) for row in rows), Decimal(0)):f}"
@@ -249,3 +260,21 @@ def corrected(row: CandleRow) -> CandleRow:
     """The same candle after the venue found more trades: more volume, and it closes where it was highest."""
     more = Decimal(1).scaleb(Decimal(row.volume).as_tuple().exponent)  # type: ignore[arg-type]
     return row._replace(close=row.high, volume=f"{Decimal(row.volume) + 3 * more:f}", bar=None)
+
+
+def begun(row: CandleRow, part: float) -> CandleRow:
+    """A candle of which that part of the time has gone: the price goes from the open to the nearer end, then to the other one."""
+    opened, ends = Decimal(row.open), (row.high, row.low)
+    nearer, farther = sorted(ends, key=lambda end: abs(Decimal(end) - opened))
+    passed = [row.open, nearer, farther][: 1 + int(3 * part)]
+    return row._replace(
+        high=max(passed, key=Decimal), low=min(passed, key=Decimal), close=passed[-1],
+        volume=_share(row.volume, part), turnover=row.turnover and _share(row.turnover, part),
+    )  # fmt: skip
+
+
+def _share(number: str, part: float) -> str:
+    """With the digits of the number, and of something always something."""
+    whole = Decimal(number)
+    unit = Decimal(1).scaleb(whole.as_tuple().exponent)  # type: ignore[arg-type]
+    return f"{min(whole, max(unit, (whole * Decimal(part)).quantize(unit))):f}"
