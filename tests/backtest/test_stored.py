@@ -12,7 +12,7 @@ from marketd.model.ledger import Stretch
 from marketd.model.series import CandleSeries
 from marketd.stores import archive as archives
 from marketd.stores.archive import Page
-from tests.analysis.candles import HOUR, walk
+from tests.analysis.candles import HOUR, Made, walk
 from tests.backtest.markets import ALL, at, coin, rows_of
 
 SERIES = CandleSeries("made", "AAAUSDT", "1h")
@@ -73,6 +73,21 @@ def test_a_forming_candle_is_good_for_its_open_only() -> None:
     assert opens.open_time == at(600)
 
 
+def test_of_the_candle_after_the_span_the_open_may_be_traded_on_and_nothing_else() -> None:
+    found, idle = (coin("AAAUSDT", candles, Interval(at(0), at(600))) for candles in (walk(700), no_trades(walk(700), 600)))
+    opens = found.opening(600)
+
+    assert (len(found.candles), len(found.prices)) == (600, 600)
+    assert opens is not None
+    assert opens.open_time == at(600)
+    assert idle.opening(600) is None
+    assert coin("AAAUSDT", [*walk(600), *walk(700)[601:]], Interval(at(0), at(600))).opening(600) is None
+
+
+def no_trades(candles: list[Made], place: int) -> list[Made]:
+    return [one._replace(volume="0") if number == place else one for number, one in enumerate(candles)]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 async def test_the_archive_is_read_from_500_before_the_span_on(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'archive.db'}" if kind == "sqlite" else str(request.getfixturevalue("postgres_url"))
@@ -86,4 +101,7 @@ async def test_the_archive_is_read_from_500_before_the_span_on(kind: str, reques
         found = await read_stored(archive, SERIES, Interval(at(1000), at(1200)))
 
     assert isinstance(found, Stored)
+    opens = found.opening(700)
     assert (found.first, found.prices[0].open_time, found.prices[-1].open_time) == (500, at(500), at(1199))
+    assert opens is not None
+    assert opens.open_time == at(1200)

@@ -15,6 +15,8 @@ from marketd.model.timeframes import timeframe
 from marketd.paper.sight import Prices
 from marketd.stores.archive import Archive, Row
 
+NS_MAX = 2**63 - 1
+
 
 class Hole(NamedTuple):
     """Candles that are not stored between two that are."""
@@ -32,7 +34,7 @@ class Stored:
     candles: Candles
     prices: Sequence[Prices]  # the same candles, exact
     traded: npt.NDArray[np.bool_]  # of each, whether anything was
-    forming: Prices | None  # the stored candle after them that is not closed, if anything was traded in it
+    after: Prices | None  # the candle after them, not closed or not in the span, if anything was traded in it
     first: int  # position of the first one in the span
     holes: tuple[Hole, ...]
 
@@ -40,19 +42,19 @@ class Stored:
         """The candle at position `at`, of which the open may be traded on; None where it is not stored or had no trade."""
         if at < len(self.prices):
             return self.prices[at] if self.traded[at] else None
-        return self.forming
+        return self.after
 
 
 async def read_stored(archive: Archive, series: CandleSeries, span: Interval) -> Stored | str:
-    """Candles that open in `span`, and those to begin with; or why there is nothing to be done with them."""
+    """Candles that open in `span`, those to begin with, and the open of the one after; or why nothing can be done with them."""
     step = timeframe(series.timeframe).step
-    rows = await archive.candles(series, max(0, span.start - CANDLES * step), span.stop)
+    rows = await archive.candles(series, max(0, span.start - CANDLES * step), min(span.stop + step, NS_MAX))
     return stored_of(series, rows, span)
 
 
 def stored_of(series: CandleSeries, rows: Sequence[Row], span: Interval) -> Stored | str:
     """Of rows oldest first."""
-    closed = [row for row in rows if row.closed]
+    closed = [row for row in rows if row.closed and row.open_time < span.stop]
     before = sum(row.open_time < span.start for row in closed)
     if len(closed) <= CANDLES:
         lacking = f"the first {CANDLES} are needed before anything can be said"
@@ -63,13 +65,13 @@ def stored_of(series: CandleSeries, rows: Sequence[Row], span: Interval) -> Stor
         candles = of_stored(series, closed)
     except ValueError as error:
         return str(error)
-    forming = rows[-1] if not rows[-1].closed and rows[-1].open_time == closed[-1].close_time else None
+    after = next((row for row in rows[len(closed) :] if row.open_time == closed[-1].close_time), None)
     return Stored(
         series,
         candles,
         _Exact(closed),
         candles.ohlcv[VOLUME] > 0,
-        _prices(forming) if forming is not None and Decimal(forming.volume) > 0 else None,
+        _prices(after) if after is not None and Decimal(after.volume) > 0 else None,
         before,
         tuple(_holes(series, candles)),
     )
