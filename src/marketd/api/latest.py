@@ -8,8 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from marketd.api.answers import ERRORS, answer, refuse, require
+from marketd.api.answers import answer, refuse, require
 from marketd.api.parameters import SYMBOL, VENUE
+from marketd.api.shapes import answers, ref
 from marketd.api.views import StoreView, Views
 from marketd.bus import Bus, Closed, Full, Subscription
 from marketd.model.events import Event, Quote, Trade
@@ -72,7 +73,9 @@ def latest_routes(views: Views) -> APIRouter:
     """`GET /latest`: the newest trade and quote of one venue."""
     routes = APIRouter()
 
-    @routes.get("/latest", responses=ERRORS, summary="The newest trade and quote of a symbol", tags=["live"])
+    @routes.get(
+        "/latest", responses=answers(ref("LatestAnswer")), summary="The newest trade and quote of a symbol", tags=["live"]
+    )
     async def latest(query: Annotated[LatestQuery, Query()]) -> Response:
         if views.feeds is None and views.store is None:
             require(views.feeds, "ingest")

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from marketd.api.answers import ERRORS, answer, refuse, require
 from marketd.api.parameters import COUNT, SYMBOL
+from marketd.api.shapes import NS, NUMBER, QUALITY, TEXT, WHOLE, array, maybe, shape
 from marketd.api.views import Views
 
 if TYPE_CHECKING:
@@ -87,23 +88,17 @@ def _csv(rows: "Sequence[Row]") -> str:
     return out.getvalue()
 
 
-_MAYBE_TEXT: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "null"}]}
-_ROW: dict[str, Any] = {
-    "type": "object",
-    "required": ["rank", "symbol", "price", "price_time", "scan"],
-    "properties": {
-        "rank": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
-        "symbol": {"type": "string"},
-        "price": _MAYBE_TEXT,
-        "price_time": _MAYBE_TEXT,
-        "scan": {"type": "object"},
-    },
-}
-_RANKING: dict[str, Any] = {
-    "type": "object",
-    "required": ["timeframe", "timestamp", "coins"],
-    "properties": {"timeframe": {"type": "string"}, "timestamp": _MAYBE_TEXT, "coins": {"type": "array", "items": _ROW}},
-}
+_FIGURE = maybe(NUMBER)
+_SCAN = shape(
+    {
+        "symbol": TEXT, "provider": TEXT, "timeframe": TEXT, "quality": QUALITY, "open_time": maybe(NS), "close_time": maybe(NS),
+        "close": maybe(TEXT), "rsi": _FIGURE, "vwap_day": _FIGURE, "vwap_rolling": _FIGURE, "vwap_distance": _FIGURE,
+        "bollinger": shape(dict.fromkeys(("upper", "middle", "lower", "percent_b", "bandwidth"), _FIGURE)),
+        "score": _FIGURE, "parts": shape(dict.fromkeys(("rsi", "bollinger", "vwap"), _FIGURE)),
+    }
+)  # fmt: skip
+_ROW = shape({"rank": maybe(WHOLE), "symbol": TEXT, "price": maybe(TEXT), "price_time": maybe(TEXT), "scan": _SCAN})
+_RANKING = shape({"timeframe": TEXT, "timestamp": maybe(TEXT), "coins": array(_ROW)})
 SCANNER: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     200: {

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from marketd.api.answers import ERRORS, answer, require
+from marketd.api.answers import answer, require
 from marketd.api.parameters import NoQuery
 from marketd.api.series import SeriesStatus
+from marketd.api.shapes import answers, ref
 from marketd.api.views import Views
 from marketd.bus import Bus, Subscription
 from marketd.errors import DeliveryError
@@ -22,7 +23,7 @@ def status_routes(views: Views) -> APIRouter:
 
     @routes.get(
         "/status",
-        responses=ERRORS,
+        responses=answers(ref("StatusAnswer")),
         summary="Every series of candles, every subscription, every key of the cache: how far, how late, what is missing",
     )
     async def status(_: Annotated[NoQuery, Query()]) -> Response:
@@ -46,15 +47,15 @@ def status_routes(views: Views) -> APIRouter:
             }
         )
 
-    @routes.get("/bus-stats", responses=ERRORS, summary="Every consumer's queue; the top level is the fullest")
+    @routes.get("/bus-stats", responses=answers(ref("BusAnswer")), summary="Every consumer's queue; the top level is the fullest")
     async def bus_stats(_: Annotated[NoQuery, Query()]) -> Response:
         return answer(bus_statistics(require(views.bus, "ingest")))
 
-    @routes.get("/stats", responses=ERRORS, summary="Counts since the start")
+    @routes.get("/stats", responses=answers(ref("StatsAnswer")), summary="Counts since the start")
     async def stats(_: Annotated[NoQuery, Query()]) -> Response:
         return answer(statistics(views))
 
-    @routes.get("/pairs", responses=ERRORS, summary="The symbols that are collected")
+    @routes.get("/pairs", responses=answers(ref("PairsAnswer")), summary="The symbols that are collected")
     async def pairs(_: Annotated[NoQuery, Query()]) -> Response:
         collected = sorted(require(views.feeds, "ingest").pairs())
         return answer({"count": len(collected), "pairs": collected})

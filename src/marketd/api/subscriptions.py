@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Body, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketd.api.answers import ERRORS, answer, refuse, require
+from marketd.api.answers import answer, refuse, require
 from marketd.api.parameters import SYMBOL, VENUE, NoQuery
+from marketd.api.shapes import answers, ref
 from marketd.api.views import Views
 
 NAMED_MAX = 10  # symbols that an answer repeats
@@ -24,7 +25,7 @@ class Symbols(BaseModel):
 def subscriptions_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["live"])
 
-    @routes.put("/subscriptions", responses=ERRORS, summary="Change symbols live; needs the token")
+    @routes.put("/subscriptions", responses=answers(ref("Changed")), summary="Change symbols live; needs the token")
     async def subscriptions(wanted: Annotated[Symbols, Body()], _: Annotated[NoQuery, Query()]) -> Response:
         feeds = require(views.feeds, "ingest")
         known = [venue.name for venue in feeds.venues()]

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketd.api.answers import ERRORS, answer, refuse, require
+from marketd.api.answers import answer, refuse, require
 from marketd.api.parameters import COUNT, NS_MAX, SYMBOL, TIME, TIMES, VENUE
+from marketd.api.shapes import answers, array, ref
 from marketd.api.views import Views
 
 LIMIT = 1000
@@ -27,7 +28,11 @@ class TradesQuery(BaseModel):
 def trades_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["stored"])
 
-    @routes.get("/trades", responses=ERRORS, summary="Stored trades, oldest first; the next page's cursor is in X-Next-Cursor")
+    @routes.get(
+        "/trades",
+        responses=answers(array(ref("Trade"))),
+        summary="Stored trades, oldest first; the next page's cursor is in X-Next-Cursor",
+    )
     async def trades(query: Annotated[TradesQuery, Query()]) -> Response:
         store = require(views.store, "ingest")
         if query.end <= query.start:
