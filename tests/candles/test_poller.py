@@ -198,6 +198,17 @@ async def test_while_the_venue_wants_silence_nothing_is_asked_and_nobody_bursts_
     assert [] == told.failed
 
 
+async def test_who_was_kept_waiting_by_the_venue_is_asked_for_within_the_same_cycle(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    async with polling(tmp_path, timeframes=("4h",), speed=200) as it:
+        await it.cycles(1, "4h")
+        begun_s = it.poller._started_s + 300
+        await eventually(lambda: it.clock.monotonic() > begun_s + 30)
+        it.sim.fault("binance_us", "ban", retry_after=160, for_s=160)  # past every coin's moment, more than half of the cycle
+        (told,) = await it.cycles(1, "4h")
+
+    assert ([*MARKETS], []) == (told.symbols, told.failed)
+
+
 async def test_a_venue_that_does_not_list_yet_is_asked_until_it_does(tmp_path) -> None:  # type: ignore[no-untyped-def]
     async with polling(tmp_path, faults="refuse:path=exchangeInfo,status=503,for=5s") as it:
         await eventually(lambda: "binance_us" in it.poller.state[1])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from marketd.candles.schedule import Finished, Pace, Round, due, next_start, pace, slots
+from marketd.candles.schedule import Finished, Pace, Round, after_silence, due, next_start, pace, slots
 
 PACES = [pace(name) for name in ("5m", "1h", "4h")]
 
@@ -30,6 +30,21 @@ def test_questions_are_spread_evenly_over_the_first_part_of_the_cycle(count: int
     assert (count, 0.0) == (len(found), found[0])
     assert found[-1] < every_s * spread
     assert steps == pytest.approx([every_s * spread / count] * (count - 1))
+
+
+@given(st.lists(st.floats(0, 1, exclude_max=True), min_size=2), st.sampled_from([30, 120, 300]), st.floats(10, 300))
+def test_after_a_silence_the_order_is_kept_and_all_have_a_moment_in_what_is_left(
+    places: list[float], every_s: int, room_s: float
+) -> None:
+    moments = sorted(place * every_s * 0.5 for place in places)
+    waits = [after_silence(moment, every_s, 0.5, room_s) for moment in moments]
+
+    assert waits == sorted(waits)
+    assert all(wait <= min(moment, room_s) for wait, moment in zip(waits, moments, strict=True))
+
+
+def test_after_a_silence_that_left_no_room_there_is_no_burst() -> None:
+    assert [0.0, 2.5] == [after_silence(moment, 30, 0.5, -10) for moment in (0.0, 7.5)]
 
 
 def test_what_is_due_at_a_second_is_known_from_the_second() -> None:

@@ -10,7 +10,7 @@ import structlog
 from marketd.candles.coins import COINS, choose
 from marketd.candles.newest import ASKED, Newest, Unbelievable, newest
 from marketd.candles.polling import Polling, Word
-from marketd.candles.schedule import LAST, PRICES_EVERY_S, PRICES_TTL_S, Pace, Round, next_start, pace, slots
+from marketd.candles.schedule import LAST, PRICES_EVERY_S, PRICES_TTL_S, Pace, Round, after_silence, next_start, pace, slots
 from marketd.candles.section import CacheConfig
 from marketd.clock import Clock
 from marketd.errors import BadFrame, DeliveryError, Disconnected, Refused, place_of
@@ -158,7 +158,7 @@ class Poller:
         delay_s = max(AGAIN_S_MIN, its.every_s * AGAIN_SHARE)
         while True:
             try:
-                await self._allowed(offset_s)
+                await self._allowed(its, offset_s, until_s)
                 await self._ask(market, its)
             except TROUBLE as error:
                 self.polling.failed(market.symbol, its.timeframe, error)
@@ -218,7 +218,7 @@ class Poller:
         """Ask for all prices at once and write those that can be believed; whether that was every one."""
         markets = self.polling.instruments
         try:
-            await self._allowed(0.0)
+            await self._allowed()
             prices, answer = await self._day(markets), self._clock.now_ns()
             writes = [Write(price_key(one.symbol), encode_price(_cached(one)), PRICES_TTL_S) for one in prices]
             if writes:
@@ -269,10 +269,13 @@ class Poller:
         """The second `at_s` of the poller's own time."""
         await self._clock.sleep(max(0.0, self._started_s + at_s - self._clock.monotonic()))
 
-    async def _allowed(self, offset_s: float) -> None:
-        """While the venue wants silence nobody queues: afterwards everyone has the place in the order that it has anyway."""
+    async def _allowed(self, its: Pace | None = None, offset_s: float = 0.0, until_s: float = 0.0) -> None:
+        """While the venue wants silence nobody queues: afterwards everyone has a moment again in what is left of the cycle."""
         while (paused_s := self._rest.governor.paused_s) > 0:
-            await self._clock.sleep(paused_s + offset_s)
+            room_s = until_s - (self._clock.monotonic() + paused_s - self._started_s)
+            spread = self.config.spread
+            wait_s = 0.0 if its is None else after_silence(offset_s, its.every_s, spread, room_s)
+            await self._clock.sleep(paused_s + wait_s)
 
     def _set_aside(self, symbol: str, error: Exception, answer: Answer) -> None:
         venue, why = self._rest.venue.name, str(error) if isinstance(error, Unbelievable) else "answer not understood"

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from marketd.model.timeframes import HOUR, timeframe
 
 LAST = 0.95  # of a cycle: what failed until then has failed
+ROOM_S_MIN = 5.0  # the shortest time over which a whole cycle is asked for
 PRICES_EVERY_S, PRICES_TTL_S = 30, 60
 
 
@@ -26,6 +27,12 @@ def pace(name: str) -> Pace:
 def slots(count: int, every_s: float, spread: float) -> list[float]:
     """When each of `count` is asked for, from the start of the cycle: evenly over its first part."""
     return [every_s * spread * place / count for place in range(count)]
+
+
+def after_silence(offset_s: float, every_s: float, spread: float, room_s: float) -> float:
+    """How long one waits that the venue kept from its moment, once it may ask, with `room_s` left of the cycle: in the order
+    of the moments, as far apart as those are or as they fit."""
+    return offset_s * min(1.0, max(room_s, ROOM_S_MIN) / (every_s * spread))
 
 
 def due(paces: Iterable[Pace], at_s: int) -> frozenset[str]:
