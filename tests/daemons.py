@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from marketd.api.views import Views
+from marketd.clock import Clock
 from marketd.config import Flags, load
 from marketd.daemon import serve
 from marketd.sim.server import Sim
@@ -70,6 +71,7 @@ def run_daemon(tmp_path: Path) -> Callable[..., object]:
         environ: Mapping[str, str] | None = None,
         data_dir: Path | None = None,
         capture: Path | None = None,
+        clock: Clock | None = None,
     ) -> AsyncIterator[Running]:
         where = data_dir or tmp_path / "data"
         config = load(
@@ -85,7 +87,7 @@ def run_daemon(tmp_path: Path) -> Callable[..., object]:
             ready.set()
 
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(serve(config, stop, capture=capture, on_ready=on_ready))
+            task = group.create_task(serve(config, stop, capture=capture, on_ready=on_ready, clock=clock))
             await asyncio.wait({task, group.create_task(ready.wait())}, return_when=asyncio.FIRST_COMPLETED)
             try:
                 yield Running(*told[0], sim, where, stop)
