@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from marketd.clock import ManualClock
+from tests.jumping import JumpingLoop
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -37,7 +38,9 @@ hypothesis.settings.load_profile("ci")
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Tests run on the loop that the daemon runs on."""
+    """Tests run on the loop that the daemon runs on, but those whose clock has to know when there is nothing to do."""
+    if item.get_closest_marker("jumping") is not None:
+        return {"jumping": JumpingLoop}
     return {"uvloop": uvloop.new_event_loop}
 
 

@@ -8,18 +8,18 @@ import asyncio
 import heapq
 import math
 import selectors
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 QUIET_S = 0.001  # of the machine's time without anything to do, before the clock jumps
+LOOK_S = 0.1  # of the clock's, between two looks at what shall come true
 TOGETHER_S = 0.001  # of the clock's: who wakes within it wakes at once
 
 
 class JumpingClock:
-    """A Clock, for what runs under `run`."""
+    """A Clock, for tests that are marked `jumping`; one for all that takes part."""
 
-    def __init__(self, start_s: int) -> None:
+    def __init__(self, start_s: int = 1_700_000_123) -> None:
         self._start_ns = start_s * 1_000_000_000
         self._now = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -35,14 +35,23 @@ class JumpingClock:
         if delay_s <= 0:
             await asyncio.sleep(0)
             return
-        self._count += 1
-        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, JumpingLoop), "the test is not marked `jumping`"
+        loop.on_quiet, self._count = self.jump, self._count + 1
+        woken: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._sleepers, (self._now + delay_s, self._count, woken))
         await woken
 
     async def until(self, at_s: float) -> None:
         """This second since the clock was made."""
         await self.sleep(at_s - self._now)
+
+    async def when(self, ask: Callable[[], object], within_s: float = 3600.0) -> None:
+        """Until this holds, by this clock."""
+        until_s = self._now + within_s
+        while not ask():
+            assert self._now < until_s, f"did not come true within {within_s:g} s of this clock"
+            await self.sleep(LOOK_S)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -66,9 +75,15 @@ class JumpingClock:
                 woken.set_result(None)
 
 
-class _Quiet(selectors.DefaultSelector):
-    """Tells when the loop would wait for longer than it may."""
+class JumpingLoop(asyncio.SelectorEventLoop):
+    """Tells when it would wait for longer than it may. Tests marked `jumping` run on it."""
 
+    def __init__(self) -> None:
+        self.on_quiet: Callable[[], None] = lambda: None
+        super().__init__(_Quiet(lambda: self.on_quiet()))
+
+
+class _Quiet(selectors.DefaultSelector):
     def __init__(self, told: Callable[[], None]) -> None:
         super().__init__()
         self._told = told
@@ -82,14 +97,4 @@ class _Quiet(selectors.DefaultSelector):
         return found
 
 
-def run(clock: JumpingClock, main: Callable[[], Awaitable[Any]]) -> None:
-    """Run until `main` is done, on asyncio's own loop: another does not say when it is quiet."""
-
-    async def whole() -> None:
-        await main()
-
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(_Quiet(clock.jump))) as runner:
-        runner.run(whole())
-
-
-__all__ = ["JumpingClock", "run"]
+__all__ = ["JumpingClock", "JumpingLoop"]

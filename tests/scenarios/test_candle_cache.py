@@ -22,7 +22,7 @@ from marketd.sim.symbols import COINS_US, COINS_US_USD
 from marketd.stores.cache import Operation, Publish, Write
 from marketd.stores.cache.redis import RedisDesk
 from tests.daemons import eventually
-from tests.jumping import JumpingClock, run
+from tests.jumping import JumpingClock
 from tests.redis_server import RedisServer
 from tests.scenarios.feeds import FastClock
 from tests.scenarios.polled_venue import MARKETS, Asked, write_candles
@@ -78,9 +78,10 @@ def test_the_simulated_venue_lists_the_coins_that_are_kept() -> None:
     assert set(COINS) == {*COINS_US, *COINS_US_USD}
 
 
+@pytest.mark.jumping
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("minutes", [11, pytest.param(30, marks=pytest.mark.soak)])
-def test_minutes_of_polling_stay_within_the_budget_and_only_what_fails_ages(  # type: ignore[no-untyped-def]
+async def test_minutes_of_polling_stay_within_the_budget_and_only_what_fails_ages(  # type: ignore[no-untyped-def]
     minutes: int, run_daemon, redis_server: RedisServer, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = JumpingClock(NOW_S)
@@ -88,37 +89,34 @@ def test_minutes_of_polling_stay_within_the_budget_and_only_what_fails_ages(  # 
     recorded = write_candles(tmp_path / "candles", NOW_S)
     healths: list[tuple[str, str]] = []
     times_s: list[float] = []
-    its: list[Asked] = []
 
-    async def main() -> None:
-        async with open_sim(["binance_us"], clock=clock, recording=recorded) as sim:
-            its.append(Asked(sim, clock))
-            daemon = {"profile": "candle-cache", "environ": {"REDIS_URL": redis_server.url}, "clock": clock}
+    async with open_sim(["binance_us"], clock=clock, recording=recorded) as sim:
+        asked = Asked(sim, clock)
+        daemon = {"profile": "candle-cache", "environ": {"REDIS_URL": redis_server.url}, "clock": clock}
 
-            async def look() -> None:
-                with clock.held():
-                    part = (await it.get("/health")).json()["components"]["cache.binance_us"]
-                healths.append((part["status"], part["reason"]))
+        async def look() -> None:
+            with clock.held():
+                part = (await it.get("/health")).json()["components"]["cache.binance_us"]
+            healths.append((part["status"], part["reason"]))
 
-            async with run_daemon(sim, **daemon) as it:
-                await clock.until(155)  # every timeframe was refreshed once, the longest over half of five minutes
-                await look()
-                sim.fault("binance_us", "error500", symbol=FAILING, for_s=110)
-                await clock.until(210)
-                await look()
-                await clock.until(302)
-                sim.fault("binance_us", "candle_429", nth=1, count=1, retry_after=20)
-                await clock.until(400)
-                sim.fault("binance_us", "ban", for_s=45, retry_after=45)
-                await clock.until(60.0 * minutes - 70)
-                await look()
-                times_s.append(clock.monotonic())
+        async with run_daemon(sim, **daemon) as it:
+            await clock.until(155)  # every timeframe was refreshed once, the longest over half of five minutes
+            await look()
+            sim.fault("binance_us", "error500", symbol=FAILING, for_s=110)
+            await clock.until(210)
+            await look()
+            await clock.until(302)
+            sim.fault("binance_us", "candle_429", nth=1, count=1, retry_after=20)
+            await clock.until(400)
+            sim.fault("binance_us", "ban", for_s=45, retry_after=45)
+            await clock.until(60.0 * minutes - 70)
+            await look()
             times_s.append(clock.monotonic())
-            async with run_daemon(sim, **daemon) as it:
-                await clock.until(times_s[-1] + 70)
+        times_s.append(clock.monotonic())
+        async with run_daemon(sim, **daemon) as it:
+            await clock.until(times_s[-1] + 70)
 
-    run(clock, main)
-    (asked,), (stopped_s, again_s) = its, times_s
+    stopped_s, again_s = times_s
     healthy = {key for key in KEYS if FAILING not in key}
 
     assert ([], set()) == (seen.wrong, KEYS - set(seen.writes))
