@@ -19,6 +19,12 @@ def made(sim: Sim, symbol: str, rows: list[Row]) -> list[Row]:
     return [(one.trade_id, one.price, one.size) for one in sim.venue(VENUE).trades(symbol) if first <= int(one.trade_id) <= last]
 
 
+def owed(data_dir: Path, symbol: str) -> set[int]:
+    """Ids that the ledger does not call had: a line that has just begun may tell of a loss in the moment of the stop."""
+    lost = [(first, last) for state, first, last in ledger(data_dir, VENUE, symbol) if state != "have"]
+    return {one for first, last in lost for one in range(int(first or ""), int(last or "") + 1)}
+
+
 async def kill_and_restart(tmp_path: Path, kills: int, seed: int) -> None:
     dice = random.Random(seed)
     data_dir = tmp_path / "data"
@@ -49,9 +55,10 @@ async def kill_and_restart(tmp_path: Path, kills: int, seed: int) -> None:
 
             assert await daemon.stop() == 0
         for symbol in SYMBOLS:
-            rows, lines = stored(data_dir, VENUE, symbol), written(data_dir, VENUE, symbol)
+            rows, lines, late = stored(data_dir, VENUE, symbol), written(data_dir, VENUE, symbol), owed(data_dir, symbol)
 
-            assert made(sim, symbol, rows) == rows
+            assert [row for row in made(sim, symbol, rows) if int(row[0]) not in late] == rows
+            assert not {one for one in late if one <= int(accepted[symbol][-1][0])}
             assert len(lines) == len(set(lines))
             assert sorted(lines, key=lambda row: int(row[0])) == rows
 
@@ -84,6 +91,7 @@ async def test_a_gap_that_is_being_repaired_at_a_kill_is_repaired_by_the_next_ru
             await eventually(lambda: "repairing" in states())
             daemon.kill()
             await daemon.ended()
+        reached = max(int(last or "") for _, _, last in ledger(data_dir, VENUE, symbol))
         assert "repairing" in states()
         sim.heal()
         async with run_process(sim.env(), data_dir) as daemon:
@@ -96,6 +104,7 @@ async def test_a_gap_that_is_being_repaired_at_a_kill_is_repaired_by_the_next_ru
             await eventually(is_whole)
             await eventually(lambda: not {"missing", "repairing"} & set(states()))
             assert await daemon.stop() == 0
-        rows = stored(data_dir, VENUE, symbol)
+        rows, late = stored(data_dir, VENUE, symbol), owed(data_dir, symbol)
 
-        assert made(sim, symbol, rows) == rows
+        assert [row for row in made(sim, symbol, rows) if int(row[0]) not in late] == rows
+        assert not {one for one in late if one <= reached}
