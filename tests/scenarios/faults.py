@@ -77,9 +77,9 @@ class Fault:
     on_line: bool = False
 
 
-async def hit(here: Scenario, armed: Armed) -> None:
+async def hit(here: Scenario, armed: Armed, count: int = 1) -> None:
     """Until it has hit as often as it was to."""
-    await here.eventually(lambda: armed.total >= (armed.fault.count or 1), f"{armed.fault.name} to hit")
+    await here.eventually(lambda: armed.total >= (armed.fault.count or count), f"{armed.fault.name} to hit")
 
 
 def frames(name: str, channel: str, count: int) -> Fault:
@@ -90,7 +90,16 @@ def frames(name: str, channel: str, count: int) -> Fault:
 
 
 async def reconnected(here: Scenario, before: int) -> None:
+    """Given up, and a trade is made before anybody can be back: without one nothing would have been missed."""
     await here.eventually(lambda: here.feed.reconnects > before, "the connection is given up")
+    trade_now(here)
+
+
+def trade_now(here: Scenario) -> None:
+    """The market goes on until the struck symbol has traded."""
+    made = len(here.truth.trades(here.symbols[0]))
+    while len(here.truth.trades(here.symbols[0])) == made:
+        here.truth.step(1)
 
 
 async def disconnect(here: Scenario) -> None:
@@ -100,12 +109,13 @@ async def disconnect(here: Scenario) -> None:
 
 
 async def outage(here: Scenario) -> None:
-    before, made = here.feed.reconnects, len(here.truth.trades(here.symbols[0]))
+    before = here.feed.reconnects
     here.fault("disconnect", symbol=here.symbols[0], count=1, for_s=3600.0)
     await reconnected(here, before)
-    await here.eventually(
-        lambda: len(here.truth.trades(here.symbols[0])) > made + BEYOND_REACH, "trades beyond the shortest reach"
-    )
+    until = len(here.truth.trades(here.symbols[0])) + BEYOND_REACH
+    while len(here.truth.trades(here.symbols[0])) < until:
+        here.truth.step(5)
+        await asyncio.sleep(0.01)
 
 
 async def mute(here: Scenario) -> None:
@@ -115,13 +125,16 @@ async def mute(here: Scenario) -> None:
 
 
 async def mute_symbol(here: Scenario) -> None:
-    """Until it is said to be stale, or, where the line's own numbers tell at once, until a loss is said."""
+    """Until it is said to be stale, or, where the line's own numbers tell at once, until a loss is said; and so much of its book
+    was lost that it cannot look the same again by chance."""
     one = here.symbols[0]
-    here.fault("mute", symbol=one)
+    muted = {channel: here.fault("mute", symbol=one, channel=channel) for channel in ("trade", "quote", "book")}
     said = len(here.gaps("trade", "found"))
     await here.eventually(
         lambda: here.statuses("stale") or one in {gap.symbol for gap in here.gaps("trade", "found")[said:]}, "to be noticed"
     )
+    if "book" in here.venue.channels:
+        await hit(here, muted["book"], 20)
 
 
 async def cut(here: Scenario) -> None:
