@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,10 +17,12 @@ from marketd.api.server import run_api
 from marketd.api.views import Views
 from marketd.clock import ManualClock, SystemClock
 from marketd.metrics import Metrics
-from marketd.model.message_log import STREAM
+from marketd.model.message_log import STREAM, Source
 from marketd.net.redis import RedisConfig, RedisLink
 from marketd.secrets import SecretUrl
 from marketd.stores.cache import Cache, MessageLogConfig, Note, Publish, Write, open_memory, open_redis
+from marketd.stores.cache.cache import place_of
+from tests.daemons import eventually
 from tests.redis_server import RedisServer
 
 LOG = "/api/redis/log"
@@ -125,6 +127,76 @@ async def test_pages_hold_each_entry_once_while_others_write(asking: httpx.Async
 
     assert list(range(found[0], found[-1] - 1, -1)) == found
     assert len(found) >= 1000
+
+
+# What is asked, and which of each source's numbers it lets through.
+Takes = Callable[[str, int], bool]
+OF_BOT = {"type": "publish", "source": "trader-bot", "channel": "c:0"}
+FILTERS: list[tuple[dict[str, str], Takes]] = [
+    ({}, lambda source, number: True),
+    ({"type": "signal", "source": "ta-service"}, lambda source, number: source == "ta-service" and number % 2 == 1),
+    ({"channel": "c:1"}, lambda source, number: number % 3 == 1),
+    (OF_BOT, lambda source, number: source == "trader-bot" and number % 6 == 0),
+]
+
+
+async def test_filters_pages_and_tail_hold_under_load_while_the_oldest_make_room(asking: httpx.AsyncClient, cache: Cache) -> None:
+    written: dict[str, int] = dict.fromkeys(("market-data", "ta-service", "trader-bot"), 0)
+    stop = asyncio.Event()
+    for _ in range(99):
+        await cache.of("dashboard").do(*(Note("error", "old", "") for _ in range(100)))
+
+    async def write(source: Source) -> None:
+        while not stop.is_set():
+            numbers = range(written[source], written[source] + 10)
+            await cache.of(source).do(
+                *(Publish(f"c:{one % 3}", b"x" * (one % 50), signal=one % 2 == 1, summary=str(one)) for one in numbers)
+            )
+            written[source] = numbers.stop
+            await asyncio.sleep(0.001)
+
+    async def read(asked: dict[str, str], takes: Takes) -> None:
+        rows: list[dict[str, Any]] = []
+        cursor: str | None = None
+        while len(rows) < 2000:
+            more = {"limit": 170, "since": began} | asked | ({"cursor": cursor} if cursor else {})
+            answer = await asking.get(LOG, params=more)
+            rows += [row for row in answer.json() if row["channel"] != "old"]
+            cursor = answer.headers.get("X-Next-Cursor")
+            if cursor is None:
+                break
+        for source in written:
+            found = [int(row["summary"]) for row in rows if row["source"] == source]
+            expected = [one for one in range(found[0], found[-1] - 1, -1) if takes(source, one)] if found else []
+
+            assert expected == found, (asked, source)
+        assert all(int(row["summary"]) % 50 == row["payload_size"] for row in rows)
+        assert [row["id"] for row in rows] == sorted({row["id"] for row in rows}, key=place_of, reverse=True)
+        checked.append(len(rows))
+
+    async def tail() -> None:
+        async with asking.stream("GET", LIVE, params={"type": "signal", "source": "trader-bot"}) as answer:
+            numbers = [int(json.loads(one["data"])["summary"]) for one in await events_of(answer, 400)]
+
+        assert list(range(numbers[0], numbers[0] + 800, 2)) == numbers
+
+    checked: list[int] = []
+    began = (await asking.get(LOG, params={"limit": 1})).json()[0]["timestamp"]
+    async with asyncio.timeout(60), asyncio.TaskGroup() as writers:
+        for source in ("market-data", "ta-service", "trader-bot"):
+            writers.create_task(write(source))
+        try:
+            await eventually(lambda: min(written.values()) >= 800)
+            async with asyncio.TaskGroup() as readers:
+                readers.create_task(tail())
+                for _ in range(2):
+                    for one in FILTERS:
+                        readers.create_task(read(*one))
+        finally:
+            stop.set()
+
+    assert len(checked) == 2 * len(FILTERS)
+    assert min(checked) > 100
 
 
 REFUSED = [

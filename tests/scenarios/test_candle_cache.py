@@ -17,11 +17,12 @@ from marketd.candles.coins import COINS
 from marketd.candles.schedule import due, pace
 from marketd.daemon.polling import AGENT
 from marketd.model.cached import Updated, decode_updated
+from marketd.model.message_log import STREAM
 from marketd.sim import open_sim
 from marketd.sim.symbols import COINS_US, COINS_US_USD
-from marketd.stores.cache import Operation, Publish, Write
+from marketd.stores.cache import Note, Operation, Publish, Write
 from marketd.stores.cache.redis import RedisDesk
-from tests.daemons import eventually
+from tests.daemons import Running, eventually
 from tests.jumping import JumpingClock
 from tests.redis_server import RedisServer
 from tests.scenarios.feeds import FastClock
@@ -50,11 +51,13 @@ class Watched:
         self.writes: dict[str, list[float]] = defaultdict(list)
         self.updates: dict[str, list[tuple[float, Updated]]] = defaultdict(list)
         self.wrong: list[tuple[str, int]] = []
+        self.entries: list[tuple[str, str, str, str]] = []  # that the log should hold: type, channel, bytes, source
         look, do = server.client(), RedisDesk.do
 
         async def watched(desk: RedisDesk, *operations: Operation) -> None:
             with clock.held():
                 await do(desk, *operations)
+            self.entries += [(*_entry(one), "market-data") for one in operations]
             for one in operations:
                 if isinstance(one, Write) and one.key in KEYS:
                     left_ms = look.pttl(one.key)
@@ -72,6 +75,20 @@ class Watched:
         before = max((at for at in self.writes[key] if at <= from_s), default=from_s)
         times = [before, *(at for at in self.writes[key] if from_s < at < to_s), to_s]
         return max(later - earlier for earlier, later in pairwise(times))
+
+
+def _entry(one: Operation) -> tuple[str, str, str]:
+    assert not isinstance(one, Note)
+    if isinstance(one, Write):
+        return "cache_write", one.key, str(len(one.value))
+    return "publish", one.channel, str(len(one.payload))
+
+
+def logged(server: RedisServer, stream: str) -> list[tuple[str, str, str, str]]:
+    """Every entry: type, channel, bytes, source."""
+    with server.client() as look:
+        rows = look.xrange(stream)
+    return [tuple(row[name] for name in ("type", "channel", "payload_size", "source")) for _, row in rows]  # type: ignore[misc]
 
 
 def test_the_simulated_venue_lists_the_coins_that_are_kept() -> None:
@@ -127,6 +144,9 @@ async def test_minutes_of_polling_stay_within_the_budget_and_only_what_fails_age
     assert {} == {key: age for key in healthy if (age := seen.age_max(key, 150, 300)) > EVERY_S[key] + 1}
     assert seen.age_max(f"market:ohlcv:{FAILING}:5m", 150, 300) > 110
     assert {} == {key: age for key in healthy if (age := seen.age_max(key, 150, stopped_s)) > TTL_S[key] - 3}
+    # The log, and its mirror.
+    assert seen.entries == logged(redis_server, STREAM)
+    assert seen.entries == logged(redis_server, "market:log")
     # The venue.
     assert asked.weight_max() <= BUDGET
     assert {418, 429} == {one.status for one in asked.questions if one.silence_s}
@@ -271,3 +291,39 @@ async def test_health_says_when_the_venue_or_redis_goes_away_and_comes_back(run_
         sim.heal()
 
         await eventually(seen, holds=lambda found: found == (200, "ok", "ok"))
+
+
+async def test_a_log_that_cannot_be_written_stops_no_role(run_daemon, redis_server: RedisServer, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    environ = {**SMALL, "REDIS_URL": redis_server.url} | {
+        f"MARKETD__{section}__TIMEFRAMES": "1h" for section in ("CACHE", "ANALYSIS")
+    }
+    results = {"market:scanner", *(f"market:analysis:{symbol}:1h" for symbol in ("BTCUSDT", "ETHUSDT", "ETCUSD"))}
+    redis_server.command("SET", STREAM, "no stream")
+    async with (
+        open_sim(["binance_us"], seed=3) as sim,
+        run_daemon(sim, profile="scanner", environ=environ, data_dir=tmp_path / "scanner") as scanner,
+        run_daemon(sim, profile="ta-service", environ=environ, data_dir=tmp_path / "ta") as ta,
+        run_daemon(sim, profile="candle-cache", environ=environ, data_dir=tmp_path / "cache", clock=FastClock(20)) as poller,
+    ):
+        daemons = (poller, scanner, ta)
+        await eventually(lambda: results - set(redis_server.command("KEYS", "market:*")), holds=lambda missing: not missing)
+        healths = [(await one.get("/health")).status_code for one in daemons]
+        asked = [(await one.get("/api/redis/log")).status_code for one in daemons]
+        lost = [sum(_lost(one)) for one in daemons]
+        mirrored = len(logged(redis_server, "market:log"))
+        redis_server.command("DEL", STREAM)
+        await eventually(
+            lambda: {source for *_, source in logged(redis_server, STREAM)},
+            holds=lambda sources: sources == {"market-data", "dashboard", "ta-service"},
+        )
+        back = [row["type"] for row in (await ta.get("/api/redis/log?source=ta-service")).json()]
+
+    assert ([200] * 3, [503] * 3) == (healths, asked)
+    assert all(lost)
+    assert mirrored >= 6  # three coins' candles and prices
+    assert "cache_read" in back
+
+
+def _lost(daemon: Running) -> list[float]:
+    """Entries that each stream did not take."""
+    return [one.value for one in daemon.views.metrics.log_lost.collect()[0].samples if one.name.endswith("_total")]
