@@ -5,7 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from marketd.analysis.payloads import NAMES
+from marketd.analysis.payloads import NAMES, Alert, Quality, Signal
+from marketd.analysis.service import FeatureService
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
 from marketd.api.views import Views
@@ -88,3 +89,18 @@ async def test_where_the_role_does_not_run_that_is_said(only: Views, tmp_path: P
         response = await client.get(path, params={"symbol": "BTCUSDT"})
 
     assert (404, {"error": "role features does not run here"}) == (response.status_code, response.json())
+
+
+async def test_signals_and_alerts_are_told_newest_first(client: httpx.AsyncClient, views: Views) -> None:
+    service = views.features
+    assert isinstance(service, FeatureService)
+    service.publisher.alert(Alert("gap", "ETHUSDT", 5, "trades are missing"))
+    service.publisher.signal(
+        Signal("BTCUSDT", "binance", "long", 6, "momentum_long", "return_10s > 0.003", {"return_10s": 0.004}, Quality())
+    )
+    both = (await client.get("/features/signals")).json()
+    one = (await client.get("/features/signals", params={"symbol": "ETHUSDT"})).json()
+
+    assert ["signal", "gap"] == [row["kind"] for row in both]
+    assert ("long", "momentum_long: return_10s > 0.003 (return_10s 0.004)") == (both[0]["direction"], both[0]["detail"])
+    assert [("ETHUSDT", 5, "trades are missing")] == [(row["symbol"], row["ts"], row["detail"]) for row in one]

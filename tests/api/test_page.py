@@ -9,7 +9,7 @@ from marketd.api.page import duration
 
 
 async def test_the_page_shows_the_state_of_everything(client: httpx.AsyncClient) -> None:
-    page = (await client.get("/")).text
+    page = (await client.get("/plain")).text
 
     assert 'marketd is <span class="ok">ok</span>' in page
     for word in ("live-ingest", "binance", "BTCUSDT", "refused", "standby", "sqlite", "1 min 5 s"):
@@ -17,13 +17,13 @@ async def test_the_page_shows_the_state_of_everything(client: httpx.AsyncClient)
 
 
 async def test_words_of_others_are_not_markup(client: httpx.AsyncClient) -> None:
-    page = (await client.get("/")).text
+    page = (await client.get("/plain")).text
 
     assert "&lt;b&gt;invalid&lt;/b&gt; symbol" in page
 
 
 async def test_nothing_comes_from_elsewhere(client: httpx.AsyncClient) -> None:
-    page = (await client.get("/")).text
+    page = (await client.get("/plain")).text
 
     assert re.findall(r"""(?:src|href)=["'](?!/|data:)""", page) == []
     assert "prefers-color-scheme" in page
@@ -35,3 +35,10 @@ async def test_nothing_comes_from_elsewhere(client: httpx.AsyncClient) -> None:
 )
 def test_durations_have_two_units(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+async def test_where_no_dashboard_is_served_the_root_is_the_same_page(client: httpx.AsyncClient) -> None:
+    page = await client.get("/")
+
+    assert "marketd is" in page.text
+    assert "unsafe" not in page.headers["content-security-policy"]

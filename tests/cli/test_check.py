@@ -1,10 +1,11 @@
 """`check` shows what would start, masks secrets, and says who does not answer."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
-from marketd.config import model
+from marketd.config import load, model
 from tests.cli.conftest import Ask, Said
 from tests.nats_servers import NatsServer
 
@@ -58,7 +59,8 @@ def test_what_is_not_in_this_version_is_said(ask: Ask, monkeypatch: pytest.Monke
     assert "role trader is not in this version" in said.out
 
 
-def test_settings_without_effect_are_named(ask: Ask, tmp_path: Path) -> None:
+def test_settings_without_effect_are_named(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[load.__module__], "IDLE", frozenset({"dashboard"}))
     (tmp_path / "config.yaml").write_text("dashboard: {enabled: false}\nroles: []\nexchanges: {}")
     said = ask("check")
 

@@ -169,6 +169,12 @@ export interface Quote {
   seq: bigint | null;
 }
 
+export interface Series {
+  exchange: string;
+  symbol: string;
+  timeframe: string;
+}
+
 export interface SeriesRow {
   exchange: string;
   symbol: string;
@@ -399,6 +405,14 @@ export interface Answers {
       causes: string[];
     };
   };
+  "GET /features/signals": ({
+    ts: bigint;
+    symbol: string;
+    kind: "signal" | "latency" | "gap" | "backpressure";
+    provider: string | null;
+    direction: "long" | "short" | null;
+    detail: string;
+  })[];
   "GET /gaps": ({
     exchange: string;
     symbol: string;
@@ -412,15 +426,90 @@ export interface Answers {
   })[];
   "GET /health": HealthAnswer;
   "GET /latest": LatestAnswer;
+  "GET /ledger": ({
+    start: string;
+    end: string;
+    state: "have" | "missing" | "known_empty" | "repairing" | "unrecoverable";
+    cause: string;
+    since: string;
+  })[];
   "GET /livez": {
     status: string;
   };
   "GET /pairs": PairsAnswer;
-  "GET /paper": Record<string, unknown>;
-  "GET /paper/equity": Record<string, unknown>[];
-  "GET /paper/fills": Record<string, unknown>[];
-  "GET /paper/orders": Record<string, unknown>[];
-  "GET /paper/positions": Record<string, unknown>[];
+  "GET /paper": {
+    paper: boolean;
+    book: string;
+    timeframe: string;
+    opened: string;
+    boundary: string | null;
+    start: string;
+    equity: string;
+    profit: string;
+    cash: string;
+    positions: string;
+    realised: string;
+    unrealised: string;
+    fees: string;
+    open: number;
+    orders: number;
+    fills: number;
+    state: string;
+    meaning: Record<string, string>;
+  };
+  "GET /paper/equity": {
+    ts: string;
+    equity: string;
+    cash: string;
+    positions: string;
+    realised: string;
+    unrealised: string;
+    fees: string;
+    open: number;
+  }[];
+  "GET /paper/fills": ({
+    paper: boolean;
+    seq: bigint;
+    ts: string;
+    symbol: string;
+    provider: string;
+    side: "buy" | "sell";
+    why: "entry" | "stop" | "take_profit" | "signal";
+    order: string;
+    price: string;
+    size: string;
+    fee: string;
+    closes: string | null;
+    stop: string | null;
+    take_profit: string | null;
+  })[];
+  "GET /paper/orders": ({
+    paper: boolean;
+    seq: bigint;
+    ts: string;
+    symbol: string;
+    provider: string;
+    side: "buy" | "sell";
+    why: "entry" | "stop" | "take_profit" | "signal";
+    id: string;
+    refusal: "stale" | "doubtful" | "contradicting" | "no_price" | "other_venue" | "holding" | "no_short" | "cooldown" | "positions_max" | "cash" | null;
+    detail: string;
+  })[];
+  "GET /paper/positions": ({
+    paper: boolean;
+    symbol: string;
+    provider: string;
+    side: "long" | "short";
+    size: string;
+    price: string;
+    mark: string;
+    unrealised: string;
+    fee: string;
+    stop: string | null;
+    take_profit: string | null;
+    opened: string;
+    order: string;
+  })[];
   "GET /readyz": HealthAnswer;
   "GET /scanner": {
     timeframe: string;
@@ -512,6 +601,10 @@ export interface Queries {
     symbol: string;
     provider?: string;
   };
+  "GET /features/signals": {
+    symbol?: string;
+    limit?: number;
+  };
   "GET /gaps": {
     exchange?: string;
     symbol?: string;
@@ -526,6 +619,13 @@ export interface Queries {
   "GET /latest": {
     symbol: string;
     provider?: string;
+  };
+  "GET /ledger": {
+    exchange: string;
+    symbol: string;
+    timeframe: string;
+    start?: string;
+    end?: string;
   };
   "GET /livez": Record<string, never>;
   "GET /pairs": Record<string, never>;

@@ -9,6 +9,7 @@ Direction = Literal["long", "short"]
 AlertKind = Literal["latency", "gap", "backpressure"]
 Line = Literal["connected", "disconnected", "stale", "unknown"]
 
+SAID_MAX = 200  # signals and alerts that are remembered for whoever looks
 WORDS_MAX = 200  # characters of a cause or a detail: they come from venues and other producers, and a message has to be sent
 
 

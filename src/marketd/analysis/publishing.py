@@ -8,7 +8,7 @@ from contextlib import suppress
 import msgspec
 import structlog
 
-from marketd.analysis.payloads import Alert, Features, Signal
+from marketd.analysis.payloads import SAID_MAX, Alert, Features, Signal
 from marketd.clock import Clock
 from marketd.errors import DeliveryError
 from marketd.metrics import SYMBOLS_MAX, Few, Metrics
@@ -29,6 +29,7 @@ class Publisher:
         self, link: NatsLink | None, clock: Clock, metrics: Metrics, *, may_publish: Callable[[], bool] = lambda: True
     ) -> None:
         """`may_publish` is asked right before anything is sent: who lost its share of the symbols says nothing of them."""
+        self.said: deque[Signal | Alert] = deque(maxlen=SAID_MAX)  # oldest first
         self.published = self.errors = self.withheld = 0
         self._may_publish = may_publish
         self._link, self._clock, self._metrics = link, clock, metrics
@@ -47,11 +48,13 @@ class Publisher:
     def signal(self, made: Signal) -> None:
         self._metrics.signals.labels(self._symbols.named(made.symbol), made.direction).inc()
         log.info("features.signal", symbol=made.symbol, direction=made.direction, rule=made.rule, venue=made.venue, ts=made.ts)
+        self.said.append(made)
         self._put(f"{SIGNALS}.{token(made.symbol)}", _encode(made))
 
     def alert(self, made: Alert) -> None:
         self._metrics.alerts.labels(made.kind).inc()
         log.warning("features.alert", kind=made.kind, symbol=made.symbol, reason=made.detail)
+        self.said.append(made)
         self._put(ALERTS, _encode(made))
 
     async def run(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import structlog
 
 from marketd.analysis.features import Engine
-from marketd.analysis.payloads import Features, Signal
+from marketd.analysis.payloads import Alert, Features, Signal
 from marketd.analysis.publishing import Publisher
 from marketd.bus import Full, Subscription
 from marketd.clock import Clock
@@ -103,6 +103,11 @@ class FeatureService:
     def latest(self, symbol: str) -> tuple[str, Trade | None, Quote | None] | None:
         """The venue of a symbol and its newest trade and quote; None for one that nothing came of."""
         return self.engine.latest(symbol)
+
+    @property
+    def said(self) -> Sequence[Signal | Alert]:
+        """The newest signals and alerts, oldest first."""
+        return self.publisher.said
 
     def statistics(self) -> dict[str, Any]:
         drops = {} if self._subscription is None else self._subscription.dropped

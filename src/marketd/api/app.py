@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from marketd.api.analysis import analysis_routes
 from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error, on_store_away
 from marketd.api.candles import candles_routes
+from marketd.api.dashboard import Dashboard
 from marketd.api.docs import docs_routes
 from marketd.api.exposition import metrics_routes
 from marketd.api.features import features_routes
@@ -22,6 +23,7 @@ from marketd.api.heads import Heads
 from marketd.api.health import health_routes
 from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
+from marketd.api.ledger import ledger_routes
 from marketd.api.message_log import message_log_routes
 from marketd.api.page import page_routes
 from marketd.api.paper import paper_routes
@@ -50,6 +52,7 @@ TOPICS = (
     trades_routes,
     candles_routes,
     gaps_routes,
+    ledger_routes,
     symbols_routes,
     subscriptions_routes,
     message_log_routes,
@@ -89,6 +92,8 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
     app.add_middleware(Hot, clock=views.clock)
     app.add_middleware(Heads)
     app.add_middleware(Guard, host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
+    if views.dashboard:
+        app.add_middleware(Dashboard)
     return app
 
 

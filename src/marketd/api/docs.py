@@ -7,7 +7,7 @@ from fastapi import APIRouter, FastAPI, Query, Response
 from fastapi.responses import HTMLResponse
 
 from marketd.api.answers import ERRORS, answer
-from marketd.api.page import html
+from marketd.api.page import PAGE_HEADERS, html
 from marketd.api.parameters import NoQuery
 from marketd.api.token import FILE
 
@@ -29,7 +29,7 @@ def docs_routes(app: FastAPI) -> APIRouter:
 
     @routes.get("/docs", responses=ERRORS, summary="This API as a page", response_class=HTMLResponse)
     async def docs(_: Annotated[NoQuery, Query()]) -> Response:
-        return HTMLResponse(html("marketd API", _body(app.openapi())))
+        return HTMLResponse(html("marketd API", _body(app.openapi())), headers=PAGE_HEADERS)
 
     return routes
 

@@ -1,14 +1,14 @@
 """`GET /features/latest` and `/state/latest`: the features as they were published, and the trade and quote behind them."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from marketd.analysis.payloads import NAMES, NEVER_SEEN, NOTHING
+from marketd.analysis.payloads import NAMES, NEVER_SEEN, NOTHING, SAID_MAX, Alert, AlertKind, Direction, Signal
 from marketd.api.answers import ERRORS, answer, refuse, require
-from marketd.api.parameters import SYMBOL, VENUE
+from marketd.api.parameters import COUNT, SYMBOL, VENUE
 from marketd.api.shapes import NS, ref
 from marketd.api.views import FeaturesView, Views
 
@@ -20,6 +20,13 @@ class FeaturesQuery(BaseModel):
 
     symbol: SYMBOL
     provider: VENUE | None = None
+
+
+class SignalsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    symbol: SYMBOL | None = Field(None, description="of this symbol only")
+    limit: COUNT = Field(50, ge=1, le=SAID_MAX, description="how many, newest first")
 
 
 def features_routes(views: Views) -> APIRouter:
@@ -41,7 +48,23 @@ def features_routes(views: Views) -> APIRouter:
         venue, trade, quote = view.latest(query.symbol) or (None, None, None)
         return answer({"symbol": query.symbol, "provider": venue, "trade": trade, "quote": quote})
 
+    @routes.get("/features/signals", responses=SAID, summary="The newest signals and alerts of the features, newest first")
+    async def features_signals(query: Annotated[SignalsQuery, Query()]) -> Response:
+        said = require(views.features, "features").said
+        found = [one for one in reversed(said) if query.symbol is None or one.symbol == query.symbol]
+        return answer([_told(one) for one in found[: query.limit]])
+
     return routes
+
+
+def _told(one: Signal | Alert) -> dict[str, object]:
+    """One row for both kinds."""
+    if isinstance(one, Alert):
+        return {"ts": one.ts, "symbol": one.symbol, "kind": one.kind, "provider": None, "direction": None, "detail": one.detail}
+    inputs = ", ".join(f"{name} {value:.6g}" for name, value in one.inputs.items() if value is not None)
+    detail = f"{one.rule}: {one.expression} ({inputs})"
+    row = {"ts": one.ts, "symbol": one.symbol, "kind": "signal", "provider": one.venue}
+    return {**row, "direction": one.direction, "detail": detail}
 
 
 def _check_provider(view: FeaturesView, query: FeaturesQuery) -> None:
@@ -80,3 +103,14 @@ FEATURES = _answers(
     _object({**_SERIES, "ts": _maybe(NS), "features": _object(dict.fromkeys(NAMES, _NUMBER)), "quality": _QUALITY})
 )
 STATE = _answers(ref("LatestAnswer"))
+SAID = _answers(
+    {
+        "type": "array",
+        "items": _object(
+            {
+                "ts": NS, "symbol": _TEXT, "kind": {"enum": ["signal", *get_args(AlertKind)]}, "provider": _maybe(_TEXT),
+                "direction": _maybe({"enum": list(get_args(Direction))}), "detail": _TEXT,
+            }
+        ),
+    }
+)  # fmt: skip

@@ -1,5 +1,7 @@
-"""`GET /`: one plain status page for a person, that asks nobody else for anything."""
+"""`GET /plain`, and `/` where no dashboard is built: one plain status page for a person, that asks nobody else for anything."""
 
+from base64 import b64encode
+from hashlib import sha256
 from html import escape
 from typing import Annotated
 
@@ -27,6 +29,16 @@ th { font-weight: 600; border-bottom: 1px solid var(--line); } td { border-botto
 .ok, .live, .connected { color: var(--ok); } .degraded, .quiet, .pending, .connecting { color: var(--degraded); }
 .unhealthy, .dead, .down, .refused { color: var(--unhealthy); } .note { opacity: .75; }
 """
+_STYLE_HASH = b64encode(sha256(STYLE.encode()).digest()).decode()
+PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
 
 
 def html(title: str, body: str, refresh_s: int = 0) -> str:
@@ -40,9 +52,14 @@ def html(title: str, body: str, refresh_s: int = 0) -> str:
 def page_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["status"])
 
-    @routes.get("/", responses=ERRORS, summary="The status page, for a person", response_class=HTMLResponse)
     async def page(_: Annotated[NoQuery, Query()]) -> Response:
-        return HTMLResponse(html("marketd", _body(views), REFRESH_S), headers={"Cache-Control": "no-store"})
+        return HTMLResponse(html("marketd", _body(views), REFRESH_S), headers={**PAGE_HEADERS, "Cache-Control": "no-store"})
+
+    for path, summary in (
+        ("/", "The dashboard, or where it is not built the plain status page"),
+        ("/plain", "The plain status page"),
+    ):
+        routes.add_api_route(path, page, responses=ERRORS, summary=summary, response_class=HTMLResponse)
 
     return routes
 

@@ -1,16 +1,20 @@
 """`GET /paper` and below: the account of the paper trader, its decisions and fills. Nothing here was ever sent to a venue."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from marketd.api.answers import ERRORS, RequestError, answer, refuse, require
+from marketd.api.answers import RequestError, answer, refuse, require
 from marketd.api.parameters import NS_MAX, TIME, TIMES
+from marketd.api.shapes import NS, TEXT, WHOLE, Schema, answers, array, maybe, shape
+from marketd.api.shapes import TIME as TIME_TEXT
 from marketd.api.views import PaperView, Views
+from marketd.model.events import Side
 from marketd.model.exact import plain
+from marketd.model.paper import Refusal, Why
 from marketd.model.times import iso_of_ns
 
 if TYPE_CHECKING:
@@ -24,7 +28,6 @@ WORDS = {
     "realised": "of closed positions, before fees",
     "fees": "of all fills, also of those that opened what is still held",
 }
-Schema = dict[str, Any]
 
 
 class NoQuery(BaseModel):
@@ -49,7 +52,7 @@ class EquityQuery(BaseModel):
 def paper_routes(views: Views) -> APIRouter:
     routes = APIRouter(prefix="/paper", tags=["paper"])
 
-    @routes.get("", responses=_one(), summary="The account of the paper trader, and what its figures mean")
+    @routes.get("", responses=ACCOUNT, summary="The account of the paper trader, and what its figures mean")
     async def paper(_: Annotated[NoQuery, Query()]) -> Response:
         trader, books, kept = _opened(views)
         account, marks = books.account, books.marks
@@ -77,7 +80,7 @@ def paper_routes(views: Views) -> APIRouter:
             }
         )
 
-    @routes.get("/positions", responses=_many(), summary="What is held on paper")
+    @routes.get("/positions", responses=POSITIONS, summary="What is held on paper")
     async def positions(_: Annotated[NoQuery, Query()]) -> Response:
         books = _opened(views)[1]
         return answer(
@@ -101,17 +104,17 @@ def paper_routes(views: Views) -> APIRouter:
             ]
         )
 
-    @routes.get("/orders", responses=_many(), summary="What the paper trader decided, refusals with their reasons; newest first")
+    @routes.get("/orders", responses=ORDERS, summary="What the paper trader decided, refusals with their reasons; newest first")
     async def orders(query: Annotated[PageQuery, Query()]) -> Response:
         trader, _, kept = _opened(views)
         return _page(await trader.store.orders(kept.book, before=query.cursor or NS_MAX, limit=query.limit), query.limit)
 
-    @routes.get("/fills", responses=_many(), summary="Everything that was bought and sold on paper; newest first")
+    @routes.get("/fills", responses=FILLS, summary="Everything that was bought and sold on paper; newest first")
     async def fills(query: Annotated[PageQuery, Query()]) -> Response:
         trader, _, kept = _opened(views)
         return _page(await trader.store.fills(kept.book, before=query.cursor or NS_MAX, limit=query.limit), query.limit)
 
-    @routes.get("/equity", responses=_many(), summary="The account at each candle's close, before what its signals open")
+    @routes.get("/equity", responses=EQUITY, summary="The account at each candle's close, before what its signals open")
     async def equity(query: Annotated[EquityQuery, Query()]) -> Response:
         trader, _, kept = _opened(views)
         if query.end <= query.start:
@@ -151,13 +154,38 @@ def _time(ts: int) -> str | None:
     return iso_of_ns(ts) if ts else None
 
 
-def _answers(schema: Schema) -> dict[int | str, Schema]:
-    return {**ERRORS, 200: {"description": "on paper only", "content": {"application/json": {"schema": schema}}}}
+def _numbers(*names: str) -> dict[str, Schema]:
+    return dict.fromkeys(names, TEXT)
 
 
-def _one() -> dict[int | str, Schema]:
-    return _answers({"type": "object", "required": ["paper", "equity"]})
-
-
-def _many() -> dict[int | str, Schema]:
-    return _answers({"type": "array", "items": {"type": "object"}})
+_MARK: Schema = {"type": "boolean"}
+_SIDE: Schema = {"enum": list(get_args(Side))}
+_ACCOUNT = shape(
+    {
+        "paper": _MARK, "book": TEXT, "timeframe": TEXT, "opened": TIME_TEXT, "boundary": maybe(TIME_TEXT),
+        **_numbers("start", "equity", "profit", "cash", "positions", "realised", "unrealised", "fees"),
+        "open": WHOLE, "orders": WHOLE, "fills": WHOLE, "state": TEXT,
+        "meaning": {"type": "object", "additionalProperties": TEXT},
+    }
+)  # fmt: skip
+_POSITION = shape(
+    {
+        "paper": _MARK, "symbol": TEXT, "provider": TEXT, "side": {"enum": ["long", "short"]},
+        **_numbers("size", "price", "mark", "unrealised", "fee"), "stop": maybe(TEXT), "take_profit": maybe(TEXT),
+        "opened": TIME_TEXT, "order": TEXT,
+    }
+)  # fmt: skip
+_ENTRY: dict[str, Schema] = {
+    "paper": _MARK, "seq": NS, "ts": TIME_TEXT, "symbol": TEXT, "provider": TEXT, "side": _SIDE,
+    "why": {"enum": list(get_args(Why))},
+}  # fmt: skip
+_ORDER = shape({**_ENTRY, "id": TEXT, "refusal": maybe({"enum": list(get_args(Refusal))}), "detail": TEXT})
+_FILL = shape(
+    {
+        **_ENTRY, "order": TEXT, **_numbers("price", "size", "fee"), "closes": maybe(TEXT), "stop": maybe(TEXT),
+        "take_profit": maybe(TEXT),
+    }
+)  # fmt: skip
+_POINT = shape({"ts": TIME_TEXT, **_numbers("equity", "cash", "positions", "realised", "unrealised", "fees"), "open": WHOLE})
+ACCOUNT = answers(_ACCOUNT, "on paper only")
+POSITIONS, ORDERS, FILLS, EQUITY = (answers(array(one), "on paper only") for one in (_POSITION, _ORDER, _FILL, _POINT))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 
-from marketd.analysis.payloads import Features
+from marketd.analysis.payloads import Alert, Features, Signal
 from marketd.bus import Bus
 from marketd.candles.live import LiveCandles
 from marketd.clock import Clock
@@ -212,6 +212,11 @@ class FeaturesView(Protocol):
         """The venue of a symbol and its newest trade and quote; None for one that nothing came of."""
         ...
 
+    @property
+    def said(self) -> Sequence[Signal | Alert]:
+        """The newest signals and alerts, oldest first."""
+        ...
+
     def statistics(self) -> Mapping[str, object]: ...
 
 
@@ -302,4 +307,5 @@ class Views:
     studies: StudiesView | None = None  # role ta
     cache: "Cache | None" = None  # roles cache, scanner, ta, trader
     paper: PaperView | None = None  # role trader
+    dashboard: bool = False  # serve it, where it is built
     stored: StoredView | None = None  # candles: with the role archive, or where its database is there

@@ -42,7 +42,6 @@ ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
     "discovery": frozenset({"ingest"}),
     "nats": frozenset({"ingest", "archive", "features"}),
     "redis": frozenset({"ingest", "cache", "scanner", "ta", "trader"}),
-    "dashboard": frozenset(),
 }
 # Those of parts that are not in this version: accepted, checked, without effect.
 IDLE = frozenset(section for section, roles in ROLES_OF_SECTION.items() if not roles & BUILT_ROLES)

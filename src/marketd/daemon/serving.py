@@ -144,6 +144,7 @@ async def serve(
             studies=None if analysing is None else analysing.studies,
             cache=shared,
             polling=polling,
+            dashboard=config.dashboard.enabled,
             paper=None if papering is None else papering.trader,
             stored=archiving or await rooms.enter_async_context(archives.open_archive_looker(config.database_url, clock)),
         )
