@@ -53,6 +53,10 @@ class JumpingClock:
             assert self._now < until_s, f"did not come true within {within_s:g} s of this clock"
             await self.sleep(LOOK_S)
 
+    def stand_still(self, until_s: float) -> None:
+        """As a machine that is suspended and goes on at this second since the clock was made: nobody is woken meanwhile."""
+        self._now = max(self._now, until_s)
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """It stands still until this is left: another process is asked, which may be slow."""

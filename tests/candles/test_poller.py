@@ -208,6 +208,18 @@ async def test_who_was_kept_waiting_by_the_venue_is_asked_for_within_the_same_cy
     assert ([*MARKETS], []) == (told.symbols, told.failed)
 
 
+async def test_a_process_that_stood_still_goes_on_with_the_next_cycle_and_calls_nobody_failed(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    async with polling(tmp_path) as it:
+        await it.cycles(1)
+        before = len(it.sim.venue("binance_us").requests)
+        it.clock.stand_still(10_000)
+        (told,) = await it.cycles(1)
+        asked = [one for one in it.sim.venue("binance_us").requests[before:] if "klines" in one]
+
+    assert ([*MARKETS], []) == (told.symbols, told.failed)
+    assert len(MARKETS) == len(asked)
+
+
 async def test_a_venue_that_does_not_list_yet_is_asked_until_it_does(tmp_path) -> None:  # type: ignore[no-untyped-def]
     async with polling(tmp_path, faults="refuse:path=exchangeInfo,status=503,for=5s") as it:
         await it.clock.when(lambda: "binance_us" in it.poller.state[1])

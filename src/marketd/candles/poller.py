@@ -126,7 +126,11 @@ class Poller:
         at_s = 0
         while True:
             await self._until(at_s)
-            await self._cycle(its, at_s)
+            late_s = self._clock.monotonic() - self._started_s - at_s
+            if late_s < its.every_s * LAST:
+                await self._cycle(its, at_s)
+            else:  # the process stood still, and this cycle is over: nobody failed
+                log.warning("cache.late", venue=self._rest.venue.name, timeframe=its.timeframe, late_s=round(late_s))
             at_s = max(at_s + its.every_s, next_start(self._clock.monotonic() - self._started_s, its.every_s))
 
     async def _cycle(self, its: Pace, at_s: int) -> None:

@@ -308,6 +308,11 @@ CODES: dict[str, Code] = {
         "their keys stay as they were until they expire; the other symbols are fresh",
         "nothing, unless it lasts: see the reason, and `cache` in /status; `cache.refreshed_again` says when it is over",
     ),
+    "cache-late": Code(
+        "the process stood still for longer than a cycle of the candle cache: suspended, paused, or without a processor",
+        "cycles meanwhile are left out, and keys may have expired; the next cycle asks for every coin",
+        "nothing, unless it comes again: then give the machine or the container more processor time",
+    ),
     "cache-not-heard": Code(
         "the Redis server does not let us listen to channels, in its own words",
         "updates and signals do not reach the roles that wait for them; it is asked again until it agrees",

@@ -63,6 +63,7 @@ BY_EVENT = {
     "message_log.failing": "message-log-failing",
     "cache.list_failed": "cache-list-failed",
     "cache.refresh_failed": "cache-refresh-failed",
+    "cache.late": "cache-late",
     "cache.not_heard": "cache-not-heard",
     "redis.lost": "redis-lost",
     "redis.two_writers": "redis-two-writers",
