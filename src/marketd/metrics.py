@@ -73,6 +73,12 @@ class Metrics:
             "marketd_stored_latency_ms", "ts_recv to committed", ["consumer"], buckets=LATENCY_MS, registry=registry
         )
         self.api_refused = Counter("marketd_api_refused", "Requests and connections let go", ["reason"], registry=registry)
+        self.stream_clients = Gauge("marketd_stream_clients", "Clients of /ws", registry=registry)
+        self.stream_closed = Counter("marketd_stream_closed", "Clients of /ws that went", ["reason"], registry=registry)
+        self.stream_messages = Counter("marketd_stream_messages", "Messages to clients of /ws", registry=registry)
+        self.stream_mistakes = Counter("marketd_stream_mistakes", "Requests on /ws that were refused", registry=registry)
+        self.stream_fill = Gauge("marketd_stream_queue_fill_ratio", "Fill of the slowest client's queue", registry=registry)
+        self.stream_held = Gauge("marketd_stream_held_bytes", "Events held for clients of /ws", registry=registry)
         self.archive_requests = Counter("marketd_archive_pages", "Pages of candles asked for", ["venue"], registry=registry)
         self.archive_open = Gauge(
             "marketd_archive_open_minutes", "History not accounted for", ["venue", "symbol", "timeframe"], registry=registry

@@ -19,7 +19,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from marketd.api.app import build_app
+from marketd.api.app import build_app, rules_of
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
 from marketd.api.token import read_token
@@ -38,7 +38,7 @@ CHECKS: list[CheckFunction] = [
 
 
 async def test_every_path_of_the_contract_is_there(views: Views) -> None:
-    paths = build_app(ApiConfig(), views, "t").openapi()["paths"]
+    paths = build_app(ApiConfig(), views, rules_of(ApiConfig(), "t")).openapi()["paths"]
 
     assert {"/", "/health", "/readyz", "/livez", "/status", "/latest", "/trades", "/bus-stats", "/stats", "/pairs"} <= set(paths)
     assert {"/metrics", "/docs", "/openapi.json", "/subscriptions", "/candles", "/candles/latest", "/gaps", "/symbols"} <= set(

@@ -18,7 +18,7 @@ from marketd.api.docs import docs_routes
 from marketd.api.exposition import metrics_routes
 from marketd.api.features import features_routes
 from marketd.api.gaps import gaps_routes
-from marketd.api.guard import LOCAL_ORIGIN, Guard
+from marketd.api.guard import LOCAL_ORIGIN, Guard, Rules
 from marketd.api.heads import Heads
 from marketd.api.health import health_routes
 from marketd.api.hot import Hot
@@ -61,8 +61,13 @@ TOPICS = (
 )
 
 
-def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
-    """The application; `token` is what changing state needs."""
+def rules_of(config: ApiConfig, token: str) -> Rules:
+    """Who may ask; `token` is what changing state needs."""
+    return Rules(host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
+
+
+def build_app(config: ApiConfig, views: Views, rules: Rules) -> FastAPI:
+    """The application."""
     app = Described(
         title="marketd",
         version=installed_version(),
@@ -91,7 +96,7 @@ def build_app(config: ApiConfig, views: Views, token: str) -> FastAPI:
     )
     app.add_middleware(Hot, clock=views.clock)
     app.add_middleware(Heads)
-    app.add_middleware(Guard, host=config.host, token=token, reading=config.token is not None, origins=config.cors_origins)
+    app.add_middleware(Guard, rules=rules)
     if views.dashboard:
         app.add_middleware(Dashboard)
     return app

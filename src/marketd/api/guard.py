@@ -3,6 +3,7 @@
 import hmac
 import re
 from ipaddress import ip_address
+from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,43 +25,65 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class Guard:
-    """An ASGI layer before all routes.
+class Forbidden(NamedTuple):
+    """An answer that refuses."""
 
-    `token` is asked for where state changes, and with `reading` also for GETs. On loopback a request must name a local host,
+    status: int
+    error: str
+    parameter: str
+    allowed: object
+
+
+class Rules:
+    """`token` is asked for where state changes, and with `reading` also for GETs. On loopback a request must name a local host,
     so that no web page reaches it through a name of its own (DNS rebinding), and its Origin, if it has one, must be allowed.
     """
 
-    def __init__(self, app: ASGIApp, *, host: str, token: str, reading: bool, origins: tuple[str, ...]) -> None:
-        self._app = app
-        self._token, self._reading, self._origins = token.encode(), reading, origins
+    def __init__(self, *, host: str, token: str, reading: bool, origins: tuple[str, ...]) -> None:
+        self.token, self.reading = token.encode(), reading
+        self._origins = origins
         self._local = is_loopback(host)
         self._hosts = LOCAL_HOSTS | {host.lower(), f"[{host.lower()}]"}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
-        refused = self._refusal(scope["method"], scope["path"], headers)
-        if refused is not None:
-            status, error, parameter, allowed = refused
-            await error_answer(status, error, parameter, allowed)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _refusal(self, method: str, path: str, headers: Headers) -> tuple[int, str, str, object] | None:
-        if self._local and not self._is_our_host(headers.get("host", "")):
-            return 403, "this Host is not served here", "Host", sorted(LOCAL_HOSTS)
+    def refuses(self, method: str, path: str, headers: Headers) -> Forbidden | None:
+        """Of a request."""
+        forbidden = self._foreign_host(headers)
+        if forbidden is not None:
+            return forbidden
         origin = headers.get("origin")
         if self._local and origin is not None and not self.allows(origin):
-            return 403, "this Origin is not allowed", "Origin", "localhost, 127.0.0.1, or api.cors_origins"
-        if path in OPEN_PATHS or method == "OPTIONS" or (method in READING and not self._reading):
+            return _foreign_origin()
+        if path in OPEN_PATHS or method == "OPTIONS" or (method in READING and not self.reading):
             return None
-        word, _, given = headers.get("authorization", "").partition(" ")
-        if word.lower() != "bearer" or not hmac.compare_digest(given.strip().encode(), self._token):
-            return 401, "a token is needed", "Authorization", "Bearer and the token (MARKETD_API_TOKEN, or the file api-token)"
+        if not self.is_authorised(headers.get("authorization", "")):
+            allowed = "Bearer and the token (MARKETD_API_TOKEN, or the file api-token)"
+            return Forbidden(401, "a token is needed", "Authorization", allowed)
         return None
+
+    def forbids(self, headers: Headers) -> Forbidden | None:
+        """Of a WebSocket's handshake, whose token is another matter. No browser keeps a page from opening one to another
+        origin, so the Origin counts wherever the API is bound; beside the allowed ones it may be the API's own.
+        """
+        forbidden = self._foreign_host(headers)
+        if forbidden is not None:
+            return forbidden
+        origin = headers.get("origin")
+        own = f"//{headers.get('host', '').lower()}"
+        if origin is not None and not self.allows(origin) and f"//{origin.lower().partition('://')[2]}" != own:
+            return _foreign_origin()
+        return None
+
+    def is_authorised(self, authorization: str) -> bool:
+        word, _, given = authorization.partition(" ")
+        return word.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), self.token)
+
+    def allows(self, origin: str) -> bool:
+        return LOCAL_ORIGIN.fullmatch(origin) is not None or origin in self._origins or "*" in self._origins
+
+    def _foreign_host(self, headers: Headers) -> Forbidden | None:
+        if not self._local or self._is_our_host(headers.get("host", "")):
+            return None
+        return Forbidden(403, "this Host is not served here", "Host", sorted(LOCAL_HOSTS))
 
     def _is_our_host(self, host: str) -> bool:
         name = host.lower()
@@ -69,5 +92,23 @@ class Guard:
             name = before if colon and port.isdecimal() else name
         return name in self._hosts
 
-    def allows(self, origin: str) -> bool:
-        return LOCAL_ORIGIN.fullmatch(origin) is not None or origin in self._origins or "*" in self._origins
+
+def _foreign_origin() -> Forbidden:
+    return Forbidden(403, "this Origin is not allowed", "Origin", "localhost, 127.0.0.1, or api.cors_origins")
+
+
+class Guard:
+    """An ASGI layer before all routes."""
+
+    def __init__(self, app: ASGIApp, *, rules: Rules) -> None:
+        self._app, self._rules = app, rules
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refused = self._rules.refuses(scope["method"], scope["path"], Headers(scope=scope))
+        if refused is not None:
+            await error_answer(*refused)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""HTTP connections with bounds: so many at once, and so long for a request to arrive."""
+"""HTTP connections with bounds: so many at once, and so long for a request to arrive. One for `/ws` is handed over."""
 
 import asyncio
 import logging
@@ -9,11 +9,21 @@ import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marketd.api.answers import error_answer
+from marketd.api.stream.serving import Stream
 from marketd.metrics import Metrics
 
 CONNECTIONS_MAX = 512
 REQUEST_WITHIN_S = 10.0  # from its first byte, or from the connection, to its last
-PHRASES = {400: "Bad Request", 408: "Request Timeout", 503: "Service Unavailable"}
+PHRASES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    503: "Service Unavailable",
+}
+RETRY_S = 2
+STREAM = "/ws"
 UNREADABLE = "HTTP/1.1, with a head of at most 64 KiB"
 # What is wrong with a request is answered, counted and said here; the server's own word for it has no code.
 QUIET = logging.getLogger("uvicorn.error.requests")
@@ -24,8 +34,10 @@ log = structlog.get_logger("api")
 class BoundedProtocol(H11Protocol):
     """One connection. Whoever opens too many or sends too slowly is told so and let go; the others are served."""
 
-    def __init__(self, *args: Any, metrics: Metrics, **settings: Any) -> None:
+    def __init__(self, *args: Any, metrics: Metrics, stream: Stream, **settings: Any) -> None:
         super().__init__(*args, **settings)
+        self._stream = stream
+        self._is_handed_over = False
         self.logger = QUIET
         self._metrics = metrics
         self._deadline: asyncio.TimerHandle | None = None
@@ -45,12 +57,26 @@ class BoundedProtocol(H11Protocol):
         self._rest()
         super().connection_lost(exc)
 
+    def _should_upgrade(self) -> bool:
+        """Elsewhere a request to upgrade is a request like any other, as HTTP allows."""
+        return self.scope["path"] == STREAM and self.scope["method"] == "GET" and self._get_upgrade() == b"websocket"
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        rest, _ = self.conn.trailing_data
+        self._rest()
+        refusal = self._stream.open(self.transport, self.headers, self.scope["query_string"], rest)
+        if refusal is not None:
+            self._refuse(refusal.status, refusal.error, refusal.parameter, refusal.allowed, "handshake")
+            return
+        self._is_handed_over = True
+        self.connections.discard(self)
+
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, "this is no HTTP request that can be read", "request", UNREADABLE, "unreadable")
 
     def _watch(self) -> None:
         """A request that began must end in time; between requests the keep-alive timeout counts."""
-        if self.transport.is_closing() or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
+        if self._is_handed_over or self.transport.is_closing() or self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._rest()
         elif self._deadline is None:
             self._deadline = self.loop.call_later(REQUEST_WITHIN_S, self._too_slow)
@@ -66,12 +92,14 @@ class BoundedProtocol(H11Protocol):
             words = f"the request did not arrive within {REQUEST_WITHIN_S:g} s"
             self._refuse(408, words, "request", f"head and body within {REQUEST_WITHIN_S:g} s", "too slow")
 
-    def _refuse(self, status: int, error: str, parameter: str, allowed: object, reason: str) -> None:
+    def _refuse(self, status: int, error: str, parameter: str | None, allowed: object, reason: str) -> None:
         self._metrics.api_refused.labels(reason).inc()
         log.warning("api.refused", client=self.client[0] if self.client else None, reason=error)
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is under way already
             body = bytes(error_answer(status, error, parameter, allowed).body)
             head = f"HTTP/1.1 {status} {PHRASES[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            if status == 503:
+                head += f"retry-after: {RETRY_S}\r\n"
             self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
         if self.cycle is not None:
             self.cycle.disconnected = True

@@ -11,10 +11,11 @@ from pathlib import Path
 import structlog
 import uvicorn
 
-from marketd.api.app import build_app
+from marketd.api.app import build_app, rules_of
 from marketd.api.guard import is_loopback
 from marketd.api.protocol import BoundedProtocol
 from marketd.api.section import ApiConfig
+from marketd.api.stream.serving import Stream, run_stream
 from marketd.api.token import make_token
 from marketd.api.views import Views
 from marketd.errors import StartError
@@ -39,7 +40,9 @@ async def run_api(config: ApiConfig, views: Views, data_dir: Path) -> AsyncItera
     """Serve until the block is left; gives the address, as `http://127.0.0.1:8100`. Raises StartError for a busy port."""
     listening = listen(config.host, config.port)
     try:
-        app = build_app(config, views, make_token(config, data_dir))
+        rules = rules_of(config, make_token(config, data_dir))
+        app = build_app(config, views, rules)
+        stream = Stream(config.stream, views, rules)
         host, port = listening.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         if not is_loopback(config.host) and config.token is None:
@@ -47,7 +50,7 @@ async def run_api(config: ApiConfig, views: Views, data_dir: Path) -> AsyncItera
         server = Server(
             uvicorn.Config(
                 app,
-                http=partial(BoundedProtocol, metrics=views.metrics),  # type: ignore[arg-type]
+                http=partial(BoundedProtocol, metrics=views.metrics, stream=stream),  # type: ignore[arg-type]
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -60,7 +63,8 @@ async def run_api(config: ApiConfig, views: Views, data_dir: Path) -> AsyncItera
         async with room("api") as here:
             serving = here.start("serve", server.serve([listening]))
             try:
-                yield f"http://{shown}:{port}"
+                async with run_stream(stream, views.bus):
+                    yield f"http://{shown}:{port}"
             finally:
                 app.state.stopping.set()
                 server.should_exit = True

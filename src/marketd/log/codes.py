@@ -272,6 +272,16 @@ CODES: dict[str, Code] = {
         "these records are missing in the capture; stores and sinks are not concerned",
         "make room, or capture to a faster disk",
     ),
+    "stream-slow": Code(
+        "a client of /ws did not read as fast as events came",
+        "it was closed with 1013; it may come again and go on after its last position, and the others got everything",
+        "nothing here; the client should ask for less, or for `max_hz`",
+    ),
+    "stream-restarted": Code(
+        "events came faster than they could be handed to the clients of /ws, for seconds",
+        "every client was told (1012) and begins anew in a new epoch; what came meanwhile is stored, but not in their streams",
+        "give the daemon more processor, fewer clients or fewer symbols: --shard, or a process of its own for the API",
+    ),
     "api-refused": Code(
         "a client of the API opened too many connections, sent a request too slowly, or sent what is no HTTP",
         "that connection got a 4xx or 503 and was closed; others are served",

@@ -1,0 +1,123 @@
+"""The events of one channel, numbered; those that may not be lost are held, for who is behind and for who comes back."""
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from marketd.api.stream.frames import event_frame
+from marketd.model.events import Candle, Event, Gap, Trade, droppable
+
+if TYPE_CHECKING:
+    from marketd.api.stream.client import Client
+
+
+class Key(NamedTuple):
+    """Names a channel. A state without a symbol is of the whole venue; a timeframe is a candle's."""
+
+    type: str
+    venue: str
+    symbol: str = ""
+    timeframe: str = ""
+
+
+class Channel:
+    """`pos` is the newest position given; without anyone who asks for it a channel only counts and keeps its newest event.
+
+    Firm events (trades, closed candles, gaps, states) are held; of the others only the newest, since it replaces those before.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.pos = 0
+        self.newest: tuple[Event, int] | None = None  # what a snapshot shows, and its position
+        self.in_step: set[Client] = set()  # who has everything up to `pos`
+        self.readers = 0
+        self.is_open = False  # frames are made
+        self.empty_since_s: float | None = None  # when the last reader left
+        self.fresh: list[bytes] = []  # not handed to those in step yet
+        self.forgotten = 0  # the newest position that was firm and is not held any more
+        self.held_bytes = 0
+        self._firm: list[bytes] = []
+        self._firm_at: list[int] = []  # their positions
+        self._loose = b""  # the newest that replaces those before it
+        self._loose_at = 0
+
+    def take(self, event: Event) -> int:
+        """Number it and, if anyone asks, encode it; returns how many bytes more are held."""
+        self.pos += 1
+        if event.__class__ is not Gap and self._is_newer(event):
+            self.newest = (event, self.pos)
+        if not self.is_open:
+            return 0
+        frame = event_frame(event, self.pos)
+        self.fresh.append(frame)
+        if droppable(event):
+            self._loose, self._loose_at = frame, self.pos
+            return 0
+        self._firm.append(frame)
+        self._firm_at.append(self.pos)
+        self.held_bytes += len(frame)
+        return len(frame)
+
+    def open(self) -> None:
+        """From here on frames are made and held."""
+        self.is_open, self.empty_since_s = True, None
+        self.forgotten = self.pos
+
+    def close(self) -> int:
+        """Nobody asks any more; returns how many bytes were held."""
+        held, self.held_bytes = self.held_bytes, 0
+        self.is_open = False
+        self._firm, self._firm_at, self._loose, self._loose_at = [], [], b"", 0
+        return held
+
+    def after(self, cursor: int, limit: int) -> tuple[list[bytes], int]:
+        """The next frames for who has everything up to `cursor`, at most about `limit`, and the cursor after them.
+
+        Only what is held: ask `holds` before.
+        """
+        at = bisect_right(self._firm_at, cursor)
+        until = min(at + limit, len(self._firm))
+        frames = self._firm[at:until]
+        reached = self.pos if until == len(self._firm) else self._firm_at[until - 1]
+        if cursor < self._loose_at <= reached:
+            frames.insert(bisect_right(self._firm_at, self._loose_at, at, until) - at, self._loose)
+        return frames, reached
+
+    def holds(self, cursor: int) -> bool:
+        """Whether all that is firm after `cursor` is held."""
+        return self.forgotten <= cursor <= self.pos
+
+    def waiting(self, cursor: int) -> int:
+        """How many events that may not be lost follow `cursor`."""
+        return len(self._firm_at) - bisect_right(self._firm_at, cursor)
+
+    def __len__(self) -> int:
+        return len(self._firm)
+
+    def forget(self, count: int) -> int:
+        """Let the oldest firm events go; returns how many bytes that frees."""
+        count = min(count, len(self._firm))
+        if not count:
+            return 0
+        freed = sum(map(len, self._firm[:count]))
+        self.forgotten = self._firm_at[count - 1]
+        del self._firm[:count], self._firm_at[:count]
+        self.held_bytes -= freed
+        return freed
+
+    def snapshot(self) -> Sequence[bytes]:
+        """The newest event, marked as what was before; none where nothing came yet."""
+        if self.newest is None:
+            return ()
+        event, pos = self.newest
+        return (event_frame(event, pos, snapshot=True),)
+
+    def _is_newer(self, event: Event) -> bool:
+        """A late repair or a correction of an old candle is not what is newest."""
+        if self.newest is None:
+            return True
+        known = self.newest[0]
+        if isinstance(event, Trade):
+            return not event.repaired or (event.ts_event or 0) >= (known.ts_event or 0)
+        return not isinstance(event, Candle) or not isinstance(known, Candle) or event.open_time >= known.open_time

@@ -1,0 +1,311 @@
+"""One client of `/ws`: what it asked for, and how it gets what it does not have yet."""
+
+import hmac
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from marketd.api.stream.channel import Channel, Key
+from marketd.api.stream.frames import PING_FRAME, answer_frame
+from marketd.api.stream.wire import (
+    VERSION,
+    Asked,
+    Asking,
+    Auth,
+    Authenticated,
+    Hello,
+    Id,
+    Missed,
+    Mistake,
+    Ping,
+    Pong,
+    Standing,
+    Subscribe,
+    Subscribed,
+    Unsubscribe,
+    Unsubscribed,
+    read_request,
+)
+
+if TYPE_CHECKING:
+    from marketd.api.stream.hub import Hub
+
+log = structlog.get_logger("api")
+AT_ONCE = 512  # frames written in one go to who catches up
+REQUESTS_MAX = 100  # in a second
+AUTH_WITHIN_S = 10.0
+
+
+class Wire(Protocol):
+    """The connection. `write` may call the client's `pause` before it returns."""
+
+    peer: str  # whose it is, for the log
+
+    def write(self, data: bytes) -> None: ...
+
+    def close(self, code: int, words: str) -> None: ...
+
+
+class Names(Protocol):
+    def key_of(self, asked: Asked, field: str) -> Key:
+        """What is meant. Raises Mistake that names the key, below `field`."""
+        ...
+
+
+class Reading:
+    """A subscription that is not in step: it has everything up to `cursor`, and gets more when it is `due_s`."""
+
+    __slots__ = ("cursor", "due_s", "every_s")
+
+    def __init__(self, cursor: int, every_s: float) -> None:
+        self.cursor, self.every_s, self.due_s = cursor, every_s, 0.0
+
+
+class Client:
+    """Its channels are in step, or have a reading; those at a pace of their own always have one."""
+
+    def __init__(self, hub: "Hub", names: Names, wire: Wire, token: str | None) -> None:
+        """`token` is what it has yet to say; None lets it in."""
+        self.hub, self.wire = hub, wire
+        self.out: list[bytes] = []  # of the flush under way
+        self.heard_s = self.pinged_s = self._since_s = self._born_s = hub.clock.monotonic()
+        self._names, self._token = names, token
+        self._channels: dict[Channel, Reading | None] = {}  # None: in step
+        self._paused = False
+        self._requests = 0  # since `_since_s`
+        self.is_open = True
+        hub.admit(self)
+        self._say(Hello(VERSION, hub.epoch, hub.config.ping_s, "ok" if token is None else "needed"))
+
+    # -- what it asks -------------------------------------------------------------------------------------------------
+
+    def hear(self, message: bytes) -> None:
+        """Do what one message asks, and answer."""
+        now_s = self.hub.clock.monotonic()
+        self._requests += 1
+        if now_s - self._since_s >= 1.0:
+            self._since_s, self._requests = now_s, 1
+        if self._requests > REQUESTS_MAX:
+            self.close(1008, f"more than {REQUESTS_MAX} messages in a second", "flood")
+            return
+        try:
+            self._do(read_request(message))
+        except Mistake as mistake:
+            self.hub.metrics.stream_mistakes.inc()
+            self._say(mistake.answer)
+
+    def _do(self, request: Asking) -> None:
+        if isinstance(request, Auth):
+            self._authenticate(request)
+        elif self._token is not None:
+            raise Mistake("a token is needed first", "op", ["auth"], request.id)
+        elif isinstance(request, Ping):
+            self._say(Pong(id=request.id, ts=self.hub.clock.now_ns()))
+        else:
+            self._change(request)
+
+    def _authenticate(self, request: Auth) -> None:
+        if self._token is not None and not hmac.compare_digest(request.token.encode("utf-8", "replace"), self._token.encode()):
+            self.close(1008, "the token is not the one that is set here", "token")
+            return
+        self._token = None
+        self._say(Authenticated(id=request.id))
+
+    def _change(self, request: Subscribe | Unsubscribe) -> None:
+        """Subscribe or unsubscribe: first all names, so that nothing is half done."""
+        try:
+            keys = [self._names.key_of(one, f"channels[{at}]") for at, one in enumerate(request.channels)]
+            if isinstance(request, Unsubscribe):
+                self._unsubscribe(keys, request.id)
+                return
+            self._check(request.channels, keys)
+        except Mistake as mistake:
+            raise Mistake(mistake.answer.error, mistake.answer.field, mistake.answer.allowed, request.id) from None
+        after: list[Sequence[bytes]] = []
+        standings = [self._subscribe(self.hub.channel(key), one, after) for key, one in zip(keys, request.channels, strict=True)]
+        self._say(Subscribed(id=request.id, epoch=self.hub.epoch, channels=standings))
+        for frames in after:
+            self._write(frames)
+        if not self._paused:
+            self.catch_up()
+
+    def _check(self, channels: Sequence[Asked], keys: Sequence[Key]) -> None:
+        known = {channel.key for channel in self._channels}
+        seen: set[Key] = set()
+        for at, key in enumerate(keys):
+            if key in seen:
+                raise Mistake("this channel is named twice", f"channels[{at}]", "each once")
+            seen.add(key)
+        if len(known | seen) > self.hub.config.channels:
+            allowed = f"{self.hub.config.channels:,} a client"
+            raise Mistake(f"{len(known | seen):,} channels would be too many", "channels", allowed)
+        for at, one in enumerate(channels):
+            if (one.after is None) is not (one.epoch is None):
+                missing = "epoch" if one.epoch is None else "after"
+                raise Mistake(f"{missing} is required with the other", f"channels[{at}].{missing}", "both of epoch and after")
+            if one.after is not None and one.type not in ("trade", "candle"):
+                raise Mistake(f"{one.type} has no history to go on from", f"channels[{at}].after", "trade and candle only")
+
+    def _subscribe(self, channel: Channel, asked: Asked, after: list[Sequence[bytes]]) -> Standing:
+        """From now on, or after a position; the snapshot goes to `after`."""
+        if channel in self._channels:
+            self._leave(channel)
+        self.hub.joined(channel)
+        resumed, missed, cursor = None, None, channel.pos
+        if asked.after is not None:
+            missed = self._missed(channel, asked.epoch, asked.after)
+            resumed = missed is None
+            if resumed:
+                cursor = asked.after
+        if not resumed:
+            after.append(channel.snapshot())
+        every_s = 0.0 if asked.max_hz is None else 1 / asked.max_hz
+        if every_s:
+            self.hub.paced.add(self)
+        reading = Reading(cursor, every_s)
+        self._channels[channel] = reading
+        return _standing(channel.key, cursor, resumed, missed)
+
+    def _missed(self, channel: Channel, epoch: str | None, after: int) -> Missed | None:
+        if epoch != self.hub.epoch:
+            return Missed(after, None, "the position is of another run of the server")
+        if after > channel.pos:
+            return Missed(after, None, f"the newest position is {channel.pos}")
+        if not channel.holds(after):
+            return Missed(after, channel.forgotten + 1, "the position is no longer held")
+        return None
+
+    def _unsubscribe(self, keys: Sequence[Key], id: Id) -> None:
+        channels = [self.hub.channels.get(key) for key in keys]
+        for at, channel in enumerate(channels):
+            if channel is None or channel not in self._channels:
+                raise Mistake("this channel is not subscribed", f"channels[{at}]", "what was subscribed here")
+        there = [one for one in channels if one is not None]
+        for channel in dict.fromkeys(there):
+            self._leave(channel)
+        self._say(Unsubscribed(id=id, channels=[_standing(one.key, one.pos, None, None) for one in there]))
+
+    def _leave(self, channel: Channel) -> None:
+        del self._channels[channel]
+        channel.in_step.discard(self)
+        self.hub.left(channel)
+        if not any(one is not None and one.every_s for one in self._channels.values()):
+            self.hub.paced.discard(self)
+
+    # -- what it gets -------------------------------------------------------------------------------------------------
+
+    def flush(self, joined: dict[tuple[bytes, ...], bytes]) -> None:
+        """Write what the hub laid out for it; `joined` is shared by all that get the same."""
+        if len(self.out) == 1:
+            data = self.out[0]
+        else:
+            parts = tuple(self.out)
+            data = joined.get(parts) or joined.setdefault(parts, b"".join(parts))
+        self.out.clear()
+        if self.is_open:
+            self.wire.write(data)
+
+    def catch_up(self) -> None:
+        """Write what those behind miss, until the connection takes no more or they are in step."""
+        for channel, reading in list(self._channels.items()):
+            if reading is not None and not reading.every_s and not self._advance(channel, reading):
+                return
+
+    def deliver_due(self, now_s: float) -> None:
+        """What is due at a pace of its own."""
+        if self._paused:
+            return
+        for channel, reading in list(self._channels.items()):
+            if reading is not None and reading.every_s and now_s >= reading.due_s and reading.cursor < channel.pos:
+                reading.due_s = max(reading.due_s, now_s) + reading.every_s
+                if not self._advance(channel, reading):
+                    return
+
+    def _advance(self, channel: Channel, reading: Reading) -> bool:
+        """False where it cannot go on now."""
+        while reading.cursor < channel.pos:
+            if self._paused or not self.is_open:
+                return False
+            if not channel.holds(reading.cursor):
+                self._too_slow("more than is held waited for it")
+                return False
+            frames, reading.cursor = channel.after(reading.cursor, AT_ONCE)
+            self._write(frames)
+        if not reading.every_s and not self._paused and self.is_open:
+            self._channels[channel] = None
+            channel.in_step.add(self)
+        return True
+
+    def pause(self) -> None:
+        """The connection takes no more for now."""
+        self._paused = True
+        self.hub.paused.add(self)
+        for channel, reading in self._channels.items():
+            if reading is None:
+                self._channels[channel] = Reading(channel.pos, 0.0)
+                channel.in_step.discard(self)
+
+    def resume(self) -> None:
+        self._paused = False
+        self.hub.paused.discard(self)
+        if self.is_open:
+            self.catch_up()
+
+    def waiting(self) -> int:
+        """How many events that may not be lost wait for it."""
+        return sum(channel.waiting(one.cursor) for channel, one in self._channels.items() if one is not None)
+
+    def fill(self) -> float:
+        return min(1.0, self.waiting() / self.hub.config.queue)
+
+    def judge(self) -> None:
+        """Close it if too much waits."""
+        waiting = self.waiting()
+        if waiting > self.hub.config.queue:
+            self._too_slow(f"{waiting:,} events that may not be lost waited for it")
+
+    def _too_slow(self, words: str) -> None:
+        log.warning("api.stream_slow", code="stream-slow", client=self.wire.peer, reason=words)
+        self.close(1013, f"too slow: {words}; come again, with `after`", "slow")
+
+    def listen(self, now_s: float) -> None:
+        """Ping it when it says nothing for a while; let it go when it does not answer, or owes a token for too long."""
+        every_s = self.hub.config.ping_s
+        silent_s = now_s - self.heard_s
+        if self._token is not None and now_s - self._born_s > AUTH_WITHIN_S:
+            self.close(1008, f"no token within {AUTH_WITHIN_S:g} s", "token")
+        elif silent_s > 2 * every_s:
+            self.close(1011, f"no answer to pings for {silent_s:.0f} s", "silent")
+        elif silent_s > every_s and now_s - self.pinged_s > every_s:
+            self.pinged_s = now_s
+            self.wire.write(PING_FRAME)
+
+    # -- the connection -----------------------------------------------------------------------------------------------
+
+    def close(self, code: int, words: str, reason: str) -> None:
+        """Say why and go; `reason` is how it is counted."""
+        if self.is_open:
+            self.gone(reason)
+            self.wire.close(code, words)
+
+    def gone(self, reason: str = "gone") -> None:
+        """The connection ended."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        for channel in list(self._channels):
+            self._leave(channel)
+        self.hub.release(self, reason)
+
+    def _say(self, answer: object) -> None:
+        self._write((answer_frame(answer),))
+
+    def _write(self, frames: Sequence[bytes]) -> None:
+        if frames and self.is_open:
+            self.hub.sent(len(frames))
+            self.wire.write(b"".join(frames))
+
+
+def _standing(key: Key, pos: int, resumed: bool | None, missed: Missed | None) -> Standing:
+    return Standing(key.type, key.venue, key.symbol or None, key.timeframe or None, pos, resumed, missed)  # type: ignore[arg-type]
