@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from marketd.cli import cached, discovered, kept
+from marketd.cli import cached, discovered, kept, polled
 from marketd.cli.counting import counted
 from marketd.cli.options import (
     Channels,
@@ -86,8 +86,8 @@ def check(
         console.print(answer, markup=False, soft_wrap=True)
     for line in cached.plan(checked):
         console.print(line, markup=False, soft_wrap=True)
-    shared = asyncio.run(cached.ask(checked))
-    servers = [*asyncio.run(ask_servers(checked)), *([] if shared is None else [shared])]
+    for_cache = [asyncio.run(cached.ask(checked)), asyncio.run(polled.ask(checked))]
+    servers = [*asyncio.run(ask_servers(checked)), *(one for one in for_cache if one is not None)]
     for line in (line for server in servers for line in server.lines):
         console.print(line, markup=False, soft_wrap=True)
     is_served = all(server.is_well for server in servers if server.is_required)
