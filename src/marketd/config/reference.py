@@ -199,6 +199,8 @@ def metrics_page() -> str:
             name = f"{family.name}_total" if family.type == "counter" else family.name
             labels = ", ".join(f"`{label}`" for label in one._labelnames)
             rows.append(f"| `{name}` | {family.type} | {labels} | {family.documentation} |")
+    for name, kind, text in OF_THE_PROCESS:
+        rows.append(f"| `{name}` | {kind} |  | {text} |")
     return "\n".join([METRICS_HEAD, "| metric | kind | labels | meaning |\n|---|---|---|---|", *rows]) + "\n"
 
 
@@ -211,6 +213,15 @@ def operations_page(page: str) -> str:
     return "\n".join([before + head.rstrip("\n"), *rows]) + "\n" + (f"\n{after}" if after else "")
 
 
+# What the client library itself measures, on Linux only: written here, so that this page is the same wherever it is made.
+OF_THE_PROCESS = (
+    ("process_cpu_seconds_total", "counter", "Processor time used (Linux only, as the next ones)"),
+    ("process_resident_memory_bytes", "gauge", "Memory in use"),
+    ("process_virtual_memory_bytes", "gauge", "Addresses in use"),
+    ("process_open_fds", "gauge", "Open files and sockets"),
+    ("process_max_fds", "gauge", "Files and sockets that may be open"),
+    ("process_start_time_seconds", "gauge", "When the process began; not where /proc shows processes only"),
+)
 CODES_HEAD = "| code | cause | effect on the data | next step |\n|---|---|---|---|\n"
 METRICS_HEAD = """# Metrics
 

@@ -14,6 +14,7 @@ from marketd.daemon.paper import Papering
 from marketd.daemon.polling import Polling
 from marketd.daemon.redis import Streaming
 from marketd.errors import DeliveryError
+from marketd.metrics import Metrics
 from marketd.net.nats import LinkState, NatsLink
 from marketd.sinks.delivery import Deliveries
 from marketd.venues.discovery import Discovery
@@ -21,6 +22,7 @@ from marketd.venues.feed import Feed
 from marketd.venues.feeds import Feeds, ProviderState
 
 PING_S = 7.0  # a database that takes longer is of no use now; more than the wait for a free connection, which tells why
+WORTH: dict[Word, float] = {"ok": 1.0, "degraded": 0.5, "unhealthy": 0.0}
 DRY = "dry run: heartbeats only"
 
 
@@ -49,8 +51,8 @@ class Health:
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
-    async def watch(self) -> None:
-        """Look once a second, so that `since` is when something changed and not when somebody asked."""
+    async def watch(self, metrics: Metrics) -> None:
+        """Look once a second, so that `since` is when something changed and not when somebody asked; alerts ask the metric."""
         while True:
             if self._archiving is not None:
                 try:
@@ -61,7 +63,8 @@ class Health:
                     self._archive_down = str(error)
                 except TimeoutError:
                     self._archive_down = f"the archive's database gives no answer in time ({PING_S:g} s)"
-            self.components()
+            for name, one in self.components().items():
+                metrics.component_health.labels(name, "yes" if one.required else "no").set(WORTH[one.status])
             await self._clock.sleep(1.0)
 
     def components(self) -> dict[str, Component]:

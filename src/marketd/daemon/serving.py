@@ -153,7 +153,7 @@ async def serve(
         address = await rooms.enter_async_context(run_api(config.api, views, config.data_dir))
         here = await rooms.enter_async_context(room("daemon"))
         here.start("loop_lag", _loop_lag(clock, metrics))
-        here.start("health", health.watch())
+        here.start("health", health.watch(metrics))
         if papering is not None:
             await rooms.enter_async_context(papering.running())
         if publishing is not None and not any(state.name == "nats" for state in sinks.states):

@@ -1,0 +1,143 @@
+"""What Prometheus and Grafana are given: every metric is one of ours, every label one that it has, every alert explained."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from prometheus_client.metrics import MetricWrapperBase
+
+from marketd.metrics import Metrics
+from tests.deploy.servers import tool
+from tests.deploy.test_compose import OURS, SERVICES
+
+ROOT = Path(__file__).resolve().parents[2]
+PROMETHEUS, GRAFANA = ROOT / "deploy" / "prometheus", ROOT / "deploy" / "grafana"
+CONFIG = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
+RULES = yaml.safe_load((PROMETHEUS / "rules.yml").read_text())["groups"][0]["rules"]
+DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "marketd.json").read_text())
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+EXPRESSIONS = {f"alert {rule['alert']}": rule["expr"] for rule in RULES}
+EXPRESSIONS |= {f"panel {panel['title']} {one['refId']}": one["expr"] for panel in PANELS for one in panel["targets"]}
+EXPRESSIONS |= {f"annotation {one['name']}": one["expr"] for one in DASHBOARD["annotations"]["list"]}
+OF_PROMETHEUS = {"up": {"job", "instance"}}
+GIVEN = {"job", "instance"}  # labels that a scrape adds
+NAME = re.compile(r"\b(?:[a-z]+_){1,}[a-z]+(?:_[a-z]+)*\b|\bup\b")
+FUNCTIONS = {"histogram_quantile"}
+
+
+def labels_of_metrics() -> dict[str, set[str]]:
+    metrics = Metrics()
+    found: dict[str, set[str]] = dict(OF_PROMETHEUS)
+    for one in vars(metrics).values():
+        if isinstance(one, MetricWrapperBase):
+            (family,) = one.describe()
+            labels = set(one._labelnames)
+            ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}.get(family.type, [""])
+            found |= {f"{family.name}{end}": labels | ({"le"} if end == "_bucket" else set()) for end in ends}
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    return found | {name: set() for name in re.findall(r"`(process_\w+)`", page)}
+
+
+METRICS = labels_of_metrics()
+
+
+def bare(expression: str) -> str:
+    """Without label matchers, texts and the labels of `by` and `on`."""
+    return re.sub(r"\{[^}]*\}|\"[^\"]*\"|\b(?:by|on) \([^)]*\)", " ", expression)
+
+
+@pytest.mark.parametrize("where", EXPRESSIONS)
+def test_every_metric_and_label_asked_for_is_there(where: str) -> None:
+    expression = EXPRESSIONS[where]
+    names = set(NAME.findall(bare(expression))) - FUNCTIONS
+    known = set().union(*(METRICS.get(name, set()) for name in names)) | GIVEN
+    asked = {word for text in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression) for word in text.replace(",", " ").split()}
+    asked |= {word for text in re.findall(r"\{([^}]*)\}", expression) for word in re.findall(r"(\w+)(?==|!=)", text)}
+
+    assert names, "a metric is asked for"
+    assert names - set(METRICS) == set()
+    assert asked - known == set()
+
+
+def shown() -> Iterator[tuple[str, str, str]]:
+    """Texts with labels of a series in them, and where the series is asked for."""
+    for rule in RULES:
+        yield rule["alert"], rule["expr"], " ".join(re.findall(r"\$labels\.(\w+)", str(rule["annotations"])))
+    for panel in PANELS:
+        for one in panel["targets"]:
+            yield panel["title"], one["expr"], " ".join(re.findall(r"\{\{(\w+)\}\}", one["legendFormat"]))
+
+
+@pytest.mark.parametrize(("where", "expression", "words"), list(shown()))
+def test_a_label_that_is_shown_is_one_that_is_left(where: str, expression: str, words: str) -> None:
+    left = {word for text in re.findall(r"\bby \(([^)]*)\)", expression) for word in text.replace(",", " ").split()}
+    if " by (" not in expression:
+        left = set().union(*(METRICS.get(name, set()) for name in NAME.findall(bare(expression)))) | GIVEN
+
+    assert set(words.split()) <= left
+
+
+def test_every_alert_says_what_how_bad_and_what_is_so() -> None:
+    names = [rule["alert"] for rule in RULES]
+
+    assert sorted(names) == sorted(set(names))
+    assert {rule["labels"]["severity"] for rule in RULES} == {"critical", "warning"}
+    assert all({"summary", "description"} <= set(rule["annotations"]) for rule in RULES)
+
+
+def test_the_repairs_and_types_that_alerts_name_exist() -> None:
+    source = "\n".join(path.read_text() for path in (ROOT / "src" / "marketd").rglob("*.py"))
+    named = [word for text in EXPRESSIONS.values() for words in re.findall(r'=~?"([a-z|]+)"', text) for word in words.split("|")]
+
+    assert [word for word in named if f'"{word}"' not in source] == []
+
+
+def test_every_service_of_compose_is_asked_on_its_port() -> None:
+    asked = {name: str(one["port"]) for job in CONFIG["scrape_configs"] for one in job["dns_sd_configs"] for name in one["names"]}
+
+    assert asked == {name: service["environment"]["HTTP_PORT"] for name, service in OURS.items()}
+
+
+def test_grafana_finds_its_source_and_its_dashboard() -> None:
+    (source,) = yaml.safe_load((GRAFANA / "provisioning" / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    (provider,) = yaml.safe_load((GRAFANA / "provisioning" / "dashboards" / "marketd.yaml").read_text())["providers"]
+    mounts = {volume.split(":")[0]: volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]}
+
+    assert source["url"] == "http://prometheus:9090"
+    assert provider["options"]["path"] == mounts["./deploy/grafana/dashboards"]
+    assert mounts["./deploy/grafana/provisioning"] == "/etc/grafana/provisioning"
+    assert (
+        SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+        == f"{provider['options']['path']}/marketd.json"
+    )
+
+
+def test_panels_have_names_of_their_own_and_do_not_overlap() -> None:
+    places = [
+        (x, y)
+        for panel in DASHBOARD["panels"]
+        for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+    ]
+    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+    titles = [panel["title"] for panel in DASHBOARD["panels"]]
+
+    assert len(places) == len(set(places))
+    assert max(x for x, _ in places) == 23
+    assert (len(ids), len(titles)) == (len(set(ids)), len(set(titles)))
+
+
+if (promtool := tool("promtool")) is not None:  # where Prometheus's own checker is
+
+    def test_prometheus_accepts_its_files() -> None:
+        checked = subprocess.run(
+            [promtool, "check", "config", "--lint=all", "--lint-fatal", PROMETHEUS / "prometheus.yml"],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+        assert checked.returncode == 0, checked.stdout + checked.stderr
