@@ -30,16 +30,20 @@ NOT_HERE = ("source ", "make setup", "nats-server ")  # the tests' own environme
 GOES_ON = ("marketd demo", "marketd run", "marketd sim")
 READY = re.compile(r"open (http://\S+) in|\"address\": ?\"(http://[^\"]+)\"|(export \w+_REST_URL)")
 
-# What other people's `curl` would do, for machines without one: options -X, -H, -d.
+# What other people's `curl` would do, for machines without one: options -X, -H, -d, and -N for what goes on.
 CURL = f"""#!{sys.executable}
 import sys, httpx
 words, given = sys.argv[1:], {{"-X": [], "-H": [], "-d": []}}
-urls = [word for at, word in enumerate(words) if word not in given and (at == 0 or words[at - 1] not in given)]
+urls = [word for at, word in enumerate(words) if word[0] != "-" and (at == 0 or words[at - 1] not in given)]
 for at, word in enumerate(words):
     if word in given:
         given[word].append(words[at + 1])
 headers = {{"Content-Type": "application/x-www-form-urlencoded"}} if given["-d"] else {{}}
 headers |= dict(header.split(": ", 1) for header in given["-H"])
+if "-N" in words:
+    with httpx.stream("GET", urls[0], timeout=None) as answer:
+        for line in answer.iter_lines():
+            print(line, flush=True)
 answer = httpx.request((given["-X"] or ["GET"])[0], urls[0], headers=headers, content="".join(given["-d"]))
 print(answer.text)
 sys.exit(not answer.is_success)
@@ -169,6 +173,7 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
         "README.md",
         "docs/getting-started.md",
         "docs/distribution.md",
+        "docs/candle-cache.md",
         "docs/message-log.md",
         "docs/backtest.md",
         "docs/analysis-services.md",
