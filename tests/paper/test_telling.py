@@ -11,7 +11,7 @@ FILL = Fill("a", "sim", "BTCUSDT", "buy", "entry", D("64250.10"), D("0.155000"),
 
 def test_a_fill_is_told_with_price_size_fee_and_levels() -> None:
     assert line_of(ORDER, FILL) == (
-        "paper: bought 0.155 BTCUSDT at 64250.1, fee 9.96 (opens: long by ribbon_up); stop 62322.597, take-profit 68105.1"
+        "paper: bought 0.155 BTCUSDT at 64250.1, fee 9.96, stop 62322.597, take-profit 68105.1 (opens: long by ribbon_up)"
     )
 
 

@@ -47,6 +47,26 @@ async def test_before_anything_is_known_there_is_nothing_to_look_at() -> None:
     assert await watch.look(BOOKS) == (None, "the cache has no candles that closed")
 
 
+async def test_a_signal_before_any_update_waits_for_the_other_symbols() -> None:
+    watch, cache = watch_of()
+    watch.heard_signal(encode_signal(signal("A", T0 - HOUR)))
+    await put(cache.of("market-data"), {"A": FLAT}, signal("A", T0 - HOUR))
+
+    assert await watch.look(BOOKS) == (None, "no update of the cache has named a symbol yet")
+
+
+async def test_candles_of_a_time_to_come_are_doubt_and_move_no_boundary() -> None:
+    watch, cache = watch_of()
+    watch.heard_update(encode_updated(Updated("1h", ["A", "B"], [], "")))
+    await put(cache.of("market-data"), {"A": FLAT, "B": [*FLAT, candle(1, "100"), candle(2, "100")]})
+    seen = await watch.look(BOOKS)
+
+    assert seen.look is not None
+    assert seen.look.boundary == T0
+    assert seen.look.sights["B"].closed == ()
+    assert seen.look.sights["B"].doubt == "its newest closed candle ends 7199 s from now"
+
+
 async def test_values_that_cannot_be_read_are_doubt() -> None:
     watch, cache = watch_of(fill="quote")
     watch.heard_update(encode_updated(Updated("1h", ["A", "B"], [], "")))

@@ -121,7 +121,9 @@ def paper_routes(views: Views) -> APIRouter:
             refuse("end must be after start", "end", "a time after start")
         points = await trader.store.equity(kept.book, query.start, query.end, query.limit)
         headers = {"X-Next-Cursor": iso_of_ns(points[-1].ts + 1)} if len(points) == query.limit else None
-        return answer([{"ts": iso_of_ns(one.ts), "equity": plain(one.equity), **_row(one, "ts")} for one in points], headers)
+        return answer(
+            [{"paper": True, "ts": iso_of_ns(one.ts), "equity": plain(one.equity), **_row(one, "ts")} for one in points], headers
+        )
 
     return routes
 

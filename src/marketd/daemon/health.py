@@ -85,9 +85,10 @@ class Health:
         if self._featuring is not None:
             word, reason = self._featuring.state
             found["features"] = self._component("features", word, True, reason)
+        is_whole = self._polling is None or self._polling.required  # what lives off the cache is what the process is for
         if self._papering is not None:
             word, reason = self._papering.state
-            found["trader"] = self._component("trader", word, True, reason)
+            found["trader"] = self._component("trader", word, is_whole, reason)
         of_cache = None if self._caching is None or self._caching.link is None else self._caching.health
         if self._streaming is not None:
             of_sink = next((state for state in self._sinks.states if state.name == self._streaming.sink.name), None)
@@ -97,7 +98,6 @@ class Health:
             found["redis"] = self._component("redis", of_cache[0], True, of_cache[1])
         if self._analysing is not None:
             for role, (word, reason) in self._analysing.states.items():
-                is_whole = self._polling is None or self._polling.required  # of what the process is for
                 found[role] = self._component(role, word, is_whole, reason)
         if self._polling is not None:
             word, reason = self._polling.state

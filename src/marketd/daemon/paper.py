@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from marketd.candles.schedule import pace
 from marketd.clock import Clock
 from marketd.config import Config
 from marketd.daemon.caching import Caching
@@ -42,4 +43,5 @@ async def open_papering(
         return
     assert caching is not None, "the role trader has a cache"
     async with open_paper(config.database_url, clock) as store:
-        yield Papering(Trader(config.paper, caching.cache.of("trader-bot"), store, clock, metrics))
+        desk, every_s = caching.cache.of("trader-bot"), float(pace(config.paper.timeframe).every_s)
+        yield Papering(Trader(config.paper, desk, store, clock, metrics, every_s))

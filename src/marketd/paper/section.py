@@ -52,8 +52,12 @@ class PaperConfig(Section):
         description="price of what a signal causes: next_open (of the candle after it, as in a back-test) or quote (bid, ask)",
     )
     stale_s: float = Field(90.0, gt=0, le=86_400, description="age from which a quote is not traded on")
-    wait_s: float = Field(
-        90.0, ge=0, le=3600, description="how long a candle's signals wait for those of other symbols, to be taken in order"
+    wait_s: float | None = Field(
+        None,
+        ge=0,
+        le=3600,
+        description="how long a candle's signals wait for those of other symbols, to be taken in order; "
+        "default: one and a half refreshes of the cache",
     )
     allow_short: bool = Field(False, description="open short positions; without, a short signal only closes a long one")
     size_digits: int = Field(6, ge=0, le=18, description="digits after the point of a size, rounded down")

@@ -24,6 +24,7 @@ from marketd.stores.paper import Kept, PaperStore
 Word = Literal["ok", "degraded", "unhealthy"]
 GATHER_S = 0.2  # signals that come within it are one look
 LOOKS_WHILE_WAITING = 10
+REFRESHES = 1.5  # of the cache within which all coins of a boundary come: one may begin just before it, and one end late
 AGAIN_S = 1.0  # after the cache or the books could not be reached
 TELL_AT_ONCE = 100
 SHOWN = 200  # letters of what could not be read
@@ -33,11 +34,16 @@ log = structlog.get_logger("paper")
 class Trader:
     """One book. Whatever happens, its account is what its stored fills make of it."""
 
-    def __init__(self, terms: PaperConfig, desk: Desk, store: PaperStore, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, terms: PaperConfig, desk: Desk, store: PaperStore, clock: Clock, metrics: Metrics, every_s: float = 120.0
+    ) -> None:
+        """`every_s`: how often the cache refreshes the candles."""
         self.terms, self.store = terms, store
         self.kept: Kept | None = None  # the book as stored
         self.books: Books | None = None
         self._desk, self._clock, self._metrics = desk, clock, metrics
+        self._every_s = every_s
+        self._wait_s = REFRESHES * every_s if terms.wait_s is None else terms.wait_s
         self._watch = Watch(desk, terms, clock, metrics)
         self._wake = asyncio.Event()
         self._due_s: float | None = None  # when to look again though nothing comes
@@ -52,8 +58,8 @@ class Trader:
         """For /health."""
         if self._away:
             return "unhealthy", self._away
-        if self._trouble:
-            return "degraded", self._trouble
+        if trouble := self._trouble or self._watch.late(self._every_s):
+            return "degraded", trouble
         books = self.books
         held = 0 if books is None else len(books.account.positions)
         return "ok", f"paper only; {held} positions; {self._waiting or 'waits for the next candle'}"
@@ -126,6 +132,7 @@ class Trader:
         seen = await self._watch.look(books)
         self._away, self._waiting, look = "", seen.lacking, seen.look
         if look is None:
+            self._trouble = seen.lacking if self._watch.symbols else ""
             await self._tell()
             return
         if look.boundary < books.boundary:
@@ -136,8 +143,8 @@ class Trader:
         now_s = self._clock.monotonic()
         if look.boundary != self._boundary[0]:
             self._boundary = look.boundary, now_s
-        if seen.lacking and now_s - self._boundary[1] < self.terms.wait_s:
-            self._due_s = now_s + max(0.2, self.terms.wait_s / LOOKS_WHILE_WAITING)
+        if seen.lacking and now_s - self._boundary[1] < self._wait_s:
+            self._due_s = now_s + max(0.2, self._wait_s / LOOKS_WHILE_WAITING)
             await self._tell()
             return
         old = [one.id for one in look.advices if one.close_time < look.boundary]

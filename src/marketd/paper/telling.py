@@ -16,9 +16,9 @@ def line_of(order: Order, fill: Fill | None) -> str:
     word = "bought" if fill.side == "buy" else "sold"
     levels = [f"stop {plain(fill.stop)}"] if fill.stop is not None else []
     levels += [f"take-profit {plain(fill.take_profit)}"] if fill.take_profit is not None else []
-    rest = f"; {', '.join(levels)}" if levels else ""
-    head = f"paper: {word} {plain(fill.size)} {fill.symbol} at {plain(fill.price)}, fee {plain(fill.fee)}"
-    return f"{head} ({WHY[fill.why]}{': ' if order.detail else ''}{order.detail}){rest}"
+    head = f"paper: {word} {plain(fill.size)} {fill.symbol} at {plain(fill.price)}"
+    figures = ", ".join((f"fee {plain(fill.fee)}", *levels))  # before the reasons, which may be cut where a line has an end
+    return f"{head}, {figures} ({WHY[fill.why]}{': ' if order.detail else ''}{order.detail})"
 
 
 def note_of(order: Order, fill: Fill | None) -> Note:

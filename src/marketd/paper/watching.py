@@ -8,7 +8,7 @@ import structlog
 
 from marketd.clock import Clock
 from marketd.metrics import Metrics
-from marketd.model.cached import analysis_key, decode_candles, decode_price, decode_updated, ohlcv_key, price_key
+from marketd.model.cached import analysis_key, decode_candles, decode_price, decode_updated, ohlcv_key, price_key, update_channel
 from marketd.model.signals import Signal, decode_signal
 from marketd.model.timeframes import timeframe
 from marketd.model.times import ns_of_iso
@@ -22,6 +22,8 @@ SYMBOLS_MAX = 2_000
 SYMBOL_MAX = 40  # letters
 PENDING_MAX = 10_000  # signals that wait to be decided
 NAMED = 5
+LATE = 2  # times the cadence without an update: the cache is behind, or gone
+SECOND = 1_000_000_000
 log = structlog.get_logger("paper")
 
 
@@ -46,10 +48,10 @@ class Watch:
     def __init__(self, desk: Desk, terms: PaperConfig, clock: Clock, metrics: Metrics) -> None:
         self._desk, self._terms, self._clock, self._metrics = desk, terms, clock, metrics
         self._frame = timeframe(terms.timeframe)
-        self._symbols: dict[str, None] = {}  # of the last update
+        self.symbols: dict[str, None] = {}  # of the last update, those that failed in it too
         self._named: dict[str, None] = {}  # by signals since
         self.pending: dict[str, Advice] = {}
-        self.updated: int | None = None  # ns, when the last update came
+        self._updated = clock.now_ns()  # when the last update came, or hearing began
 
     def heard_update(self, payload: bytes) -> None:
         """Raises ValueError for a message that cannot be understood."""
@@ -60,8 +62,8 @@ class Watch:
         symbols = dict.fromkeys((*updated.symbols, *updated.failed))
         if len(symbols) > SYMBOLS_MAX or not all(map(_is_symbol, symbols)):
             raise ValueError(f"expected at most {SYMBOLS_MAX:,} symbols of letters and digits")
-        self._symbols, self._named = symbols, {}
-        self.updated = self._clock.now_ns()
+        self.symbols, self._named = symbols, {}
+        self._updated = self._clock.now_ns()
 
     def heard_signal(self, payload: bytes) -> bool:
         """Whether it is one for us. Raises ValueError likewise."""
@@ -80,9 +82,17 @@ class Watch:
             self._metrics.paper_skipped.labels("full").inc()
             return False
         self.pending[advice.id] = advice
-        if len(self._symbols) + len(self._named) < SYMBOLS_MAX:
+        if len(self.symbols) + len(self._named) < SYMBOLS_MAX:
             self._named[signal.symbol] = None
         return True
+
+    def late(self, every_s: float) -> str:
+        """What is said of a cache that was silent for twice its cadence; empty while all is well."""
+        silent_s = (self._clock.now_ns() - self._updated) / SECOND
+        if silent_s <= LATE * every_s:
+            return ""
+        name = self._terms.timeframe
+        return f"no update of {name} for {silent_s:,.0f} s, expected every {every_s:g} s on {update_channel(name)}"
 
     def settled(self, boundary: int) -> None:
         """Signals of candles that closed up to here were decided."""
@@ -90,10 +100,10 @@ class Watch:
 
     async def look(self, books: Books) -> Seen:
         """The cache as it is now. Raises DeliveryError."""
-        expected = self._symbols or dict.fromkeys(books.seen)
-        symbols = sorted({*expected, *self._named, *books.account.positions})
-        if not symbols:
+        expected = self.symbols or dict.fromkeys(books.seen)
+        if not expected:  # a signal alone would be decided without those of the others
             return Seen(None, "no update of the cache has named a symbol yet")
+        symbols = sorted({*expected, *self._named, *books.account.positions})
         frame, is_quoted = self._terms.timeframe, self._terms.fill == "quote"
         keys = [*(ohlcv_key(one, frame) for one in symbols), *(analysis_key(one, frame) for one in symbols)]
         keys += [price_key(one) for one in symbols] if is_quoted else []
@@ -135,7 +145,12 @@ class Watch:
         except msgspec.DecodeError as error:
             self._metrics.paper_skipped.labels("candles").inc()
             return Sight(doubt=f"its candles cannot be read: {error}")
-        return sight_of(candles, self._frame.step, None if price is None else self._quote(price))
+        sight = sight_of(candles, self._frame.step, None if price is None else self._quote(price))
+        ahead = sight.closed[-1].open_time + self._frame.step - self._clock.now_ns() if sight.closed else 0
+        if ahead > self._frame.step:  # one such would make the candles of all others old
+            self._metrics.paper_skipped.labels("candles").inc()
+            return Sight(doubt=f"its newest closed candle ends {ahead // SECOND} s from now")
+        return sight
 
     def _quote(self, value: bytes) -> Quoted | None:
         try:
