@@ -8,6 +8,7 @@ import socket
 import statistics
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hiredis
@@ -37,6 +38,7 @@ IN_FLIGHT = 8  # packed writes before their answers, on the bare socket
 SYMBOLS = 50
 RATES = (5_000, 20_000, 50_000)
 SECONDS = 5.0
+UNUSED = Path("unused")  # where trades of streams that cannot be written would wait
 START = 1_700_000_000_000_000_000
 NOW = 2 * START  # received after the sink was opened, as live trades are
 
@@ -70,7 +72,7 @@ def rate_rows(server: "RedisServer") -> list[Row]:
     some = trades(1, COUNT)
     prepared = [[trades(at, PER_WRITE) for at in range(first, first + COUNT, PER_WRITE)] for first in range(1, 9 * COUNT, COUNT)]
     config = RedisConfig(url=SecretUrl(server.url), enabled=True)
-    sink = RedisStreams(config, RedisLink(config, "bench", SystemClock()), SystemClock())
+    sink = RedisStreams(config, RedisLink(config, "bench", SystemClock()), SystemClock(), UNUSED)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         client = Redis.from_url(server.url)
         runner.run(sink.__aenter__())
@@ -154,11 +156,10 @@ def latency_rows(server: "RedisServer") -> list[Row]:
 async def _at_rate(server: "RedisServer", rate: int) -> tuple[Latencies, int]:
     """Published every millisecond; from `ts_recv` to acknowledged by the server. Says how many entries there are then."""
     import tempfile
-    from pathlib import Path
 
     clock, bus, latencies = SystemClock(), Bus(Metrics()), Latencies(size=1_000_000)
     config = RedisConfig(url=SecretUrl(server.url), enabled=True, stream_maxlen=10_000_000)
-    sink = RedisStreams(config, RedisLink(config, "bench", clock), clock)
+    sink = RedisStreams(config, RedisLink(config, "bench", clock), clock, UNUSED)
     with tempfile.TemporaryDirectory() as directory:
         async with run_sinks([sink], bus, clock, data_dir=Path(directory)) as view:
             view.states[0].stored_ms = latencies

@@ -109,9 +109,9 @@ async def test_another_writer_too_little_memory_and_a_loss_degrade(redis_server:
         well = streaming.health(None)
         streaming.care.budget = Budget(200, 10_000, 250, maxmemory=MIB)
         short = streaming.health(None)
-        streaming.sink._others["trades:BTCUSDT"] = ("host:1:ab", SystemClock().now_ns())
+        streaming.sink.noticed._others["trades:BTCUSDT"] = ("host:1:ab", SystemClock().now_ns())
         shared = streaming.health(None)
-        streaming.sink._lost = ("it is gone", SystemClock().now_ns())
+        streaming.sink.noticed._lost = ("it is gone", SystemClock().now_ns())
         lost = streaming.health(None)
 
     assert ("ok", True, f"answers at {redis_server.url}") == well

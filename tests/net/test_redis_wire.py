@@ -25,6 +25,14 @@ async def test_answers_come_in_the_order_of_what_was_asked(redis_server: RedisSe
     assert wire.client_id is not None
 
 
+async def test_no_question_has_no_answers() -> None:
+    with RedisServer() as server:
+        async with await open_wire(at(server), "marketd-test") as wire:
+            server.freeze()
+
+            assert [] == await wire.ask(within_s=5)
+
+
 async def test_an_error_is_an_answer_like_another(redis_server: RedisServer) -> None:
     async with await open_wire(at(redis_server), "marketd-test") as wire:
         told, after = await wire.ask(("NONESUCH",), ("PING",), within_s=5)

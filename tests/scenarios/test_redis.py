@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from marketd.api.views import Component
 from marketd.sim.server import Sim, open_sim
 from tests.daemons import Running, eventually
 from tests.redis_server import RedisServer
@@ -24,6 +25,9 @@ class Scene:
 
     def length(self, symbol: str = SYMBOLS[0]) -> int:
         return int(self.server.command("XLEN", f"trades:{symbol}"))
+
+    def health(self) -> Component:
+        return self.running.views.health.components()["redis"]
 
     async def more(self, count: int = 300) -> None:
         """So many more trades arrive in a stream."""
@@ -142,6 +146,51 @@ async def test_what_waits_goes_to_disk_and_comes_back_in_order(run_daemon) -> No
             await asyncio.to_thread(server.start)
             await here.is_well()
             await eventually(lambda: not here.running.views.bus.subscriptions[0].spill)
+
+
+@pytest.mark.timeout(180)
+async def test_a_stream_that_cannot_be_written_holds_up_its_own_pair_only(run_daemon) -> None:
+    with RedisServer() as server:
+        async with scene(run_daemon, server, seed=7) as here:
+            stream = f"trades:{SYMBOLS[1]}"
+            server.command("RENAME", stream, "kept")
+            server.command("SET", stream, "x")
+            await eventually(lambda: here.health().status == "degraded")
+            reason = here.health().reason
+            await here.more(1000)
+            answer = await here.running.get("/health")
+            server.command("RENAME", "kept", stream)
+            await here.is_well()
+
+        assert reason.startswith(f"{stream} holds ")
+        assert (200, "degraded") == (answer.status_code, answer.json()["components"]["redis"]["status"])
+
+
+@pytest.mark.timeout(180)
+async def test_a_daemon_that_ends_while_a_pair_waits_and_redis_takes_nothing_leaves_at_once_and_loses_nothing(run_daemon) -> None:
+    with RedisServer(maxmemory_policy="noeviction") as server:
+        settings = {**ON, "REDIS_URL": server.url, "STREAM_MAXLEN": str(KEPT), "MARKETD__SINKS__DELIVERY__DRAIN_S": "100"}
+        stream = f"trades:{SYMBOLS[1]}"
+        async with open_sim(["binance"], rate=RATE, seed=8) as sim:
+            async with run_daemon(sim, profile="trade-streams", environ=settings) as running:
+                here = Scene(running, sim, server)
+                await here.more(300)
+                server.command("RENAME", stream, "kept")
+                server.command("SET", stream, "x")
+                await eventually(lambda: here.health().status == "degraded")
+                server.command("CONFIG", "SET", "maxmemory", server.command("INFO", "memory")["used_memory"] // 2)
+                await here.is_not("out of memory")
+            server.command("CONFIG", "SET", "maxmemory", 0)
+            server.command("RENAME", "kept", stream)
+            async with run_daemon(sim, profile="trade-streams", environ=settings) as running:
+                await Scene(running, sim, server).more(2000)
+                await Scene(running, sim, server).is_well()
+                await eventually(lambda: not running.views.health.components()["redis"].reason.endswith("wait"))
+            for symbol in SYMBOLS:
+                with server.client() as client:
+                    found = [int(one["trade_id"]) for _, one in client.xrange(f"trades:{symbol}")]
+
+                assert list(range(found[0], found[0] + len(found))) == found
 
 
 @pytest.mark.timeout(180)

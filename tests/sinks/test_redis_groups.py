@@ -37,9 +37,9 @@ async def run(server: RedisServer) -> list[str]:
     return ran.stdout.splitlines()
 
 
-async def test_it_reads_each_trade_once_and_what_a_dead_member_left(redis_server: RedisServer) -> None:
+async def test_it_reads_each_trade_once_and_what_a_dead_member_left(redis_server: RedisServer, tmp_path: Path) -> None:
     config = RedisConfig(url=SecretUrl(redis_server.url), enabled=True)
-    async with RedisStreams(config, RedisLink(config, "marketd-test", SystemClock()), SystemClock()) as sink:
+    async with RedisStreams(config, RedisLink(config, "marketd-test", SystemClock()), SystemClock(), tmp_path) as sink:
         await sink.write([*trades(1, 250), *trades(1, 30, symbol="ETHUSDT", side="sell")])
         first = await run(redis_server)
         await sink.write(trades(251, 260))

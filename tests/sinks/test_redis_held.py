@@ -83,6 +83,20 @@ def test_once_live_trades_went_by_only_repaired_ones_are_asked_about() -> None:
     assert ["BTCUSDT"] == list(one.unread([trade(4, repaired=True)]))
 
 
+def test_what_is_in_doubt_is_looked_up_again_and_no_other_pair() -> None:
+    one = held()
+    live = [trade(number, symbol=symbol, ts_recv=NOW + 1) for number in (1, 2) for symbol in ("BTCUSDT", "ETHUSDT")]
+    assert live == one.fresh(live)
+
+    one.doubt({"BTCUSDT"}, {("binance", symbol): record_of(trade(2)) for symbol in ("BTCUSDT", "ETHUSDT")})
+    assert not one.are_new(live)
+    assert {"BTCUSDT"} == set(one.unread(live))
+
+    one.read("BTCUSDT", 0, [("binance", "1")])
+    assert [2, 3] == numbers(one.fresh([trade(number, ts_recv=NOW + 1) for number in (1, 2, 3)]))
+    assert one.are_new([trade(4, ts_recv=NOW + 1)])
+
+
 def test_what_came_from_the_spill_is_known_when_a_repair_brings_it() -> None:
     one = held(trade(5))
     one.fresh([trade(6), trade(7)])

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,7 +23,7 @@ def config(server: RedisServer, **more: object) -> RedisConfig:
 
 async def filled(server: RedisServer, settings: RedisConfig, count: int) -> RedisLink:
     link = RedisLink(settings, "marketd-test", SystemClock())
-    async with RedisStreams(settings, link, SystemClock()) as sink:
+    async with RedisStreams(settings, link, SystemClock(), Path("unused")) as sink:
         await sink.write(trades(1, count, raw=RAW))
     return link
 

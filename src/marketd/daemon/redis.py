@@ -32,10 +32,12 @@ class Streaming:
             return "unhealthy", self.required, self.link.state.reason
         if state is not None and not state.healthy and state.reason != "opening":
             return "unhealthy", self.required, state.reason
-        if self.sink.lost is not None:
-            return "degraded", self.required, self.sink.lost
-        if self.sink.others:
-            stream, other = next(iter(self.sink.others.items()))
+        if (waits := self.sink.waiting.reason) is not None:
+            return "unhealthy" if self.sink.takes_nothing else "degraded", self.required, waits
+        if self.sink.noticed.lost is not None:
+            return "degraded", self.required, self.sink.noticed.lost
+        if self.sink.noticed.others:
+            stream, other = next(iter(self.sink.noticed.others.items()))
             return "degraded", self.required, f"{stream} is written by another marketd too: {other}"
         budget = self.care.budget
         if budget is not None and budget.exceeds:
@@ -50,9 +52,11 @@ async def open_streaming(config: Config, clock: Clock, metrics: Metrics) -> Asyn
         yield None
         return
     link = RedisLink(config.redis, f"marketd-{config.profile}", clock)
-    sink = RedisStreams(config.redis, link, clock)
+    directory, limit = config.data_dir / "spill" / "redis-held", config.sinks.delivery.spill_bytes
+    sink = RedisStreams(config.redis, link, clock, directory, metrics, waiting_bytes=limit)
     streaming = Streaming(link, sink, StreamsCare(config.redis, link, clock, metrics), config.profile in REQUIRED_BY)
     async with room("redis") as here:
         here.start("watch", link.run())
+        here.start("tend", sink.tend())
         here.start("care", streaming.care.run(lambda: sink.symbols))
         yield streaming

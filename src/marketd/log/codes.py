@@ -299,8 +299,7 @@ CODES: dict[str, Code] = {
     ),
     "redis-away": Code(
         "the Redis server does not answer, or does not let us in",
-        "trades wait, in memory and then on disk, and are written in order once it is back; the shared cache is not written, "
-        "read or heard meanwhile; `redis.back` says when",
+        "until `redis.back` trades wait, in memory and then on disk; the shared cache is not written, read or heard",
         "see the reason; `marketd check` tries the address",
     ),
     "message-log-failing": Code(
@@ -337,6 +336,11 @@ CODES: dict[str, Code] = {
         "another marketd writes the same trades into the same streams",
         "entries may be there twice",
         "stop one of the two, or split the symbols with `--shard`",
+    ),
+    "redis-held": Code(
+        "a pair's stream cannot be written: its key holds something else, has no higher id left, or is not for the user",
+        "its trades wait on disk and are written in order as soon as the key is mended (`redis.released`); all other pairs go on",
+        "do what the line says: rename or delete that key",
     ),
     "redis-memory": Code(
         "the streams may grow beyond what the Redis server may use, or it already refuses writes",

@@ -67,6 +67,8 @@ BY_EVENT = {
     "cache.not_heard": "cache-not-heard",
     "redis.lost": "redis-lost",
     "redis.two_writers": "redis-two-writers",
+    "redis.held": "redis-held",
+    "redis.held_full": "spill-failing",
     "redis.memory": "redis-memory",
     "api.cut": "api-cut",
     "api.failed": "api-failed",

@@ -84,6 +84,8 @@ class RedisWire(asyncio.Protocol):
     async def ask(self, *commands: Sequence[Word], within_s: float) -> list[Any]:
         """The answers. Raises Disconnected; whoever waits in vain gives the connection up, since answers could no longer be
         told from each other."""
+        if not commands:
+            return []
         answers = self.send(b"".join(pack(*words) for words in commands), len(commands))
         try:
             async with asyncio.timeout(within_s):

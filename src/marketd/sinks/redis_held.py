@@ -4,7 +4,7 @@ The record is one hash, `marketd:trades`, changed in the same transaction as the
 wrote it, and with which of its writes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -85,7 +85,7 @@ class Held:
     start where the slowest sink is."""
 
     def __init__(self) -> None:
-        self.at_open: dict[Series, Progress] = {}
+        self.at_open: dict[Series, Progress] = {}  # what was there, or was to be, before this run or before a doubt
         self._opened_at = 0  # ns
         self._past: set[Series] = set()  # beyond what was there at the start: what the feed brings in order is new
         self._spilled: dict[Series, set[str]] = {}  # written in this run and received in an earlier one: repairs bring them again
@@ -134,6 +134,13 @@ class Held:
         return [
             trade for trade in trades if (not trade.repaired and (trade.venue, trade.symbol) in past) or not self._is_there(trade)
         ]
+
+    def doubt(self, symbols: Collection[str], record: Mapping[Series, Progress]) -> None:
+        """Not all is there that the record says of these: of what it covers their streams are asked, as after a start."""
+        self.at_open |= {series: known for series, known in record.items() if series[1] in symbols}
+        self._past = {series for series in self._past if series[1] not in symbols}
+        self._spilled = {series: ids for series, ids in self._spilled.items() if series[1] not in symbols}
+        self._tails = {symbol: tail for symbol, tail in self._tails.items() if symbol not in symbols}
 
     def _is_doubtful(self, trade: Trade) -> bool:
         known = self.at_open.get((trade.venue, trade.symbol))

@@ -2,13 +2,17 @@
 
 XADD is not idempotent, so a write is one transaction: all of it is there or nothing, and with it goes the record of what is there
 (`redis_held.py`). After a connection that broke in the middle the record says which of the two it was.
+
+A pair whose stream cannot be written waits for itself (`redis_waiting.py`).
 """
 
 import asyncio
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Any, Self, cast
 from uuid import uuid4
 
@@ -16,34 +20,25 @@ import structlog
 
 from marketd.bus import Full
 from marketd.clock import Clock
-from marketd.errors import Declined, Disconnected
+from marketd.errors import Declined, DeliveryError, Disconnected
 from marketd.metrics import Metrics
 from marketd.model.events import Event, Trade
 from marketd.model.marks import Mark, Series
 from marketd.net.redis import RedisConfig, RedisLink, asked
-from marketd.net.redis_wire import RedisWire, ReplyError, pack, refusal
-from marketd.sinks.redis_entry import FIELDS, Entries, stream_of
-from marketd.sinks.redis_held import RECORD, Held, Progress, decode_progress, encode_progress, field_of, read_record
+from marketd.net.redis_wire import RedisWire, ReplyError, Word, refusal
+from marketd.sinks.redis_entry import Entries
+from marketd.sinks.redis_flight import Flight, corrections, packed, written_anew
+from marketd.sinks.redis_held import RECORD, Held, Progress, encode_progress, read_record
+from marketd.sinks.redis_look import look_back, missing, reason_of, run_of, wrong_streams
+from marketd.sinks.redis_noticed import Noticed
+from marketd.sinks.redis_waiting import WaitingRooms
+from marketd.sinks.spill import GIB
 
-CHUNK = 500  # trades in one transaction
+WAITING_S = 1.0  # so often it is looked whether streams that could not be written can
 SLOW_S = 3.0  # without an answer the sink says that it waits
 STUCK_S = 60.0  # without an answer the connection is given up
 ASK_S = 10.0  # for questions: a large stream takes a while to read
-LATELY_NS = 300_000_000_000  # so long another writer is said to be there, and what was lost
-PAGE = 1000  # entries of a stream read in one go
 log = structlog.get_logger("redis")
-
-
-@dataclass
-class Flight:
-    """A transaction that was sent and not answered yet."""
-
-    trades: Sequence[Trade]
-    number: int
-    progress: dict[Series, Progress]  # what the record says afterwards, of the series in it
-    commands: bytes
-    sent_s: float = 0.0
-    answers: asyncio.Future[list[Any]] | None = None
 
 
 class RedisStreams:
@@ -54,14 +49,25 @@ class RedisStreams:
     gather_s = 0.001
     types: frozenset[type[Event]] | None = frozenset({Trade})
 
-    def __init__(self, config: RedisConfig, link: RedisLink, clock: Clock, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        config: RedisConfig,
+        link: RedisLink,
+        clock: Clock,
+        directory: Path,
+        metrics: Metrics | None = None,
+        *,
+        waiting_bytes: int = GIB,
+    ) -> None:
+        """`directory` and `waiting_bytes` are for trades of pairs whose stream cannot be written."""
         self.capacity = config.capacity
         self.writer = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        self._others: dict[str, tuple[str, int]] = {}  # streams that another writer was seen in: who, and when (ns)
-        self._lost: tuple[str, int] | None = None  # what the server no longer had, in words, and when that was seen (ns)
-        self._link, self._clock, self._metrics = link, clock, metrics
+        self.noticed = Noticed(link.state.url, clock)
+        self._link, self._clock = link, clock
         self._entries = Entries(config.stream_maxlen)
         self._held = Held()
+        self.waiting = WaitingRooms(directory, waiting_bytes, metrics)
+        self._turn = asyncio.Lock()  # to write
         self._progress: dict[Series, Progress] = {}  # with all that was packed
         self._acknowledged: dict[Series, Progress] = {}  # of this run's transactions, by the last of each series
         self._stored: dict[Series, Progress] = {}  # the record as it should be
@@ -71,8 +77,7 @@ class RedisStreams:
         self._checked: set[str] = set()  # streams that are streams, or nothing yet
         self._number = 0
         self._offered: Sequence[Event] = ()
-        self._fresh: list[Trade] = []  # of it, what is to be written
-        self._written = 0  # of those
+        self._fresh: list[Trade] = []  # of it, what is still to be written
         self._flight: Flight | None = None
         self._next: Flight | None = None  # packed, not sent
 
@@ -82,7 +87,11 @@ class RedisStreams:
 
     async def __aexit__(self, *_: object) -> None:
         if self._wire is not None:
-            await self._wire.close("closed")
+            self._wire.abort("closed")  # nobody need wait for its answers
+        async with self._turn:
+            self.waiting.close()
+            if self._wire is not None:
+                await self._wire.close("closed")
 
     def progress(self) -> Mapping[Series, Mark]:
         return {series: held.mark for series, held in self._held.at_open.items() if held.trade_id is not None}
@@ -93,77 +102,111 @@ class RedisStreams:
         return sorted({symbol for _, symbol in (*self._held.at_open, *self._progress)})
 
     @property
-    def others(self) -> dict[str, str]:
-        """Streams that another writer was seen in of late, and who."""
-        since = self._clock.now_ns() - LATELY_NS
-        return {stream: writer for stream, (writer, seen) in self._others.items() if seen > since}
-
-    @property
-    def lost(self) -> str | None:
-        """What the server no longer had of late, in words."""
-        return self._lost[0] if self._lost is not None and self._lost[1] > self._clock.now_ns() - LATELY_NS else None
+    def takes_nothing(self) -> bool:
+        """No stream could be written of late."""
+        return bool(self.waiting) and not self._checked
 
     async def write(self, batch: Sequence[Event]) -> None:
-        """Returns when all of it is in the streams. What is there already is left out, of a batch that is offered again too."""
+        """Returns when all is in the streams, or on disk behind what waits of its pair; what is there already is left out."""
+        async with self._turn:
+            wire = await self._ready()
+            if self._flight is not None and (batch != self._offered or self._flight.source is not self._fresh):
+                await self._land(wire, self._flight)
+            if batch != self._offered:
+                await self._take_up(wire, cast(Sequence[Trade], batch))
+            await self._write_out(wire, self._fresh)
+            self._offered = ()
+
+    async def tend(self) -> None:
+        """Until cancelled: write what waits as soon as its stream can be written."""
+        while True:
+            await self._clock.sleep(WAITING_S)
+            if self.waiting:
+                with suppress(DeliveryError):  # said by whoever writes
+                    await self.release()
+
+    async def release(self) -> None:
+        """Write what waits where the key was mended."""
+        async with self._turn:
+            if self._offered:  # the sink is in trouble as a whole
+                return
+            wrong = await self._wrong(await self._ready(), list(self.waiting))
+            for symbol, reason in wrong.items():
+                self.waiting.stuck(symbol, reason)
+        for symbol in [one for one in self.waiting if one not in wrong]:
+            while symbol in self.waiting:
+                async with self._turn:
+                    await self._release(symbol)
+
+    async def _release(self, symbol: str) -> None:
+        """A part of what waits of a pair, so that the others have their turn."""
+        if self._offered:
+            raise Declined("redis: the sink is in trouble as a whole")
         wire = await self._ready()
+        if self._flight is not None:
+            await self._land(wire, self._flight)
+        room = self.waiting[symbol]
+        if room.hand is None:
+            trades = room.chunk()
+            if not trades:
+                self.waiting.over(symbol)
+                self._checked.add(symbol)
+                return
+            await self._look_back(wire, trades)
+            room.hand = self._held.fresh(trades)
+        await self._write_out(wire, room.hand)
+        room.commit()
+
+    async def _take_up(self, wire: RedisWire, trades: Sequence[Trade]) -> None:
+        """Tell apart what is to be written now, what waits and what is there."""
+        rooms, offered = self.waiting, list(trades)
+        symbols = {trade.symbol for trade in trades}
+        if unknown := sorted(symbols.difference(self._checked, rooms)):
+            for symbol, reason in (await self._wrong(wire, unknown)).items():
+                rooms.stuck(symbol, reason)
+        held: list[Trade] = []
+        if rooms and not symbols.isdisjoint(rooms):
+            held = [trade for trade in trades if trade.symbol in rooms]
+            trades = [trade for trade in trades if trade.symbol not in rooms]
+        if self._held.are_new(trades):
+            fresh = list(trades)
+        else:
+            await self._look_back(wire, trades)
+            fresh = self._held.fresh(trades)
+        rooms.hold(held)
+        self._fresh, self._offered = fresh, offered
+
+    async def _write_out(self, wire: RedisWire, trades: list[Trade]) -> None:
+        """Returns when the list is empty, and all that was in it is in the streams or waits."""
+        if self._next is not None and self._next.source is not trades:
+            self._unpack()
         if self._is_torn:
             await self._mend(wire)
-        if batch != self._offered:
-            if self._flight is not None:
-                await self._land(wire, self._flight)
-            trades = cast(Sequence[Trade], batch)
-            if self._held.are_new(trades):
-                self._fresh = list(trades)
-            else:
-                for symbol, since in self._held.unread(trades).items():
-                    await self._read(wire, symbol, since)
-                self._fresh = self._held.fresh(trades)
-            self._written, self._next = 0, None
-            self._offered = list(batch)
-        await self._check(wire)
-        while self._written < len(self._fresh):
+        while trades or self._flight is not None:
             if self._flight is None:
-                flight = self._next or self._packed(self._written)
-                self._next = None
-                self._send(wire, flight)
-            assert self._flight is not None
-            upto = self._written + len(self._flight.trades)
-            if self._next is None and upto < len(self._fresh):
-                self._next = self._packed(upto)
+                self._flight, self._next = self._next or self._packed(trades, 0), None
+                self._flight.send(wire, self._clock.monotonic())
+            upto = len(self._flight.trades)
+            if self._next is None and upto < len(trades):
+                self._next = self._packed(trades, upto)
             await self._land(wire, self._flight)
-        self._offered = ()
 
     # One transaction.
 
-    def _packed(self, start: int) -> Flight:
-        trades = self._fresh[start : start + CHUNK]
+    def _packed(self, source: list[Trade], start: int) -> Flight:
         self._number += 1
-        newest: dict[Series, Trade] = {}
-        progress: dict[Series, Progress] = {}
-        for trade in trades:
-            series = (trade.venue, trade.symbol)
-            if trade.repaired:
-                progress[series] = self._known(series, progress).with_trade(trade)
-            else:  # they come in order
-                newest[series] = trade
-        for series, trade in newest.items():
-            progress[series] = self._known(series, progress).with_trade(trade)
-        for series, known in progress.items():
-            progress[series] = known._replace(writer=self.writer, number=self._number)
-        self._progress |= progress
-        fields = [field_of(series) for series in progress]
-        values = [word for series, known in progress.items() for word in (field_of(series), encode_progress(known))]
-        entries = self._entries.pack(trades)
-        commands = b"".join((pack("MULTI"), pack("HMGET", RECORD, *fields), entries, pack("HSET", RECORD, *values), pack("EXEC")))
-        return Flight(trades, self._number, progress, commands)
+        flight = packed(
+            self._entries, source, start, self.writer, self._number, lambda one: self._progress.get(one) or Progress()
+        )
+        self._progress |= flight.progress
+        return flight
 
-    def _known(self, series: Series, progress: Mapping[Series, Progress]) -> Progress:
-        return progress.get(series) or self._progress.get(series) or Progress()
+    def _unpack(self) -> None:
+        """What was packed and not sent is packed anew."""
+        self._next, self._progress = None, dict(self._stored)
 
-    def _send(self, wire: RedisWire, flight: Flight) -> None:
-        flight.sent_s = self._clock.monotonic()
-        flight.answers = wire.send(flight.commands, len(flight.trades) + 4)
-        self._flight = flight
+    async def _ask(self, wire: RedisWire, *commands: tuple[Word, ...]) -> list[Any]:
+        return await asked(self._link, wire, *commands, within_s=ASK_S)
 
     async def _land(self, wire: RedisWire, flight: Flight) -> None:
         """Wait for its answers. A server that is slow is waited for: sent once more it would be there twice."""
@@ -180,50 +223,47 @@ class RedisStreams:
             raise self._link.lost(str(error)) from error
         refused = answers[-1]
         if isinstance(refused, ReplyError):  # EXEC says that something was wrong, the command itself what it was
-            first = next((answer for answer in answers if isinstance(answer, ReplyError)), refused)
-            self._flight, self._next = None, None
+            first = next(answer for answer in answers if isinstance(answer, ReplyError))
+            self._flight = None
+            self._unpack()
             raise Declined(f"redis: {self._link.state.url}: {refusal(first)}; trades wait, nothing is lost")
         before, *entries, stored = refused
         self._is_torn = isinstance(before, ReplyError) or isinstance(stored, ReplyError)
         if self._is_torn:  # the transaction's other commands were executed all the same
-            known = map(self._stored.get, flight.progress)
-            before = [None if one is None else encode_progress(one) for one in known]
+            before = self._stored_of(flight)
         else:
-            self._notice_others(flight, before)
-        gone = [] if self._is_torn else self._gone(flight, before)
-        failed = [index for index, answer in enumerate(entries) if isinstance(answer, ReplyError)]
+            self.noticed.writers(flight.others(before, self._acknowledged), self.writer)
+        pairs = () if self._is_torn else zip(flight.progress, before, strict=True)
+        gone = [series for series, value in pairs if value is None and series in self._acknowledged]  # somebody deleted it
+        failed = {index: reason_of(entry) for index, entry in enumerate(entries) if isinstance(entry, ReplyError)}
         self._landed(flight)
+        if failed:
+            await self._put_right(wire, flight, before, failed)
         if gone:
             await self._look_for_more(wire, gone)
-        if failed:
-            await self._put_right(wire, flight, before, entries, failed)
         if self._is_torn:
             await self._mend(wire)
 
     def _landed(self, flight: Flight) -> None:
         self._acknowledged |= flight.progress
         self._stored |= flight.progress
-        self._written += len(flight.trades)
+        del flight.source[: len(flight.trades)]
         self._flight = None
 
-    def _gone(self, flight: Flight, before: Sequence[bytes | None]) -> list[Series]:
-        """What was acknowledged and is in the record no more: somebody deleted it."""
-        pairs = zip(flight.progress, before, strict=True)
-        return [series for series, value in pairs if value is None and series in self._acknowledged]
+    def _stored_of(self, flight: Flight) -> list[bytes | None]:
+        """The record before it, as far as we know."""
+        return [None if one is None else encode_progress(one) for one in map(self._stored.get, flight.progress)]
 
     async def _look_for_more(self, wire: RedisWire, gone: Sequence[Series]) -> None:
         """All that is gone is said at once; what was written since is not."""
-        (answer,) = await asked(self._link, wire, ("HGETALL", RECORD), within_s=ASK_S)
+        (answer,) = await self._ask(wire, ("HGETALL", RECORD))
         record = read_record(answer) if isinstance(answer, list) else self._stored
         self._say_lost(record, gone)
 
     async def _mend(self, wire: RedisWire) -> None:
         """Write the whole record anew, as soon as its key is free; before that nothing else is written."""
-        commands = [
-            ("HSET" if known.writer == self.writer else "HSETNX", RECORD, field_of(series), encode_progress(known))
-            for series, known in self._stored.items()
-        ]
-        for answer in await asked(self._link, wire, *commands, within_s=ASK_S):
+        commands = written_anew(self._stored, self.writer)
+        for answer in await self._ask(wire, *commands):
             if isinstance(answer, ReplyError):
                 wrong = f"holds something else, expected a hash; rename or delete it ({answer})"
                 raise Declined(f"redis: {RECORD}: {wrong}; trades wait, nothing is lost")
@@ -231,34 +271,33 @@ class RedisStreams:
         log.info("redis.record_mended", series=len(commands))
 
     async def _put_right(
-        self, wire: RedisWire, flight: Flight, before: Sequence[bytes | None], entries: Sequence[Any], failed: Sequence[int]
+        self, wire: RedisWire, flight: Flight, before: Sequence[bytes | None], failed: Mapping[int, str]
     ) -> None:
-        """Somebody put something else in a stream's place just now: its trades are still to be written, as the record says."""
-        symbols = {flight.trades[index].symbol for index in failed}
-        commands: list[tuple[str | bytes, ...]] = []
-        for series, value in zip(flight.progress, before, strict=True):
-            if series[1] in symbols:
-                commands.append(("HSET", RECORD, field_of(series), value) if value else ("HDEL", RECORD, field_of(series)))
-                known = decode_progress(value)
-                for record in (self._progress, self._acknowledged, self._stored):
-                    record.pop(series, None)
-                if known is not None:
-                    self._progress[series] = self._stored[series] = known
-        self._fresh[: self._written] = [flight.trades[index] for index in failed]
-        self._written, self._next = 0, None
-        self._checked -= symbols
-        await asked(self._link, wire, *commands, within_s=ASK_S)
-        raise Declined(f"redis: {stream_of(min(symbols))}: {refusal(entries[failed[0]])}; trades wait, nothing is lost")
-
-    def _notice_others(self, flight: Flight, before: Sequence[bytes | None]) -> None:
-        """Who writes the same series leaves a trace in the record. Entries may be there twice then, so it is said."""
-        for series, value in zip(flight.progress, before, strict=True):
-            ours, found = self._acknowledged.get(series), decode_progress(value)
-            if ours is None or found is None or found.writer == self.writer:
-                continue
-            stream = stream_of(series[1])
-            self._others[stream] = (found.writer, self._clock.now_ns())
-            log.warning("redis.two_writers", symbol=series[1], venue=series[0], stream=stream, other=found.writer, us=self.writer)
+        """Somebody spoilt a stream just now: its trades wait from here on, and the record says what was written before."""
+        wrong = {flight.trades[index].symbol: reason for index, reason in failed.items()}
+        flight.source[:0] = [flight.trades[index] for index in failed]  # they are still to be written
+        self._checked.difference_update(wrong)
+        self._held.doubt(wrong, self._stored)
+        after = flight.record_without(before, failed, wrong)
+        for series, known in after.items():
+            self._acknowledged.pop(series, None)
+            self._stored.pop(series, None)
+            if known is not None:
+                self._stored[series] = known
+        self._unpack()
+        try:
+            for symbol, reason in wrong.items():
+                self.waiting.stuck(symbol, reason)
+            if flight.source is self._fresh:
+                self.waiting.hold([trade for trade in self._fresh if trade.symbol in wrong])
+                self._fresh[:] = [trade for trade in self._fresh if trade.symbol not in wrong]
+            for symbol in wrong:
+                self.waiting[symbol].hand = None  # what of it is there is asked again
+        finally:
+            if not self._is_torn:
+                await self._ask(wire, *corrections(after))
+        if flight.source is not self._fresh:
+            raise Declined("redis: what waited cannot be written yet")
 
     # The connection.
 
@@ -275,7 +314,7 @@ class RedisStreams:
         self._wire = wire
         try:
             (info,) = await asked(self._link, wire, ("INFO", "server"), within_s=ASK_S)
-            run = _run_of(info) if isinstance(info, bytes) else b""
+            run = run_of(info)
             if old is not None and old.client_id is not None and run == self._server:
                 # What it still holds of us unread, a server that was frozen would execute later. Another run of it has
                 # nothing of us, and that number may be another client's there.
@@ -285,32 +324,37 @@ class RedisStreams:
                 raise Declined(f"redis: {RECORD}: {refusal(answer)}; trades wait, nothing is lost")
             if not isinstance(answer, list):
                 raise self._link.lost("no Redis server answers there: HGETALL gave no list")
+            record = read_record(answer)
+            flight = None if is_first else self._flight
+            is_there = flight is not None and any(record.get(series) == after for series, after in flight.progress.items())
+            failed = await missing(partial(self._ask, wire), flight.trades) if flight is not None and is_there else {}
         except BaseException:
             await wire.close("of no use")
             self._wire = old
             raise
         self._server = run
-        record = read_record(answer)
         self._checked.clear()
         if is_first:
             self._held.opened(record, self._clock.now_ns())
             self._progress, self._stored = dict(record), dict(record)
             self._acknowledged.clear()
-            self._offered, self._flight, self._next, self._is_torn = (), None, None, False
+            self._offered, self._fresh, self._flight, self._next, self._is_torn = (), [], None, None, False
+            self.waiting.open()
             return
-        flight, self._flight = self._flight, None
+        self._flight = None
+        before = self._stored_of(flight) if flight is not None else []
         if flight is not None:
-            is_there = any(record.get(series) == expected for series, expected in flight.progress.items())
             if is_there:
                 self._landed(flight)
-            self._next = None
-            log.info("redis.read_back", trades=len(flight.trades), is_there=is_there)
+            log.info("redis.read_back", trades=len(flight.trades), is_there=is_there, missing=len(failed))
         self._say_lost(record)
-        self._progress |= record
         self._stored |= record
+        self._unpack()
+        if flight is not None and failed:
+            await self._put_right(wire, flight, before, failed)
 
     def _say_lost(self, record: Mapping[Series, Progress], gone: Sequence[Series] = ()) -> None:
-        """Whether the server still has what it had acknowledged; `gone` are series of which that is known, and written since."""
+        """Does the server still have what it had acknowledged? Of `gone` it is known that it has not; they were written since."""
         lost = [
             series
             for series, ours in self._acknowledged.items()
@@ -320,53 +364,21 @@ class RedisStreams:
             del self._acknowledged[series]
             self._progress.pop(series, None)
             self._stored.pop(series, None)
-        if lost or gone:
-            names = sorted({stream_of(symbol) for _, symbol in (*lost, *gone)})
-            shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-            what = f"{self._link.state.url} no longer has what it had acknowledged, in {shown}"
-            self._lost = (what, self._clock.now_ns())
-            log.error("redis.lost", streams=shown, text=f"redis: {what}")
+        self.noticed.loss([*lost, *gone])
 
     # The streams.
 
-    async def _check(self, wire: RedisWire) -> None:
-        """Before the first entry: what stands under the key must be a stream, or nothing."""
-        symbols = sorted({trade.symbol for trade in self._fresh} - self._checked)
-        if not symbols or self._flight is not None:
-            return
-        answers = await asked(self._link, wire, *(("TYPE", stream_of(symbol)) for symbol in symbols), within_s=ASK_S)
-        for symbol, answer in zip(symbols, answers, strict=True):
-            if isinstance(answer, ReplyError):
-                raise Declined(f"redis: {stream_of(symbol)}: {refusal(answer)}; trades wait, nothing is lost")
-            if answer not in (b"none", b"stream"):
-                kind = cast(bytes, answer).decode()
-                wrong = f"holds a {kind}, expected a stream; rename or delete it"
-                raise Declined(f"redis: {stream_of(symbol)} {wrong} (trades wait, nothing is lost)")
-            self._checked.add(symbol)
+    async def _wrong(self, wire: RedisWire, symbols: Sequence[str]) -> dict[str, str]:
+        found = await wrong_streams(partial(self._ask, wire), symbols)
+        self._checked |= set(symbols).difference(found)
+        return found
 
-    async def _read(self, wire: RedisWire, symbol: str, since: int) -> None:
-        """Look back into a stream until `since` (ns), newest first."""
-        end = "+"
-        while True:
-            (answer,) = await asked(self._link, wire, ("XREVRANGE", stream_of(symbol), end, "-", "COUNT", PAGE), within_s=ASK_S)
-            if isinstance(answer, ReplyError):
-                raise Declined(f"redis: {stream_of(symbol)}: {refusal(answer)}; trades wait, nothing is lost")
-            entries = cast(list[tuple[bytes, list[bytes]]], answer)
-            self._held.read(symbol, since, map(_identity, entries))
-            if len(entries) < PAGE:
-                return
-            ms, _, seq = entries[-1][0].partition(b"-")
-            if int(ms) * 1_000_000 < since:
-                return
-            end = f"{int(ms)}-{int(seq) - 1}" if int(seq) else f"{int(ms) - 1}-{2**64 - 1}"
-
-
-def _run_of(info: bytes) -> bytes:
-    return next((line.partition(b":")[2].strip() for line in info.splitlines() if line.startswith(b"run_id:")), b"")
-
-
-def _identity(entry: tuple[bytes, Sequence[bytes]]) -> tuple[str, str]:
-    """Venue and trade id. Entries of another program may have other fields, or these in another order."""
-    words = entry[1]
-    fields = dict(zip(words[::2], words[1::2], strict=False))
-    return fields.get(FIELDS[0].encode(), b"").decode("utf-8", "replace"), fields.get(b"trade_id", b"").decode("utf-8", "replace")
+    async def _look_back(self, wire: RedisWire, trades: Sequence[Trade]) -> None:
+        """As far as it takes to tell which of these are there."""
+        for symbol, since in self._held.unread(trades).items():
+            try:
+                async for found in look_back(partial(self._ask, wire), symbol, since):
+                    self._held.read(symbol, since, found)
+            except Declined:
+                self._checked.discard(symbol)  # it is looked at again
+                raise
