@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e recorded soak bench format lock clean
+.PHONY: help setup demo test check e2e recorded soak bench format package audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,16 @@ format: setup ## rewrite the code in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Asks a service that knows of reported holes, so it is no part of check; what it could not ask about, it names.
+audit: ## ask for reported security holes in what is locked; needs the network
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --upgrade pip-audit
+	$(VENV)-audit/bin/pip-audit --progress-spinner off --strict --disable-pip --require-hashes --requirement requirements.lock
+
+package: setup ## build the package into dist/: a wheel and a source archive
+	rm -rf dist
+	$(BIN)/python -m hatchling build -d dist
+
 # uv resolves for every supported Python and platform at once; it lives in an environment of its own.
 lock: ## resolve the dependencies of pyproject.toml anew into requirements*.lock
 	$(PYTHON) -m venv $(VENV)-lock
@@ -74,5 +84,5 @@ lock: ## resolve the dependencies of pyproject.toml anew into requirements*.lock
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
 clean: ## remove what the targets made (data directories stay)
-	rm -rf $(VENV) $(VENV)-lock .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	rm -rf $(VENV) $(VENV)-lock $(VENV)-audit .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
