@@ -20,6 +20,11 @@ async def test_the_venue_is_asked_for_its_coins_and_what_they_cost_is_told() -> 
             await ask(config(url, "cache", "ingest", symbols=["ETC", "WOOL"], timeframes=["1h"])),
         )
 
+        exchanges = {"binance_us": {"rest_url": url, "rest_share": 0.05}}
+        little = await ask(Config.model_validate({"profile": "candle-cache", "roles": ["cache"], "exchanges": exchanges}))
+
+    assert little is not None
+    assert "weight 118 of the 48 in 60 s that it may use; too little, keys will expire" in little.lines[1]
     assert every is not None
     assert (True, True) == (every.is_well, every.is_required)
     assert every.lines[0].startswith(f"cache polls binance_us at {url}: ok, 29 coins: BTCUSDT, ETHUSDT, ")

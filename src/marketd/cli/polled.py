@@ -18,6 +18,8 @@ from marketd.venues.polled import questions_of
 from marketd.venues.rest import Rest
 from marketd.venues.venue import Venue
 
+TOO_LITTLE = "; too little, keys will expire: raise rest_share, or keep fewer coins or timeframes"
+
 
 async def ask(config: Config) -> Asked | None:
     """None where nothing is polled. Raises ConfigError for a venue that cannot be."""
@@ -55,5 +57,5 @@ def _costs(config: Config, venue: Venue, chosen: Chosen) -> str:
     often = ", ".join(f"{its.timeframe} every {its.every_s} s" for its in paces)
     return (
         f"cache keeps {often}, prices every {PRICES_EVERY_S} s: weight {per_s * window_s:.0f} of the {allowed:.0f} "
-        f"in {window_s:.0f} s that it may use"
+        f"in {window_s:.0f} s that it may use{TOO_LITTLE if per_s * window_s > allowed else ''}"
     )
