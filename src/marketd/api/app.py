@@ -19,6 +19,7 @@ from marketd.api.exposition import metrics_routes
 from marketd.api.features import features_routes
 from marketd.api.gaps import gaps_routes
 from marketd.api.guard import LOCAL_ORIGIN, Guard, Rules
+from marketd.api.hardened import Hardened
 from marketd.api.heads import Heads
 from marketd.api.health import health_routes
 from marketd.api.hot import Hot
@@ -99,6 +100,7 @@ def build_app(config: ApiConfig, views: Views, rules: Rules) -> FastAPI:
     app.add_middleware(Guard, rules=rules)
     if views.dashboard:
         app.add_middleware(Dashboard)
+    app.add_middleware(Hardened)
     return app
 
 
