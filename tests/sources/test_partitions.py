@@ -106,9 +106,9 @@ async def test_a_server_that_is_away_for_less_than_the_lease_changes_nothing(nat
             await eventually(lambda: len(one.owned) == 4)
             await store(one.link, [trade("BTCUSDT", 0)])
             nats_server.restart()
-            await eventually(lambda: one.link.state.reconnects == 1)
+            await eventually(lambda: one.link.state.reconnects >= 1)
             await store(one.link, [trade("BTCUSDT", 1)])
-            await eventually(lambda: one.trades("BTCUSDT") == [0, 1])
+            await eventually(lambda: one.trades("BTCUSDT"), holds=lambda found: found == [0, 1])
 
             assert not [event for event in one.published if isinstance(event, Share)]
 
