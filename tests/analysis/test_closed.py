@@ -34,13 +34,15 @@ def test_the_forming_candle_is_not_looked_at() -> None:
     assert window.ohlcv.max() < 999999
 
 
-@pytest.mark.parametrize("text", ["0.00000001", "37000.10", "100", "0.10"])
-def test_the_last_close_keeps_its_digits(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "close"),
+    [("0.00000001", "0.00000001"), ("37000.10", "37000.10"), ("100", "100"), ("0.10", "0.10"), ("1.250e-07", "0.0000001250")],
+)
+def test_the_last_close_keeps_its_digits(text: str, close: str) -> None:
     rows = [Made(row.open_time, text, text, text, text, "1.50") for row in walk(501)]
-    window = of_cache(SERIES, *cached(rows))
+    windows = [of_cache(SERIES, *cached(rows)), of_stored(SERIES, rows[:500]).window()]
 
-    assert isinstance(window, Closed)
-    assert window.close_text == text
+    assert [close, close] == [window.close_text for window in windows]
 
 
 def test_499_closed_candles_are_not_enough() -> None:

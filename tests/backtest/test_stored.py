@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from marketd.analysis.closed import Closed
 from marketd.backtest.stored import Hole, Stored, read_stored, stored_of
 from marketd.clock import SystemClock
 from marketd.model.events import Candle
@@ -105,3 +106,12 @@ async def test_the_archive_is_read_from_500_before_the_span_on(kind: str, reques
     assert (found.first, found.prices[0].open_time, found.prices[-1].open_time) == (500, at(500), at(1199))
     assert opens is not None
     assert opens.open_time == at(1200)
+
+
+def test_a_candle_before_a_hole_is_known_to_be_closed_when_the_next_one_is_there() -> None:
+    candles = walk(600)
+    del candles[550:552]
+    found = coin("AAAUSDT", candles)
+
+    assert [found.proved(place) for place in (548, 549, 550, 597)] == [at(549), at(552), at(553), at(600)]
+    assert [isinstance(found.window(place), Closed) for place in (498, 499, 548, 549, 550)] == [False, True, True, False, False]

@@ -9,8 +9,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from marketd.analysis.closed import of_stored
 from marketd.analysis.section import AnalysisConfig
 from marketd.analysis.studying import Studies
+from marketd.analysis.technical import analyse
 from marketd.backtest.running import Run, run
 from marketd.backtest.stored import Stored, stored_of
 from marketd.clock import ManualClock
@@ -33,7 +35,9 @@ TERMS = PaperConfig(allow_short=True)
 COINS = ("BTCUSDT", "ADAUSDT", "XRPUSDT", "BNBUSDT")
 STEPS = 80  # candles that are traded
 COUNT = 500 + STEPS
-Candles = Mapping[str, Sequence[Made]]  # 500 + STEPS closed ones of each coin, and the one that opens after them
+Candles = Mapping[
+    str, Sequence[Made]
+]  # 500 + STEPS closed ones of each coin, and the one that opens after them; the first without holes
 
 
 class LeapingClock(ManualClock):
@@ -59,13 +63,15 @@ async def live(candles: Candles, directory: Path) -> tuple[list[Signal], list[Fi
         trader = Trader(TERMS, cache.of("trader-bot"), store, clock, metrics)
         here.start("trader", trader.run())
         here.start("studies", studies.run())
-        for end in range(500, COUNT + 1):
-            boundary = first[end].open_time
-            await clock.leap(boundary + 2 * 10**9)
+        for moment in range(first[500].open_time, first[-1].open_time + 1, HOUR):
+            await clock.leap(moment + 2 * 10**9)
+            boundary = 0  # where the newest candle closed that has a successor
             for coin, rows in candles.items():
-                forming = rows[end]
-                only_open = forming._replace(high=forming.open, low=forming.open, close=forming.open, volume="0.01")
-                await keeper.put(coin, [*rows[end - 500 : end], only_open])
+                known = [one for one in rows if one.open_time <= moment][-501:]
+                boundary = max(boundary, known[-2].open_time + HOUR)
+                if (last := known[-1]).open_time == moment:
+                    known[-1] = last._replace(high=last.open, low=last.open, close=last.open, volume="0.01")
+                await keeper.put(coin, known)
             await keeper.announce(list(candles))
             async with asyncio.timeout(30):
                 while trader.books is None or trader.books.boundary != boundary:
@@ -80,10 +86,10 @@ async def live(candles: Candles, directory: Path) -> tuple[list[Signal], list[Fi
 
 
 def backtested(candles: Candles) -> Run:
-    coins = []
+    coins, first = [], next(iter(candles.values()))
+    span = Interval(first[499].open_time, first[-1].open_time + HOUR)
     for symbol, rows in candles.items():
-        stored = [Row(one.open_time, one.open_time + HOUR, *one[1:6], at < COUNT, 0, "backfill") for at, one in enumerate(rows)]
-        span = Interval(rows[499].open_time, rows[COUNT].open_time + HOUR)
+        stored = [Row(one.open_time, one.open_time + HOUR, *one[1:6], one is not rows[-1], 0, "backfill") for one in rows]
         found = stored_of(CandleSeries("made", symbol, "1h"), stored, span)
         assert isinstance(found, Stored), found
         coins.append(found)
@@ -110,6 +116,33 @@ async def test_the_services_and_a_backtest_do_the_same_with_the_same_candles(tmp
     candles = {coin: walk(COUNT + 1, seed) for seed, coin in enumerate(COINS)}
 
     await agree(candles, tmp_path)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("coins", [COINS[1:2], COINS[1:], COINS])
+async def test_so_they_do_around_a_hole_in_the_candles(coins: Sequence[str], tmp_path: Path) -> None:
+    candles = {coin: walk(COUNT + 1, seed) for seed, coin in enumerate(COINS)}
+    for coin in coins:
+        before = signalled(coin, candles[coin])
+        del candles[coin][before : before + 2]
+
+    await agree(candles, tmp_path)
+
+
+@pytest.mark.timeout(180)
+async def test_so_they_do_after_hours_in_which_the_venue_had_no_candles_at_all(tmp_path: Path) -> None:
+    candles = {coin: walk(COUNT + 1, seed) for seed, coin in enumerate(COINS)}
+    outage = signalled(COINS[0], candles[COINS[0]])
+    for rows in candles.values():
+        del rows[outage : outage + 3]
+
+    await agree(candles, tmp_path)
+
+
+def signalled(coin: str, rows: Sequence[Made]) -> int:
+    """Where the candle opens that follows one with a signal, so that a hole there is of consequence."""
+    stored = of_stored(CandleSeries("made", coin, "1h"), rows)
+    return next(end for end in range(520, COUNT) if analyse(stored.window(end), ANALYSIS).signals)
 
 
 @pytest.mark.timeout(180)

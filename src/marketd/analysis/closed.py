@@ -109,7 +109,12 @@ def of_stored(series: CandleSeries, rows: Iterable[StoredCandle]) -> Candles:
     """Of closed rows, oldest first; `rows` must not hold forming ones. Raises ValueError for values that cannot be."""
     found = list(rows)
     numbers = [[row.open, row.high, row.low, row.close, row.volume] for row in found]
-    return Candles(series, [row.open_time for row in found], _arrays(numbers), [row.close for row in found])
+    return Candles(series, [row.open_time for row in found], _arrays(numbers), [_plain(row.close) for row in found])
+
+
+def _plain(number: str) -> str:
+    """The cache writes without exponents; some venues do not."""
+    return f"{Decimal(number):f}" if "e" in number or "E" in number else number
 
 
 class _Row(msgspec.Struct, gc=False):

@@ -19,7 +19,7 @@ from marketd.paper.section import PaperConfig
 from marketd.paper.sight import Look, Sight
 from marketd.paper.trading import step
 
-Tell = Callable[[int, int], None]  # boundaries done, of how many
+Tell = Callable[[int, int], None]  # moments done, of how many
 
 
 class Scored(NamedTuple):
@@ -53,26 +53,28 @@ def run(coins: Sequence[Stored], analysis: AnalysisConfig, terms: PaperConfig, t
     coins = sorted(coins, key=lambda coin: coin.series)
     assert all(coin.series.timeframe == terms.timeframe for coin in coins), "one timeframe"
     places = {coin.series: coin.first for coin in coins}
-    boundaries = sorted({opened + length for coin in coins for opened in coin.candles.opens[coin.first :].tolist()})
-    done = Run(Books(Account.opened(terms.cash)))
-    for count, boundary in enumerate(boundaries, 1):
+    proved = (coin.proved(at) for coin in coins for at in range(coin.first, len(coin.candles)))
+    moments = sorted(set(proved))
+    done, boundary = Run(Books(Account.opened(terms.cash))), 0
+    for count, moment in enumerate(moments, 1):
         sights: dict[str, Sight] = {}
         windows: list[Window] = []
         signals: list[Signal] = []
         for coin in coins:
             at = places[coin.series]
-            if at == len(coin.candles) or coin.candles.opens[at] + length != boundary:
+            if at == len(coin.candles) or coin.proved(at) != moment:
                 continue
             places[coin.series] = at + 1
+            boundary = max(boundary, int(coin.candles.opens[at]) + length)
             opens = coin.opening(at + 1)
-            sights[coin.series.symbol] = Sight([coin.prices[at]], opens if opens and opens.open_time == boundary else None)
-            window = coin.candles.window(at + 1)
+            sights[coin.series.symbol] = Sight([coin.prices[at]], opens if opens and opens.open_time == moment else None)
+            window = coin.window(at)
             windows.append(window)
             if not isinstance(window, Closed):
                 done.unsaid[coin.series.symbol] = done.unsaid.get(coin.series.symbol, 0) + 1
             signals += analyse(window, analysis).signals
-        _take(done, Look(boundary, boundary, sights, advices_of(signals, terms)), terms, signals, windows, analysis)
-        tell(count, len(boundaries))
+        _take(done, Look(boundary, moment, sights, advices_of(signals, terms)), terms, signals, windows, analysis)
+        tell(count, len(moments))
     return done
 
 

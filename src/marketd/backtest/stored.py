@@ -8,7 +8,7 @@ from typing import NamedTuple, overload
 import numpy as np
 import numpy.typing as npt
 
-from marketd.analysis.closed import CANDLES, VOLUME, Candles, of_stored
+from marketd.analysis.closed import CANDLES, VOLUME, Candles, Closed, NotClosed, Window, of_stored
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import timeframe
@@ -43,6 +43,20 @@ class Stored:
         if at < len(self.prices):
             return self.prices[at] if self.traded[at] else None
         return self.after
+
+    def proved(self, at: int) -> int:
+        """When (ns) the candle at position `at` is known to be closed: where the next one opens, which a hole puts off."""
+        if at + 1 < len(self.candles):
+            return int(self.candles.opens[at + 1])
+        return timeframe(self.series.timeframe).close_of(int(self.candles.opens[at]))
+
+    def window(self, at: int) -> Window:
+        """The 500 candles up to that at position `at`; none before a hole, where it is known too late that it is closed."""
+        found = self.candles.window(at + 1)
+        if isinstance(found, Closed) and self.proved(at) != found.close_time:
+            reason = "the candle after it is missing"
+            return NotClosed(self.series, reason, CANDLES, found.open_time, found.close_time, found.close_text)
+        return found
 
 
 async def read_stored(archive: Archive, series: CandleSeries, span: Interval) -> Stored | str:
