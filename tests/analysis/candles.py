@@ -51,6 +51,7 @@ def literal(row: Made, step: int = HOUR) -> str:
     return f'{{"open_time":{opened},"close_time":{closed},{numbers}}}'
 
 
-def cached(rows: Sequence[Made]) -> tuple[bytes, bytes]:
+def cached(rows: Sequence[Made], step: int = HOUR) -> tuple[bytes, bytes]:
     """The candle before, and the array."""
-    return literal(rows[0]).encode(), f"[{','.join(map(literal, rows[1:]))}]".encode()
+    before, *array = (literal(row, step) for row in rows)
+    return before.encode(), f"[{','.join(array)}]".encode()

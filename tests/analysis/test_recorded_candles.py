@@ -2,25 +2,27 @@
 
 import csv
 import gzip
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
 import pytest
 from talipp.indicators import BB, EMA, RSI, SMA, TTM, VWAP, StochRSI
 from talipp.ohlcv import OHLCV
 
-from marketd.analysis.closed import CANDLES, Closed, of_stored
+from marketd.analysis.closed import CANDLES, Closed, of_cache, of_stored
 from marketd.analysis.scan import scan
 from marketd.analysis.section import AnalysisConfig
 from marketd.analysis.technical import analyse
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import DAY, timeframe
-from tests.analysis.candles import Made
+from tests.analysis.candles import Made, cached
 from tests.analysis.indicators_reference import everything
 
 CONFIG = AnalysisConfig()
-WINDOWS = 3  # of each recording: the first, one amid, the last
+JUDGED = 12  # candles of each recording, the last ones
 
 RECORDED = (
     "binance/candles/freqtrade_dl/*-1h.csv.gz",
@@ -130,6 +132,38 @@ def test_every_indicator_is_what_another_library_gives(recording: Path) -> None:
         other = by_talipp(rows)
         assert differing(ours(window), other, small) == {}
         assert other.keys() == ours(window).keys()
+
+
+@pytest.mark.recorded(*RECORDED)
+def test_the_cache_gives_the_signals_that_the_archive_gives_whatever_the_forming_candle_is(recording: Path) -> None:
+    """The bytes that are published; so they are the same each time that a candle is looked at."""
+    symbol, name, *_ = recording.name.removesuffix(".csv.gz").split("-")
+    series, rows = CandleSeries("recorded", symbol, name), rows_of(recording)[-CANDLES - JUDGED - 1 :]
+    stored = of_stored(series, rows)
+    for end in range(CANDLES, len(rows)):
+        begun = rows[end]._replace(high=rows[end].open, low=rows[end].open, close=rows[end].open)
+        live = [
+            analyse(of_cache(series, *cached([*rows[end - CANDLES : end], last], timeframe(name).step)), CONFIG)
+            for last in (begun, rows[end])
+        ]
+        expected = analyse(stored.window(end), CONFIG)
+        if expected.close_time != begun.open_time:  # a back-test leaves such a candle out
+            assert [(), ()] == [one.signals for one in live]
+        else:
+            assert [msgspec.json.encode(expected)] * 2 == [msgspec.json.encode(one) for one in live]
+
+
+@pytest.mark.recorded
+def test_signals_come_of_the_recordings(shared_data: Path) -> None:
+    """So that the test above has something to compare."""
+    signals: Counter[str] = Counter()
+    for recording in sorted(path for pattern in RECORDED for path in shared_data.glob(pattern)):
+        symbol, name, *_ = recording.name.removesuffix(".csv.gz").split("-")
+        stored = of_stored(CandleSeries("recorded", symbol, name), rows_of(recording)[-CANDLES - JUDGED - 1 :])
+        for end in range(CANDLES, len(stored)):
+            signals[symbol] += len(analyse(stored.window(end), CONFIG).signals)
+
+    assert sum(count > 0 for count in signals.values()) >= 30, signals
 
 
 @pytest.mark.recorded
