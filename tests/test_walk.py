@@ -177,6 +177,11 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
         "docs/message-log.md",
         "docs/backtest.md",
         "docs/analysis-services.md",
+        "docs/moving/candle-archive.md",
+        "docs/moving/live-ingest.md",
+        "docs/moving/trade-streams.md",
+        "docs/moving/candle-cache.md",
+        "docs/moving/features.md",
     ],
 )
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:

@@ -132,6 +132,13 @@ def test_panels_have_names_of_their_own_and_do_not_overlap() -> None:
     assert (len(ids), len(titles)) == (len(set(ids)), len(set(titles)))
 
 
+def test_every_alert_is_explained_where_it_says_so() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    explained = set(re.findall(r"^\| `(Marketd\w+)` \|", page, re.M))
+
+    assert explained == {rule["alert"] for rule in RULES}
+
+
 if (promtool := tool("promtool")) is not None:  # where Prometheus's own checker is
 
     def test_prometheus_accepts_its_files() -> None:
