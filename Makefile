@@ -11,6 +11,8 @@ READY := $(VENV)/.ready
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
+# What is compiled once stays, also where a machine forbids it: tests start the program hundreds of times.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check e2e recorded soak bench format package audit lock clean

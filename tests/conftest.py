@@ -68,6 +68,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not SHARED_DATA.is_dir():
         items[:] = [item for item in items if item.get_closest_marker("recorded") is None]
+    items.sort(key=lambda item: item.path.name != "test_walk.py")  # the longest first: at the end one worker would go on alone
 
 
 @pytest.fixture

@@ -2,20 +2,30 @@
 
 from pathlib import Path
 
+import pytest
+
 from marketd.clock import ManualClock
 from marketd.history.backfill import Backfill
 from marketd.history.settling import NO_TRADES
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import DAY, HOUR
+from marketd.model.timeframes import DAY
+from marketd.model.times import ns_of_iso
 from tests.history.desks import driven, rooms
+
+NOW = ns_of_iso("2020-03-01T00:00:00Z")  # two months after the simulated markets were listed
+SPAN = Interval(ns_of_iso("2017-07-14T02:00:00Z"), NOW)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW)
 
 
 async def test_before_the_listing_nothing_is_asked_page_by_page(clock: ManualClock, tmp_path: Path) -> None:
     series = CandleSeries("bitfinex", "BTCUSD", "1h")
     async with rooms("bitfinex", clock, tmp_path) as here:
-        span = Interval(1_500_000_000 * 10**9 // HOUR * HOUR, clock.now_ns())
-        progress = await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, span))
+        progress = await driven(clock, Backfill(here.desk, here.archive, clock).fill(series, SPAN))
         first = (await here.archive.ledger(series))[0]
 
         assert ("known_empty", "before listing") == (first.state, first.cause)
@@ -31,13 +41,12 @@ async def test_a_quiet_start_of_a_short_span_is_no_listing(clock: ManualClock, t
 
 
 async def test_the_day_of_the_listing_is_asked_for_once_for_all_timeframes(clock: ManualClock, tmp_path: Path) -> None:
-    span = Interval(1_500_000_000 * 10**9 // HOUR * HOUR, clock.now_ns())
     async with rooms("bitfinex", clock, tmp_path) as here:
         backfill = Backfill(here.desk, here.archive, clock)
-        first = await driven(clock, backfill.fill(CandleSeries("bitfinex", "BTCUSD", "1h"), span))
-        second = await driven(clock, backfill.fill(CandleSeries("bitfinex", "BTCUSD", "6h"), span))
+        first = await driven(clock, backfill.fill(CandleSeries("bitfinex", "BTCUSD", "1h"), SPAN))
+        second = await driven(clock, backfill.fill(CandleSeries("bitfinex", "BTCUSD", "6h"), SPAN))
         alone = await driven(
-            clock, Backfill(here.desk, here.archive, clock).fill(CandleSeries("bitfinex", "BTCUSD", "12h"), span)
+            clock, Backfill(here.desk, here.archive, clock).fill(CandleSeries("bitfinex", "BTCUSD", "12h"), SPAN)
         )
 
         assert first.failed == second.failed == alone.failed == []

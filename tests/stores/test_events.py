@@ -4,7 +4,7 @@ from pathlib import Path
 
 import apsw
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from marketd.clock import ManualClock
@@ -153,11 +153,15 @@ async def test_a_damaged_file_is_said_and_once_it_is_moved_away_writing_goes_on(
 numbers = st.from_regex(r"\A[0-9]{1,25}(\.[0-9]{1,20})?\Z")
 
 
-@given(price=numbers, size=numbers, trade_id=st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
-async def test_digits_in_are_digits_out(tmp_path_factory: pytest.TempPathFactory, price: str, size: str, trade_id: str) -> None:
-    one = trade(1, price=price, size=size, trade_id=trade_id)
-    async with EventStore(EventStoreConfig(), tmp_path_factory.mktemp("digits"), ManualClock()) as store:
-        await store.write([one])
-        back = await store.ask(lambda reader: reader.latest_trade("BTCUSDT", "binance"))
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1)
 
-    assert one == back
+
+@settings(max_examples=settings.default.max_examples // 5)  # each has a store of its own, and many values
+@given(st.lists(st.tuples(numbers, numbers, names), min_size=1, max_size=20, unique_by=lambda row: row[2]))
+async def test_digits_in_are_digits_out(tmp_path_factory: pytest.TempPathFactory, values: list[tuple[str, str, str]]) -> None:
+    told = [trade(at, price=price, size=size, trade_id=trade_id) for at, (price, size, trade_id) in enumerate(values, 1)]
+    async with EventStore(EventStoreConfig(), tmp_path_factory.mktemp("digits"), ManualClock()) as store:
+        await store.write(told)
+        page = await store.ask(lambda reader: reader.trades("BTCUSDT", venue="binance"))
+
+    assert told == sorted(page.trades, key=lambda one: one.ts_recv)
