@@ -227,6 +227,19 @@ def sizes_amiss(server: RedisServer) -> set[str]:
         return {key for key, size in zip(said, ask.execute(), strict=True) if size and size != said[key]}
 
 
+def reads_amiss(entries: list[tuple[str, str, str, str]]) -> list[tuple[str, str, str, str]]:
+    """Reads that say a size which that key never had before; what was not there has none."""
+    had: dict[str, set[str]] = defaultdict(lambda: {"0"})
+    amiss = []
+    for entry in entries:
+        kind, key, size, _ = entry
+        if kind == "cache_write":
+            had[key].add(size)
+        elif kind == "cache_read" and size not in had[key]:
+            amiss.append(entry)
+    return amiss
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("spread", "watch_s"), [(0.05, 0), pytest.param(0.5, 340, marks=pytest.mark.soak)])
 async def test_the_roles_as_processes_live_off_the_one_that_asks_the_venue(
@@ -267,6 +280,7 @@ async def test_the_roles_as_processes_live_off_the_one_that_asks_the_venue(
     assert {0} == codes
     assert {"market-data", "dashboard", "ta-service", "trader-bot"} == {source for *_, source in entries}
     assert {"cache_write", "cache_read", "publish"} <= {kind for kind, *_ in entries}
+    assert [] == reads_amiss(entries)
     assert len(entries) <= 10_200  # cut by whole nodes of the stream
     assert {} == {key: left_s for key, left_s in lives.items() if not TTL_S[key] - EVERY_S[key] - 5 < left_s <= TTL_S[key]}
     apart_s = {name: [later - earlier for earlier, later in pairwise(heard[f"market:update:{name}"])] for name in PACES}
@@ -317,7 +331,7 @@ async def test_a_log_that_cannot_be_written_stops_no_role(run_daemon, redis_serv
         open_sim(["binance_us"], seed=3) as sim,
         run_daemon(sim, profile="scanner", environ=environ, data_dir=tmp_path / "scanner") as scanner,
         run_daemon(sim, profile="ta-service", environ=environ, data_dir=tmp_path / "ta") as ta,
-        run_daemon(sim, profile="candle-cache", environ=environ, data_dir=tmp_path / "cache", clock=FastClock(20)) as poller,
+        run_daemon(sim, profile="candle-cache", environ=environ, data_dir=tmp_path / "cache", clock=FastClock(40)) as poller,
     ):
         daemons = (poller, scanner, ta)
         await eventually(lambda: results - set(redis_server.command("KEYS", "market:*")), holds=lambda missing: not missing)
