@@ -24,6 +24,14 @@ def test_a_timeframe_that_the_cache_of_this_process_does_not_keep_is_named() -> 
     assert "ta: 15m is not in cache.timeframes: nothing will come of it" == lines[-1]
 
 
+def test_a_trader_is_said_to_be_on_paper_and_so_is_a_timeframe_that_nobody_makes_signals_of() -> None:
+    assert [
+        "trader trades ON PAPER ONLY, book main: signals of 15m, at most 5 positions; no order goes to a venue",
+        "trader: 15m is not in analysis.timeframes: nothing will come of it",
+        "trader: 15m is not in cache.timeframes: nothing will come of it",
+    ] == plan(config("all-in-one", "cache", "ta", "trader", paper={"timeframe": "15m"}))[1:]
+
+
 async def test_the_server_is_asked_where_there_is_one(redis_server: RedisServer) -> None:
     there = await ask(config("ta-service", "ta", url=redis_server.url))
     away = await ask(config("ta-service", "ta", url="redis://me:hunter2@127.0.0.1:1/0"))

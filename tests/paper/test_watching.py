@@ -1,5 +1,7 @@
 """What of the shared cache the trader takes, and what it does not believe."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from marketd.clock import ManualClock
@@ -110,13 +112,24 @@ def test_signals_of_other_timeframes_and_rules_are_not_ours_and_those_of_the_fut
         watch.heard_signal(encode_signal(signal("A", T0 + HOUR, rule="squeeze_up")))
 
 
-def test_what_was_decided_no_longer_waits() -> None:
-    watch, _ = watch_of()
+async def test_what_was_decided_no_longer_waits_and_what_comes_during_a_look_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, cache = watch_of()
+    desk = cache.of("market-data")
+    watch.heard_update(encode_updated(Updated("1h", ["A", "B"], [], "")))
     watch.heard_signal(encode_signal(signal("A", T0 - HOUR)))
-    watch.heard_signal(encode_signal(signal("A", T0)))
-    watch.settled(T0)
+    await put(desk, {"A": FLAT, "B": FLAT})
 
-    assert [one.close_time for one in watch.pending.values()] == [T0 + HOUR]
+    async def read_while_one_comes(*keys: str) -> list[bytes | None]:
+        watch.heard_signal(encode_signal(signal("B", T0 - HOUR)))
+        return await desk.read(*keys)
+
+    monkeypatch.setattr(watch, "_desk", SimpleNamespace(read=read_while_one_comes))
+    seen = await watch.look(BOOKS)
+    assert seen.look is not None
+    watch.settled(seen.look.advices)
+
+    assert [one.symbol for one in seen.look.advices] == ["A"]  # what was read may be older than the other
+    assert [one.symbol for one in watch.pending.values()] == ["B"]
 
 
 def test_a_signal_that_doubts_itself_is_doubted() -> None:

@@ -35,7 +35,7 @@ from tests.scenarios.processes import Process
 
 COINS = ("ADAUSDT", "BNBUSDT", "BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT")
 SECOND = 1_000_000_000
-LOOK_S, START_S = 0.6, 2.0  # in which a candle is looked at, kept and told; the same with the start of the process
+NARROW_S = 0.05  # after a step was kept, in which it is told
 AGAIN_S = 0.4  # the cache is announced again until the books have taken a candle, as its poller does
 START = Decimal(10_000)
 said = logging.getLogger("soak")
@@ -141,6 +141,7 @@ async def kill_and_compare(redis: RedisServer, url: str, tmp_path: Path, seed: i
     link = RedisLink(RedisConfig(url=SecretUrl(redis.url)), "marketd-test", clock)
     log = {"MARKETD__MESSAGE_LOG__MAXLEN": "1000000"}
     left, moments = kills, list[str]()
+    lasts_s = [0.5, 2.0]  # what a candle took last until it was booked; the same with the start of the process
     async with (
         open_redis(link, MessageLogConfig(enabled=False), clock, metrics) as cache,
         book(url, tmp_path / "killed", clock, file, redis.url, **log) as killed,
@@ -166,15 +167,20 @@ async def kill_and_compare(redis: RedisServer, url: str, tmp_path: Path, seed: i
                     coin, [*rows[end - 500 : end], opens._replace(high=opens.open, low=opens.open, close=opens.open)]
                 )
             await keeper.announce(COINS)
-            spread_s = LOOK_S if end > 500 else START_S
+            began_s, is_fresh = clock.monotonic(), end == 500
             while left and chance.random() < 0.7:
-                await asyncio.sleep(chance.random() * spread_s)
+                if chance.random() < 0.5:
+                    await asyncio.sleep(chance.random() * lasts_s[is_fresh])
+                else:
+                    await booked(keeper, boundary, killed)
+                    await asyncio.sleep(chance.random() * NARROW_S)
                 await killed.kill()
                 moments.append("after" if await killed.has(boundary) else "before")
                 left -= 1
                 await killed.start()
-                spread_s = START_S
+                began_s, is_fresh = clock.monotonic(), True
             await booked(keeper, boundary, killed, whole)
+            lasts_s[is_fresh] = clock.monotonic() - began_s
         assert 0 == left, "more candles are needed"
         codes = await killed.stop(), await whole.stop()
         ours, theirs = await content(killed.store), await content(whole.store)

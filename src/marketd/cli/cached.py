@@ -33,8 +33,16 @@ def _lines(config: Config) -> Iterator[str]:
             f"ta reads the cached candles of {venue}: {_paces(its.timeframes)}; publishes market:signal:SYMBOL, "
             "keeps market:analysis:SYMBOL:TIMEFRAME"
         )
+    if "trader" in config.roles:
+        paper = config.paper
+        yield (
+            f"trader trades ON PAPER ONLY, book {paper.book}: signals of {paper.timeframe}, "
+            f"at most {paper.positions_max} positions; no order goes to a venue"
+        )
+        if "ta" in config.roles and paper.timeframe not in its.timeframes:
+            yield f"trader: {paper.timeframe} is not in analysis.timeframes: nothing will come of it"
     if "cache" in config.roles:  # where it does not run here, its own config says what it keeps
-        wanted = {"scanner": (its.scanner_timeframe,), "ta": its.timeframes}
+        wanted = {"scanner": (its.scanner_timeframe,), "ta": its.timeframes, "trader": (config.paper.timeframe,)}
         for role, timeframes in wanted.items():
             lacking = [name for name in timeframes if name not in config.cache.timeframes]
             if role in config.roles and lacking:

@@ -147,7 +147,8 @@ class Trader:
             self._due_s = now_s + max(0.2, self._wait_s / LOOKS_WHILE_WAITING)
             await self._tell()
             return
-        old = [one.id for one in look.advices if one.close_time < look.boundary]
+        told = look.advices
+        old = [one.id for one in told if one.close_time < look.boundary]
         if old:
             known = await self.store.known(kept.book, old)  # told again: they were decided long ago
             look = replace(look, advices=tuple(one for one in look.advices if one.id not in known))
@@ -155,7 +156,7 @@ class Trader:
         if not done.is_empty:
             self.kept = await self.store.keep(kept, done.books.boundary, done.orders, done.fills, done.points, done.seen)
         self.books = done.books
-        self._watch.settled(look.boundary)
+        self._watch.settled(told)
         self._count(done)
         await self._tell()
         if done.troubles:
@@ -177,6 +178,9 @@ class Trader:
         self.kept = kept
         self.books = Books(account, kept.boundary, equity, await store.seen(kept.book), decided)
         self._measure()
+        log.info(
+            "paper.books", book=kept.book, fills=account.fills, positions=len(account.positions), text="no order goes to a venue"
+        )
         return self.books, kept
 
     async def _tell(self) -> None:

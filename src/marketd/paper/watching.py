@@ -1,5 +1,6 @@
 """What the shared cache says that the trader needs: candles, readings, quotes, by one question for all symbols."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -94,9 +95,10 @@ class Watch:
         name = self._terms.timeframe
         return f"no update of {name} for {silent_s:,.0f} s, expected every {every_s:g} s on {update_channel(name)}"
 
-    def settled(self, boundary: int) -> None:
-        """Signals of candles that closed up to here were decided."""
-        self.pending = {id: one for id, one in self.pending.items() if one.close_time > boundary}
+    def settled(self, advices: Iterable[Advice]) -> None:
+        """These were decided."""
+        for one in advices:
+            self.pending.pop(one.id, None)
 
     async def look(self, books: Books) -> Seen:
         """The cache as it is now. Raises DeliveryError."""
@@ -104,18 +106,22 @@ class Watch:
         if not expected:  # a signal alone would be decided without those of the others
             return Seen(None, "no update of the cache has named a symbol yet")
         symbols = sorted({*expected, *self._named, *books.account.positions})
+        pending = list(self.pending.values())  # what comes during the look may be newer than what is read, and is for the next
         frame, is_quoted = self._terms.timeframe, self._terms.fill == "quote"
         keys = [*(ohlcv_key(one, frame) for one in symbols), *(analysis_key(one, frame) for one in symbols)]
         keys += [price_key(one) for one in symbols] if is_quoted else []
         values = await self._desk.read(*keys)
         count = len(symbols)
         quotes = values[2 * count :] if is_quoted else [None] * count
-        sights = {one: self._sight(one, values[at], quotes[at]) for at, one in enumerate(symbols)}
+        sights: dict[str, Sight] = {}
+        for at, symbol in enumerate(symbols):
+            sights[symbol] = self._sight(symbol, values[at], quotes[at])
+            await asyncio.sleep(0)  # sockets have their turn between two coins
         boundary = max((one.closed[-1].open_time + self._frame.step for one in sights.values() if one.closed), default=0)
         if not boundary:
             return Seen(None, "the cache has no candles that closed")
         readings = {one: self._reading(one, values[count + at]) for at, one in enumerate(symbols)}
-        advices = {one.id: one for one in self.pending.values() if one.close_time <= boundary}
+        advices = {one.id: one for one in pending if one.close_time <= boundary}
         for reading in readings.values():
             for signal in reading.signals:
                 if is_ours(signal, self._terms) and signal.close_time == boundary:
