@@ -108,6 +108,27 @@ def test_too_few_candles_everywhere_is_one_line_and_what_to_do(ask: Ask, tmp_pat
     assert "marketd backfill --exchange binance --symbol AAAUSDT --timeframe 1h" in said.err
 
 
+@pytest.mark.usefixtures("filled")
+def test_the_candles_to_fetch_are_those_of_the_span_that_was_asked_for(ask: Ask) -> None:
+    early = ask(*BACKTEST, "--start", "2023-11-16", "--end", "2023-11-18").err
+    up_to = ask(*BACKTEST, "--end", "2023-11-18").err
+
+    assert (
+        "more candles: marketd backfill --exchange binance --symbol AAAUSDT --timeframe 1h --start 2023-10-26T04:00:00" in early
+    )
+    assert early.strip().endswith("--end 2023-11-18")
+    assert up_to.strip().endswith("--days 90 --end 2023-11-18")
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_report_that_cannot_be_written_is_said_before_the_work(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("marketd.backtest.running.run", lambda *_: pytest.fail("it has been worked for nothing"))
+    said = ask(*BACKTEST, "-o", "nowhere/report.html")
+
+    assert (said.code, said.err.count("\n")) == (1, 1)
+    assert "nowhere/report.html" in said.err
+
+
 def test_without_an_archive_it_says_how_to_fill_one(ask: Ask) -> None:
     said = ask(*BACKTEST)
 

@@ -74,6 +74,6 @@ def _table(heads: Sequence[str], rows: Rows) -> str:
 
 def _cell(name: str, text: str) -> str:
     kind = "w" if name in WORDS else ""
-    if name == "profit":
+    if name == "profit" and text != "0.00":
         kind = "loss" if text.startswith("-") else "gain"
     return f"<td{f' class={kind}' if kind else ''}>{escape(text)}</td>"

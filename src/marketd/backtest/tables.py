@@ -42,8 +42,8 @@ def summary_of(result: Result) -> list[tuple[str, str]]:
         ("equity", f"{money(result.cash)} to {money(result.equity)}"),
         ("profit", f"{money(result.profit)} ({result.profit_percent:+.2f} %), after fees of {money(result.fees)}"),
         ("max drawdown", f"{fall.percent:.2f} % ({money(fall.amount)}){where}{recovered}"),
-        ("trades", f"{len(closed)} closed, {len(result.trades) - len(closed)} open at the end"),
-        ("won", f"{result.won} of {len(closed)}{f' ({100 * result.won / len(closed):.1f} %)' if closed else ''}"),
+        ("trades", f"{len(closed):,} closed, {len(result.trades) - len(closed)} open at the end"),
+        ("won", f"{result.won:,} of {len(closed):,}{f' ({100 * result.won / len(closed):.1f} %)' if closed else ''}"),
         ("profits by losses", factor if closed else "no trade was closed"),
         ("exposure", f"{result.exposure_percent:.1f} % of the time"),
         ("refused signals", ", ".join(f"{count} {name}" for name, count in result.refusals.items()) or "none"),
@@ -130,7 +130,7 @@ def minute(ts: int) -> str:
 
 
 def _trades_title(result: Result) -> str:
-    return f"the last {TRADES_MAX} of {len(result.trades)} trades" if len(result.trades) > TRADES_MAX else "trades"
+    return f"the last {TRADES_MAX} of {len(result.trades):,} trades" if len(result.trades) > TRADES_MAX else "trades"
 
 
 def _show(console: Console, title: str, heads: Sequence[str], rows: Rows) -> None:

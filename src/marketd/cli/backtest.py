@@ -1,6 +1,7 @@
 """`marketd backtest`: the live scanner, technical analysis and paper trader over stored candles."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from marketd.errors import ConfigError, StartError
 from marketd.model.intervals import Interval
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import timeframe
+from marketd.model.times import iso_of_ns
 
 if TYPE_CHECKING:  # the arrays take a moment to load, and most commands need none
     from marketd.backtest.running import Tell
@@ -27,6 +29,7 @@ if TYPE_CHECKING:  # the arrays take a moment to load, and most commands need no
 Form = Literal["table", "json", "csv", "html"]
 ENDINGS: dict[str, Form] = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html"}
 NS_MAX = 2**63 - 1
+CANDLES = 500  # that come before the first word; as in analysis/closed.py, which is not loaded for a mistyped option
 
 
 def backtest(
@@ -73,8 +76,11 @@ def backtest(
     if timeframe(name).step == 0:
         raise ConfigError(f"--timeframe: found {name}, expected one of fixed length, as 1h")
     found = found.model_copy(update={"paper": found.paper.model_copy(update={"timeframe": name})})
+    if output is not None:
+        _check(output)
     form = form or (ENDINGS.get(output.suffix.lower(), "table") if output else "table")
-    coins, left_out = asyncio.run(_read(found, venues_of(exchange), symbols_of(symbol), name, (start, end, days)))
+    with _bar("reading") as tell:
+        coins, left_out = asyncio.run(_read(found, venues_of(exchange), symbols_of(symbol), name, (start, end, days), tell))
     text, shown = _tested(found, coins, left_out, form)
     if output is None:
         sys.stdout.write(text)
@@ -83,8 +89,23 @@ def backtest(
         sys.stdout.write(shown)
 
 
+def _check(output: Path) -> None:
+    """Said before the work, not after it. Raises StartError."""
+    if output.is_dir():
+        raise StartError(f"--output: found {output}, a directory, expected a file")
+    if not output.parent.is_dir():
+        raise StartError(f"--output: found {output}, expected a file in a directory that is there; {output.parent} is none")
+    if not os.access(output if output.exists() else output.parent, os.W_OK):
+        raise StartError(f"--output: {output} may not be written")
+
+
 async def _read(
-    config: Config, venues: list[str], symbols: list[str], frame: str, asked: tuple[str | None, str | None, int | None]
+    config: Config,
+    venues: list[str],
+    symbols: list[str],
+    frame: str,
+    asked: tuple[str | None, str | None, int | None],
+    tell: "Tell",
 ) -> tuple[list["Stored"], dict[str, str]]:
     """The coins that take part, and of the others why not. Raises StartError when none is left."""
     from marketd.backtest.stored import read_stored
@@ -99,14 +120,15 @@ async def _read(
         span = _span(*asked, max(last, default=0))
         coins: list[Stored] = []
         left_out: dict[str, str] = {}
-        for one in series:
+        for count, one in enumerate(series, 1):
             read = await read_stored(archive, one, span)
             if isinstance(read, str):
                 left_out[one.symbol] = read
             else:
                 coins.append(read)
+            tell(count, len(series))
     if not coins:
-        raise StartError(_nothing(series, left_out))
+        raise StartError(_nothing(series, left_out, span, asked))
     return coins, left_out
 
 
@@ -119,10 +141,16 @@ def _span(start: str | None, end: str | None, days: int | None, last: int) -> In
     return Interval(begin, stop)
 
 
-def _nothing(series: list[CandleSeries], left_out: dict[str, str]) -> str:
-    first = series[0]
+def _nothing(
+    series: list[CandleSeries], left_out: dict[str, str], span: Interval, asked: tuple[str | None, str | None, int | None]
+) -> str:
+    first, (start, end, days) = series[0], asked
     more = f" (and {len(left_out) - 1} more coins likewise)" if len(left_out) > 1 else ""
-    fill = f"marketd backfill --exchange {first.venue} --symbol {first.symbol} --timeframe {first.timeframe} --days 90"
+    begin = "--days 90"
+    if start is not None or days is not None:
+        begin = f"--start {iso_of_ns(max(0, span.start - CANDLES * timeframe(first.timeframe).step))}"
+    words = f"--exchange {first.venue} --symbol {first.symbol} --timeframe {first.timeframe} {begin}"
+    fill = f"marketd backfill {words}{'' if end is None else f' --end {end}'}"
     return f"backtest: {first}: {left_out[first.symbol]}{more}; more candles: {fill}"
 
 
@@ -131,7 +159,7 @@ def _tested(config: Config, coins: list["Stored"], left_out: dict[str, str], for
     from marketd.backtest import forms, page, running, tables
     from marketd.backtest.result import result_of
 
-    with _bar() as tell:
+    with _bar("candles") as tell:
         done = running.run(coins, config.analysis, config.paper, tell)
     result = result_of(done, coins, config.analysis, config.paper, left_out)
     shown = tables.tables_text(result)
@@ -139,7 +167,7 @@ def _tested(config: Config, coins: list["Stored"], left_out: dict[str, str], for
 
 
 @contextmanager
-def _bar() -> Iterator["Tell"]:
+def _bar(what: str) -> Iterator["Tell"]:
     """On a terminal a bar, beside what is the answer; elsewhere nothing."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -147,10 +175,10 @@ def _bar() -> Iterator["Tell"]:
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>5.1f} %"), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bars:
-        task = bars.add_task("candles", total=None)
+        task = bars.add_task(what, total=None)
 
         def tell(done: int, of: int) -> None:
-            if done % 20 == 0 or done == of:
+            if of < 1000 or done % 20 == 0 or done == of:
                 bars.update(task, total=of, completed=done)
 
         yield tell
