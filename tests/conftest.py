@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import httpx
 import hypothesis
 import pytest
 import uvloop
@@ -18,6 +19,11 @@ SHARED_DATA = ROOT.parent / "shared" / "data"
 # Servers that a developer runs for something else get nothing from tests, whatever a profile would do with one that it finds.
 NOBODY = {"NATS_URL": "nats://127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0"}
 os.environ.update(NOBODY)
+
+# What a test asks may take as long as a busy machine needs; the program's own questions have limits of their own.
+for ask in (httpx.Client.__init__, httpx.AsyncClient.__init__, httpx.get, httpx.post):
+    assert ask.__kwdefaults__["timeout"] == httpx.Timeout(5.0)
+    ask.__kwdefaults__["timeout"] = httpx.Timeout(60.0)
 
 hypothesis.settings.register_profile(
     "ci",
