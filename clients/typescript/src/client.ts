@@ -4,6 +4,7 @@ import { follow } from "./events.js";
 import { Http, type Asked, type Options } from "./http.js";
 import { parseJson } from "./json.js";
 import type { Answers, Changed, HealthAnswer, LatestAnswer, Queries, StatusAnswer, Trade } from "./schema.js";
+import { LiveStream, type StreamOptions } from "./stream.js";
 import { timeText, type Time } from "./times.js";
 
 type Digits = "open" | "high" | "low" | "close" | "volume";
@@ -20,6 +21,8 @@ export type Include = "closed" | "revision" | "source";
 
 /** Operations that read. */
 export type Readable = Extract<keyof Answers, `GET ${string}`>;
+/** Of them, those that list in pages. */
+export type Listing = "GET /trades" | "GET /api/redis/log" | "GET /paper/orders" | "GET /paper/fills" | "GET /paper/equity";
 type PathOf<K extends string> = K extends `GET ${infer P}` ? P : never;
 
 export interface Page<T> {
@@ -99,6 +102,15 @@ export class MarketDataClient {
     } while (cursor !== null);
   }
 
+  /** One page of what a path lists, newest or oldest first as the path says. */
+  async list<P extends PathOf<Listing>>(
+    path: P,
+    query: Queries[`GET ${P}`],
+    signal?: AbortSignal,
+  ): Promise<Page<Answers[`GET ${P}`][number]>> {
+    return this.page(path, query, signal);
+  }
+
   /** The newest trade and quote. */
   latest(symbol: string, provider?: string): Promise<LatestAnswer> {
     return this.get("/latest", { symbol, ...(provider === undefined ? {} : { provider }) });
@@ -156,6 +168,16 @@ export class MarketDataClient {
   async setSubscriptions(symbols: readonly string[], provider?: string): Promise<Changed> {
     const body = { symbols, ...(provider === undefined ? {} : { provider }) };
     return (await this.ask("/subscriptions", { method: "PUT", body })) as unknown as Changed;
+  }
+
+  /** What a series lacks is asked of its venue at once; needs the token. */
+  async repair(exchange: string, symbol: string, timeframe: string): Promise<void> {
+    await this.ask("/repair", { method: "POST", body: { exchange, symbol, timeframe } });
+  }
+
+  /** Live events, over one connection for all who listen to the stream that comes back. */
+  stream(options: StreamOptions = {}): LiveStream {
+    return new LiveStream(`${this.http.base.replace(/^http/, "ws")}/ws`, { token: this.http.token, ...options });
   }
 
   /** Any path that reads, with its own parameters and answer. */

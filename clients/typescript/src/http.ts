@@ -31,7 +31,8 @@ const PAUSE_MAX_MS = 8000;
 
 export class Http {
   readonly base: string;
-  private readonly token: string | undefined;
+  /** May be set later, as soon as someone gives it. */
+  token: string | undefined;
   private readonly attempts: number;
   private readonly timeoutMs: number;
   private readonly fetch: typeof fetch;

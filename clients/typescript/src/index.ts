@@ -4,4 +4,5 @@ export { follow, type ServerEvent } from "./events.js";
 export type { Options } from "./http.js";
 export { parseJson, writeJson, type Json } from "./json.js";
 export * from "./schema.js";
+export * from "./stream.js";
 export { isoOfNs, nsOfIso, type Time } from "./times.js";

@@ -5,14 +5,20 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 
-const ROOT = resolve(import.meta.dirname, "..", "..", "..", "..");
+const ROOT = rootOf(import.meta.dirname);
 const READY_WITHIN_MS = 60_000;
+
+/** The project, wherever the compiled test lies below it. */
+function rootOf(path: string): string {
+  return existsSync(join(path, "pyproject.toml")) ? path : rootOf(dirname(path));
+}
 
 export interface Daemon {
   url: string;
   token: string;
+  dataDir: string;
   stop(): Promise<void>;
 }
 
@@ -22,7 +28,9 @@ function python(): string {
   return process.env.MARKETD_PYTHON ?? (existsSync(own) ? own : "python3");
 }
 
+/** With a directory given, what is in it stays. */
 export async function startDaemon(port = 0, dataDir?: string): Promise<Daemon> {
+  const owned = dataDir === undefined;
   const dir = dataDir ?? (await mkdtemp(join(tmpdir(), "marketd-client-")));
   const command = ["-m", "marketd", "demo", "--port", String(port), "--data-dir", dir, "--log-level", "error"];
   const environment = { ...process.env, PYTHONPATH: join(ROOT, "src") };
@@ -32,10 +40,11 @@ export async function startDaemon(port = 0, dataDir?: string): Promise<Daemon> {
   return {
     url,
     token,
+    dataDir: dir,
     async stop() {
       child.kill("SIGTERM");
       if (child.exitCode === null) await once(child, "exit");
-      if (dataDir === undefined) await rm(dir, { recursive: true, force: true });
+      if (owned) await rm(dir, { recursive: true, force: true });
     },
   };
 }
