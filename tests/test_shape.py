@@ -237,7 +237,7 @@ def test_lock_holds_every_dependency_by_hash(lock: str, extras: list[str]) -> No
     assert [entry for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock", "requirements-node.lock"])
 def test_locks_are_as_their_tool_writes_them(lock: str) -> None:
     entries = re.split(r"\n(?=[a-z])", (ROOT / lock).read_text())
     hashes = {entry.split("==")[0]: re.findall(r"--hash=(\S+)", entry) for entry in entries}

@@ -1,0 +1,124 @@
+// Live events for a view: over the stream, and where there is none (a process without events, an old proxy) by asking.
+
+import type { CandleEvent, Channel, Quote, StreamEvent, Trade } from "marketd-client";
+import { nsOfIso } from "marketd-client";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { client, stream } from "./server";
+
+export type Mode = "connecting" | "live" | "asking" | "lost" | "refused";
+
+export interface LiveState {
+  mode: Mode;
+  reason: string;
+  /** Since when, ms. */
+  since: number;
+}
+
+type Handler = (event: StreamEvent) => void;
+
+const TRIES = 2; // failed connections after which we ask instead, if REST answers
+const ASK_MS = 2000;
+const asked = new Set<{ channel: Channel; handler: Handler }>();
+const watchers = new Set<(state: LiveState) => void>();
+let state: LiveState = { mode: "connecting", reason: "", since: Date.now() };
+let everOpen = false;
+let failures = 0;
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+stream.onState((now, reason) => {
+  if (now === "open") {
+    everOpen = true;
+    failures = 0;
+    say("live", "");
+  } else if (now === "refused") say("refused", reason);
+  else if (now === "waiting") {
+    failures++;
+    if (!everOpen && failures >= TRIES) startAsking();
+    else say("lost", reason);
+  }
+});
+window.addEventListener("online", () => stream.retry());
+document.addEventListener("visibilitychange", () => !document.hidden && stream.retry());
+
+function say(mode: Mode, reason: string): void {
+  if (state.mode === mode && state.reason === reason) return;
+  state = { mode, reason, since: state.mode === mode ? state.since : Date.now() };
+  for (const watcher of [...watchers]) watcher(state);
+}
+
+function startAsking(): void {
+  if (timer !== undefined) return;
+  const round = async (): Promise<void> => {
+    if (state.mode === "live") {
+      timer = undefined;
+      return;
+    }
+    try {
+      await client.get("/livez", {});
+      say("asking", "");
+      await Promise.all([...asked].map((one) => answerFor(one.channel).then((events) => events.forEach(one.handler), () => undefined)));
+    } catch {
+      say("lost", "marketd is not reached");
+    }
+    timer = setTimeout(() => void round(), ASK_MS);
+  };
+  timer = setTimeout(() => void round(), 0);
+}
+
+async function answerFor(channel: Channel): Promise<StreamEvent[]> {
+  const { type, symbol, provider, timeframe } = channel;
+  if (symbol === undefined) return [];
+  if (type === "candle" && timeframe !== undefined) {
+    const found = await client.fetchCandles(symbol, timeframe, 2, { ...(provider ? { exchange: provider } : {}), include: ["closed"] });
+    return found.map((one) => {
+      const { exchange, open_time, close_time, closed, ...rest } = one;
+      const times = { open_time: nsOfIso(open_time), close_time: nsOfIso(close_time), ts_event: null, ts_recv: 0n };
+      return { ...rest, ...times, type: "candle", provider: exchange, closed: closed ?? false, revision: 0, repaired: false, pos: 0 } as CandleEvent & { pos: number };
+    });
+  }
+  if (type !== "trade" && type !== "quote") return [];
+  const found = await client.latest(symbol, provider);
+  const event: Trade | Quote | null = type === "trade" ? found.trade : found.quote;
+  return event === null ? [] : [{ ...event, pos: 0, snapshot: true }];
+}
+
+/** Listen until the function that comes back is called. */
+export function listen(channel: Channel, handler: Handler, onMissed?: () => void): () => void {
+  const one = { channel, handler };
+  asked.add(one);
+  const leave = stream.subscribe(channel, { onEvent: handler, ...(onMissed ? { onMissed } : {}) });
+  return () => {
+    asked.delete(one);
+    leave();
+  };
+}
+
+/** The newest event of a channel; null channel: none. */
+export function useLatest<T extends StreamEvent>(channel: Channel | null): T | null {
+  const [event, setEvent] = useState<T | null>(null);
+  useLive(channel, (next) => next.type !== "gap" && setEvent(next as T));
+  return event;
+}
+
+/** Calls the handler with each event of a channel. */
+export function useLive(channel: Channel | null, handler: Handler, onMissed?: () => void): void {
+  const current = useRef(handler);
+  current.current = handler;
+  const missed = useRef(onMissed);
+  missed.current = onMissed;
+  const key = JSON.stringify(channel);
+  useEffect(() => {
+    if (channel === null) return;
+    return listen(channel, (event) => current.current(event), () => missed.current?.());
+  }, [key]);
+}
+
+export function useLiveState(): LiveState {
+  const [known, setKnown] = useState(state);
+  useEffect(() => {
+    watchers.add(setKnown);
+    setKnown(state);
+    return () => void watchers.delete(setKnown);
+  }, []);
+  return known;
+}

@@ -1,0 +1,325 @@
+// One series: candles from history joined to live ones, what is computed of them, and beside it the book and the tape.
+
+import type { CandleEvent, StreamEvent } from "marketd-client";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { Candles, type Held } from "../charts/candles";
+import { Stage, type Hole, type Mark, type Study } from "../charts/stage";
+import { moment, percent, price, size, stepMs } from "../format";
+import { useKeys } from "../keys";
+import { listen, useLiveState } from "../live";
+import { Book, Tape } from "../parts/depth";
+import { Badge } from "../parts/pieces";
+import { Empty, Failed, Shown } from "../parts/states";
+import { usePolled } from "../polling";
+import { go, type Route } from "../router";
+import { client, wordsOf } from "../server";
+import { useTheme } from "../theme";
+
+const FIRST = 1000; // candles that are loaded at once
+const KEPT = "marketd.chart";
+const STUDIES: readonly { study: Study; title: string; key: string }[] = [
+  { study: "ribbon", title: "EMA ribbon", key: "e" },
+  { study: "bollinger", title: "Bollinger", key: "b" },
+  { study: "vwap", title: "VWAP", key: "v" },
+  { study: "squeeze", title: "TTM squeeze", key: "s" },
+  { study: "stochastic", title: "Stoch RSI", key: "o" },
+];
+
+interface Series {
+  venue: string;
+  symbol: string;
+  timeframe: string;
+}
+
+export function Chart({ route }: { route: Route }) {
+  const status = usePolled((signal) => client.get("/status", {}, signal), 10_000, []);
+  const all = (status.data?.series ?? []).map((one) => ({ venue: one.exchange, symbol: one.symbol, timeframe: one.timeframe }));
+  const [venue, symbol, timeframe] = route.parts;
+  // With a whole address the candles need not wait for the list of series.
+  const named = venue !== undefined && symbol !== undefined && timeframe !== undefined ? { venue, symbol, timeframe } : null;
+  const series = status.data === null || all.length === 0 ? named : chosen(all, route.parts);
+  return (
+    <div class="page wide-page">
+      {series !== null ? (
+        <Shaped key={`${series.venue} ${series.symbol} ${series.timeframe}`} series={series} all={all.length === 0 ? [series] : all} />
+      ) : (
+        <Shown polled={status} role="archive" rows={12} empty={(found) => (found.series.length === 0 ? <Empty title="No candles are kept here">The role archive keeps them; give a venue some timeframes.</Empty> : null)}>
+          {() => <Empty title="No such series">Nothing is kept of {route.parts.join(" ")}. Find another with the key /.</Empty>}
+        </Shown>
+      )}
+    </div>
+  );
+}
+
+/** The series that the address names; what it leaves out is taken from the first one there is. */
+function chosen(all: Series[], parts: string[]): Series | null {
+  const [venue, symbol, timeframe] = parts;
+  const kept = readKept();
+  const candidates = all.filter((one) => (venue === undefined || one.venue === venue) && (symbol === undefined || one.symbol === symbol.toUpperCase()));
+  const liked = candidates.find((one) => one.timeframe === (timeframe ?? kept.timeframe));
+  if (timeframe !== undefined) return liked ?? null;
+  const likes = (one: Series): number => Number(one.symbol === "BTCUSDT") + Number(one.symbol.startsWith("BTC"));
+  if (venue === undefined) {
+    const best = [...candidates].sort((a, b) => likes(b) - likes(a))[0];
+    return candidates.find((one) => one.venue === best?.venue && one.symbol === best.symbol && one.timeframe === kept.timeframe) ?? best ?? null;
+  }
+  return liked ?? [...candidates].sort((a, b) => stepMs(a.timeframe) - stepMs(b.timeframe))[0] ?? null;
+}
+
+function Shaped({ series, all }: { series: Series; all: Series[] }) {
+  const { venue, symbol, timeframe } = series;
+  const stepS = stepMs(timeframe) / 1000;
+  const host = useRef<HTMLDivElement>(null);
+  const stage = useRef<Stage | null>(null);
+  const candles = useRef(new Candles());
+  const reached = useRef(false); // the first candle there is
+  const loading = useRef(false);
+  const [phase, setPhase] = useState<"loading" | "shown" | "empty" | { error: string }>("loading");
+  const [studies, setStudies] = useState<Study[]>(() => readKept().studies);
+  const [pointed, setPointed] = useState<Held | null>(null);
+  const [table, setTable] = useState(false);
+  const [, setVersion] = useState(0);
+  const live = useLiveState();
+  const theme = useTheme();
+
+  const load = useCallback(async (signal?: AbortSignal): Promise<void> => {
+    try {
+      const found = await client.fetchCandles(symbol, timeframe, FIRST, { exchange: venue, include: ["closed", "revision"], ...(signal ? { signal } : {}) });
+      candles.current.merge(found);
+      stage.current?.set(candles.current, stepS);
+      setPhase(candles.current.all.length === 0 ? "empty" : "shown");
+    } catch (error) {
+      if (!signal?.aborted) setPhase((known) => (known === "shown" ? known : { error: wordsOf(error) }));
+    }
+  }, [venue, symbol, timeframe, stepS]);
+
+  useEffect(() => {
+    if (host.current === null) return;
+    const stop = new AbortController();
+    const made = new Stage(host.current);
+    stage.current = made;
+    for (const study of studies) made.study(study, true);
+    // Listened to before history is asked for: what comes in between is in neither otherwise.
+    let painting = false;
+    const onEvent = (event: StreamEvent): void => {
+      if (event.type !== "candle") return;
+      const where = candles.current.take(event as CandleEvent);
+      if (where === null) return;
+      if (where === "within") made.set(candles.current, stepS);
+      else made.update(candles.current);
+      if (painting) return;
+      painting = true;
+      requestAnimationFrame(() => ((painting = false), setVersion((known) => known + 1)));
+    };
+    const leave = listen({ type: "candle", provider: venue, symbol, timeframe, max_hz: 5 }, onEvent, () => void load(stop.signal));
+    void load(stop.signal).then(() => !stop.signal.aborted && made.chart.timeScale().setVisibleLogicalRange(newest(candles.current.all.length, host.current)));
+    made.chart.subscribeCrosshairMove((at) => setPointed(at.time === undefined ? null : (candles.current.all.find((one) => one.time === at.time) ?? null)));
+    made.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      if (range !== null && range.from < 60) void older(stop.signal);
+    });
+    const older = async (signal: AbortSignal): Promise<void> => {
+      const first = candles.current.all[0];
+      if (first === undefined || loading.current || reached.current) return;
+      loading.current = true;
+      try {
+        const end = new Date(first.time * 1000);
+        const start = new Date((first.time - FIRST * stepS) * 1000);
+        const found = await client.getCandles(venue, symbol, timeframe, { start, end, include: ["closed", "revision"], signal });
+        reached.current = found.length === 0;
+        if (found.length > 0) {
+          candles.current.merge(found);
+          made.set(candles.current, stepS);
+        }
+      } catch {
+        // Scrolling further asks again.
+      } finally {
+        loading.current = false;
+      }
+    };
+    return () => {
+      stop.abort();
+      leave();
+      made.remove();
+      stage.current = null;
+    };
+  }, [venue, symbol, timeframe]);
+
+  useEffect(() => stage.current?.paint(), [theme]);
+  // Back after a break: whatever came meanwhile is asked for, so that no gap of our own stays.
+  const was = useRef(live.mode);
+  useEffect(() => {
+    if ((live.mode === "live" || live.mode === "asking") && was.current === "lost") void load();
+    was.current = live.mode;
+  }, [live.mode]);
+
+  const ledger = usePolled((signal) => holesOf(series, candles.current.all[0]?.time, signal), 10_000, [phase === "shown"]);
+  useEffect(() => stage.current?.setHoles(ledger.data ?? []), [ledger.data]);
+  const marks = usePolled((signal) => marksOf(series, signal), 5000, []);
+  useEffect(() => stage.current?.setMarks(marks.data ?? []), [marks.data, phase]);
+
+  const toggle = (study: Study): void => {
+    const next = studies.includes(study) ? studies.filter((one) => one !== study) : [...studies, study];
+    stage.current?.study(study, next.includes(study));
+    setStudies(next);
+    keep({ studies: next });
+  };
+  const timeframes = all.filter((one) => one.venue === venue && one.symbol === symbol).map((one) => one.timeframe).sort((a, b) => stepMs(a) - stepMs(b));
+  const turn = (next: string | undefined): void => {
+    if (next === undefined || next === timeframe) return;
+    keep({ timeframe: next });
+    go("chart", venue, symbol, next);
+  };
+  const shift = (bars: number): void => {
+    const scale = stage.current?.chart.timeScale();
+    const range = scale?.getVisibleLogicalRange();
+    if (scale && range) scale.setVisibleLogicalRange({ from: range.from + bars, to: range.to + bars });
+  };
+  const zoom = (by: number): void => {
+    const scale = stage.current?.chart.timeScale();
+    const range = scale?.getVisibleLogicalRange();
+    if (scale && range) scale.setVisibleLogicalRange({ from: range.to - (range.to - range.from) * by, to: range.to });
+  };
+  useKeys({
+    ...Object.fromEntries(STUDIES.map((one) => [one.key, () => toggle(one.study)])),
+    "[": () => turn(timeframes[timeframes.indexOf(timeframe) - 1]),
+    "]": () => turn(timeframes[timeframes.indexOf(timeframe) + 1]),
+    ArrowLeft: () => shift(-10), ArrowRight: () => shift(10), "+": () => zoom(0.8), "-": () => zoom(1.25),
+    t: () => setTable((known) => !known),
+  });
+
+  const last = candles.current.all.at(-1) ?? null;
+  const holes = ledger.data ?? [];
+  return (
+    <>
+      <div class="bar-row chart-bar">
+        <label class="picker">
+          <span class="sr">Series</span>
+          <select value={`${venue}/${symbol}`} onChange={(event) => go("chart", ...event.currentTarget.value.split("/"))}>
+            {[...new Set(all.map((one) => `${one.venue}/${one.symbol}`))].sort((a, b) => a.split("/")[1]!.localeCompare(b.split("/")[1]!)).map((one) => (
+              <option value={one}>{`${one.split("/")[1]} · ${one.split("/")[0]}`}</option>
+            ))}
+          </select>
+        </label>
+        <div class="segments" role="group" aria-label="Timeframe">
+          {timeframes.map((one) => (
+            <button class={one === timeframe ? "on" : ""} aria-pressed={one === timeframe} onClick={() => turn(one)}>{one}</button>
+          ))}
+        </div>
+        <div class="segments toggles" role="group" aria-label="Indicators">
+          {STUDIES.map((one) => (
+            <button class={studies.includes(one.study) ? "on" : ""} aria-pressed={studies.includes(one.study)} title={`${one.title} (${one.key})`} onClick={() => toggle(one.study)}>{one.title}</button>
+          ))}
+        </div>
+        <button class={`quiet ${table ? "on" : ""}`} aria-pressed={table} onClick={() => setTable(!table)} title="The candles as a table (t)">Table</button>
+      </div>
+      <div class="chart-grid">
+        <div class="panel chart-panel">
+          <Legend held={pointed ?? last} series={series} before={before(candles.current.all, pointed ?? last)} holes={holes} />
+          <div ref={host} class={`chart-host ${phase === "shown" ? "" : "veiled"}`} role="img" aria-label={`Candles of ${symbol} at ${venue}, ${timeframe}; as a table with the key t`} />
+          {phase === "loading" ? <div class="over"><div class="skeleton block" role="status" aria-label="Loading candles" /></div> : null}
+          {phase === "empty" ? <div class="over"><Empty title="No candle yet">The first one appears as soon as the venue has it.</Empty></div> : null}
+          {typeof phase === "object" ? <div class="over"><Failed error={phase.error} retry={() => (setPhase("loading"), void load())} /></div> : null}
+          {table ? <Rows candles={candles.current.all} close={() => setTable(false)} /> : null}
+        </div>
+        <aside class="side" aria-label="Book and trades">
+          <Book venue={venue} symbol={symbol} />
+          <Tape venue={venue} symbol={symbol} />
+        </aside>
+      </div>
+    </>
+  );
+}
+
+function Legend({ held, series, before, holes }: { held: Held | null; series: Series; before: Held | null; holes: Hole[] }) {
+  const change = held === null || before === null ? null : (100 * (held.close - before.close)) / before.close;
+  const way = held !== null && held.close >= held.open ? "up" : "down";
+  const lacking = holes.filter((one) => one.state !== "known_empty").length;
+  return (
+    <div class="chart-legend">
+      <span class="legend-name">
+        <b>{series.symbol}</b> <span class="muted">{series.venue} · {series.timeframe}</span>
+        {lacking > 0 ? <Badge state="missing">{`${lacking} gap${lacking === 1 ? "" : "s"}`}</Badge> : null}
+      </span>
+      {held === null ? null : (
+        <span class="legend-values">
+          {(["open", "high", "low", "close"] as const).map((name) => (
+            <span><i>{name[0]!.toUpperCase()}</i><b class={way}>{price(held.digits[name])}</b></span>
+          ))}
+          <span><i>V</i><b>{size(held.digits.volume)}</b></span>
+          <span class={change === null ? "" : change >= 0 ? "up" : "down"}>{percent(change)}</span>
+          {held.closed ? null : <span class="muted">forming</span>}
+          {held.revision > 0 ? <span class="tag">revision {held.revision}</span> : null}
+        </span>
+      )}
+    </div>
+  );
+}
+
+function Rows({ candles, close }: { candles: readonly Held[]; close: () => void }) {
+  return (
+    <div class="over candles-table" role="region" aria-label="The newest candles">
+      <div class="scroll">
+        <table class="grid" id="candles">
+          <thead><tr><th>Open time</th><th class="n">Open</th><th class="n">High</th><th class="n">Low</th><th class="n">Close</th><th class="n">Volume</th><th /></tr></thead>
+          <tbody>
+            {candles.slice(-200).reverse().map((one) => (
+              <tr key={one.time} data-time={one.time} data-closed={String(one.closed)}>
+                <td class="mono">{moment(one.time * 1000)}</td>
+                {(["open", "high", "low", "close", "volume"] as const).map((name) => <td class="n mono">{one.digits[name]}</td>)}
+                <td class="muted">{one.closed ? (one.revision > 0 ? `revision ${one.revision}` : "") : "forming"}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <button class="quiet close" onClick={close}>Close the table</button>
+    </div>
+  );
+}
+
+function before(all: readonly Held[], held: Held | null): Held | null {
+  if (held === null) return null;
+  const at = all.findLastIndex((one) => one.time < held.time);
+  return all[at] ?? null;
+}
+
+/** So many of the newest that they can be told apart. */
+function newest(total: number, host: HTMLElement | null): { from: number; to: number } {
+  const bars = Math.max(40, Math.floor((host?.clientWidth ?? 800) / 7));
+  return { from: total - bars, to: total + 6 };
+}
+
+async function holesOf(series: Series, first: number | undefined, signal: AbortSignal): Promise<Hole[]> {
+  if (first === undefined) return [];
+  const query = { exchange: series.venue, symbol: series.symbol, timeframe: series.timeframe, start: new Date(first * 1000).toISOString() };
+  const found = await client.get("/ledger", query, signal);
+  return found.flatMap((one) => (one.state === "have" ? [] : [{ from: Date.parse(one.start) / 1000, to: Date.parse(one.end) / 1000, state: one.state }]));
+}
+
+/** What the paper trader was told and what it did, on this symbol; nothing where it does not run. */
+async function marksOf(series: Series, signal: AbortSignal): Promise<Mark[]> {
+  const [fills, orders] = await Promise.all([client.list("/paper/fills", { limit: 500 }, signal), client.list("/paper/orders", { limit: 500 }, signal)]);
+  const mine = <T extends { symbol: string; provider: string }>(rows: T[]): T[] => rows.filter((one) => one.symbol === series.symbol && one.provider === series.venue);
+  return [
+    ...mine(orders.rows).filter((one) => one.why === "signal" || one.why === "entry").map((one): Mark => ({ at: Date.parse(one.ts) / 1000, kind: "signal", buys: one.side === "buy", text: "" })),
+    ...mine(fills.rows).map((one): Mark => ({ at: Date.parse(one.ts) / 1000, kind: "fill", buys: one.side === "buy", text: `${one.side} ${size(one.size)}` })),
+  ];
+}
+
+interface Kept {
+  timeframe: string;
+  studies: Study[];
+}
+
+function readKept(): Kept {
+  const usual: Kept = { timeframe: "1m", studies: innerWidth > 700 ? ["ribbon", "bollinger", "squeeze", "stochastic"] : ["ribbon"] };
+  try {
+    return { ...usual, ...(JSON.parse(localStorage.getItem(KEPT) ?? "{}") as Partial<Kept>) };
+  } catch {
+    return usual;
+  }
+}
+
+function keep(change: Partial<Kept>): void {
+  localStorage.setItem(KEPT, JSON.stringify({ ...readKept(), ...change }));
+}
