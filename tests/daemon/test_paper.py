@@ -4,6 +4,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import httpx
+
 from marketd.clock import SystemClock
 from marketd.config import Config, Flags, load
 from marketd.metrics import Metrics
@@ -11,8 +13,9 @@ from marketd.model.timeframes import HOUR
 from marketd.net.redis import RedisConfig, RedisLink
 from marketd.paper.sight import Prices
 from marketd.secrets import SecretUrl
+from marketd.sim import open_sim
 from marketd.stores.cache import Desk, MessageLogConfig, open_redis
-from tests.daemon.test_features import Alone
+from tests.daemon.test_features import Alone, Start
 from tests.daemons import eventually
 from tests.paper.cached import put, signal
 from tests.paper.market import candle
@@ -101,3 +104,20 @@ async def test_without_redis_or_its_database_it_says_so_and_comes_to_them_later(
 
     assert (503, "unhealthy") == (away.status_code, away.json()["components"]["redis"]["status"])
     assert well.json()["components"]["trader"]["reason"].startswith("paper only; 0 positions")
+
+
+async def test_in_one_process_without_redis_it_trades_on_paper_too(run_daemon: Start) -> None:
+    environ = {"MARKETD__ROLES": "cache,ta,trader", "MARKETD__CACHE__SYMBOLS": "BTC,ETH", "MARKETD__CACHE__SPREAD": "0.05"}
+    async with open_sim(["binance_us"], rate=50) as sim, run_daemon(sim, profile="all-in-one", environ=environ) as daemon:
+        answer = await eventually(lambda: daemon.get("/paper"), holds=stepped, within_s=100)
+        points = (await daemon.get("/paper/equity")).json()
+        health = (await daemon.get("/health")).json()["components"]
+
+    assert (True, "10000") == (answer.json()["paper"], answer.json()["start"])
+    assert [(True, "10000")] == [(one["paper"], one["equity"]) for one in points]
+    assert health["trader"]["reason"].startswith("paper only")
+    assert "redis" not in health
+
+
+def stepped(answer: httpx.Response) -> bool:
+    return answer.status_code == 200 and answer.json()["boundary"] is not None
