@@ -100,6 +100,12 @@ def test_nothing_that_is_installed_needs_memory_it_may_write_and_run(path: Path)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("path", SYSTEM + USER, ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_a_unit_leaves_what_the_metrics_of_the_process_are_read_from(path: Path) -> None:
+    """/proc/stat: without it there is no process_resident_memory_bytes."""
+    assert Unit(path).all("ProcSubset") == []
+
+
 @pytest.mark.parametrize("path", SYSTEM + USER, ids=lambda path: path.name)
 def test_a_unit_starts_a_profile_that_there_is(path: Path) -> None:
     profile = marketd_of(Unit(path))[-1]

@@ -215,12 +215,12 @@ def operations_page(page: str) -> str:
 
 # What the client library itself measures, on Linux only: written here, so that this page is the same wherever it is made.
 OF_THE_PROCESS = (
-    ("process_cpu_seconds_total", "counter", "Processor time used (Linux only, as the next ones)"),
+    ("process_cpu_seconds_total", "counter", "Processor time used (these: on Linux, where /proc/stat can be read)"),
     ("process_resident_memory_bytes", "gauge", "Memory in use"),
     ("process_virtual_memory_bytes", "gauge", "Addresses in use"),
     ("process_open_fds", "gauge", "Open files and sockets"),
     ("process_max_fds", "gauge", "Files and sockets that may be open"),
-    ("process_start_time_seconds", "gauge", "When the process began; not where /proc shows processes only"),
+    ("process_start_time_seconds", "gauge", "When the process began"),
 )
 CODES_HEAD = "| code | cause | effect on the data | next step |\n|---|---|---|---|\n"
 METRICS_HEAD = """# Metrics
