@@ -13,7 +13,7 @@ from rich.console import Console
 from bench.rounds import Row, as_data, not_measured, show
 
 HERE = Path(__file__).parent
-NOT_BENCHES = {"__main__", "rounds", "frames", "floors", "peer", "places", "processes", "worker_of_cryptofeed"}
+NOT_BENCHES = {"__main__", "rounds", "frames", "floors", "peer", "places", "processes", "crowd", "worker_of_cryptofeed"}
 
 
 def bench_names() -> list[str]:
