@@ -15,18 +15,23 @@ from marketd.client.errors import (
 )
 from marketd.client.retrying import Retry
 from marketd.client.shapes import Candle, Gap, Job, Page, Series, Status
+from marketd.client.streaming import Broken, Channel, Connected, Missed, Streamed
 from marketd.client.synchronous import SyncMarketDataClient
 
 __all__ = [
     "BadAddress",
     "BadAnswer",
     "BadRequest",
+    "Broken",
     "Candle",
+    "Channel",
     "ClientError",
+    "Connected",
     "Gap",
     "Job",
     "LibraryMissing",
     "MarketDataClient",
+    "Missed",
     "NotAllowed",
     "NotFound",
     "Page",
@@ -34,6 +39,7 @@ __all__ = [
     "Series",
     "ServerFailed",
     "Status",
+    "Streamed",
     "SyncMarketDataClient",
     "TryLater",
     "Unreachable",

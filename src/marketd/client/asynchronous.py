@@ -1,6 +1,6 @@
 """The client for asyncio."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -11,6 +11,7 @@ from marketd.client.frames import Columns, Library, Numbers, library_for
 from marketd.client.questions import PAGE, Question, Time, answered
 from marketd.client.retrying import Retry, Tries
 from marketd.client.shapes import Candle, Gap, Page, Status
+from marketd.client.streaming import FOREVER, Channel, Listening, Message
 from marketd.client.waiting import wait
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class MarketDataClient:
         wait: Callable[[float], Awaitable[None]] = wait,
     ) -> None:
         """`token` is needed where the server has one set (MARKETD_API_TOKEN). `wait` is for tests. Raises BadAddress."""
+        self._base_url, self._token = questions.base_of(base_url).rstrip("/"), token
         headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self._http = httpx.AsyncClient(base_url=questions.base_of(base_url), headers=headers, timeout=timeout_s)
         self._retry, self._wait = retry, wait
@@ -120,6 +122,14 @@ class MarketDataClient:
         async for page in self.iter_pages(exchange, symbol, timeframe, start, end):
             columns.add(page.candles)
         return columns.frame()
+
+    def stream(self, *channels: Channel, retry: Retry = FOREVER) -> AsyncGenerator[Message, None]:
+        """Live events of these channels, newest first known, then all that follows, for as long as it is iterated.
+
+        After a break it goes on where it was: each trade and closed candle comes once; where that cannot be, `Missed` says
+        what is lacking. `Connected` and `Broken` tell of the connection. Raises ClientError for what no second try can mend.
+        """
+        return Listening(self._base_url, self._token, channels, retry, self._wait).messages()
 
     async def _ask(self, question: Question[T]) -> T:
         tries = Tries(self._retry)

@@ -29,5 +29,5 @@ class Tries:
         wanted = error.retry_after_s or 0.0
         if self._failed >= retry.attempts or wanted > retry.pause_s_max:
             raise error
-        backoff: float = min(retry.delay_s_max, retry.delay_s_min * 2.0 ** (self._failed - 1))
+        backoff: float = min(retry.delay_s_max, retry.delay_s_min * 2.0 ** min(self._failed - 1, 30))
         return max(wanted, backoff * random.uniform(0.5, 1.0))

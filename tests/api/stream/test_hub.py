@@ -257,7 +257,9 @@ def test_a_gap_is_said_where_something_is_missing(hub: Hub, join: Join) -> None:
     gap = Gap("binance", "BTCUSDT", None, 5, "trade", "found", "2", "3", None, None, "test")
     hub.publish([trade(1), gap, replace_channel(gap), trade(4)])
 
-    assert [(one["type"], one["pos"]) for one in wire.events()] == [("trade", 1), ("gap", 2), ("trade", 3), ("gap", 1)]
+    got = [(one["type"], one["pos"], one.get("timeframe")) for one in wire.events()]
+
+    assert got == [("trade", 1, None), ("gap", 2, None), ("trade", 3, None), ("gap", 1, "1m")]
 
 
 def replace_channel(gap: Gap) -> Gap:

@@ -49,7 +49,7 @@ class Channel:
             self.newest = (event, self.pos)
         if not self.is_open:
             return 0
-        frame = event_frame(event, self.pos)
+        frame = event_frame(event, self.pos, self.key.timeframe if event.__class__ is Gap else "")
         self.fresh.append(frame)
         if droppable(event):
             self._loose, self._loose_at = frame, self.pos

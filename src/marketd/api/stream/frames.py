@@ -24,11 +24,15 @@ def text_frame(payload: bytes) -> bytes:
     return struct.pack("!BBQ", TEXT, 127, size) + payload
 
 
-def event_frame(event: Event, pos: int, *, snapshot: bool = False) -> bytes:
-    """An event as on every wire, with its position; what a venue's own text is kept for is no wire's business."""
+def event_frame(event: Event, pos: int, timeframe: str = "", *, snapshot: bool = False) -> bytes:
+    """An event as on every wire, with its position; what a venue's own text is kept for is no wire's business.
+
+    A gap names the timeframe of the channel it is said in.
+    """
     if event.__class__ is Trade and event.raw is not msgspec.UNSET:
         event = msgspec.structs.replace(event, raw=msgspec.UNSET)
-    return text_frame(b'%s,"pos":%d%s}' % (encode(event)[:-1], pos, b',"snapshot":true' if snapshot else b""))
+    more = b',"snapshot":true' if snapshot else b',"timeframe":"%s"' % timeframe.encode() if timeframe else b""
+    return text_frame(b'%s,"pos":%d%s}' % (encode(event)[:-1], pos, more))
 
 
 def answer_frame(answer: Any) -> bytes:

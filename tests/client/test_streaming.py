@@ -1,0 +1,261 @@
+"""The client's stream against a real server, over a line that the test cuts."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from marketd.api.section import ApiConfig
+from marketd.api.server import run_api
+from marketd.bus import Bus
+from marketd.client import (
+    BadRequest,
+    Broken,
+    Channel,
+    Connected,
+    MarketDataClient,
+    Missed,
+    NotAllowed,
+    NotFound,
+    Retry,
+    Streamed,
+    Unreachable,
+)
+from marketd.client.streaming import Message
+from marketd.clock import ManualClock, SystemClock
+from marketd.model.events import Event, Trade
+from tests.api.conftest import Parts, seen
+from tests.samples import candle, quote, trade, trades
+
+T = TypeVar("T")
+WITHIN_S = 20.0
+TRADES = Channel("trade", "BTCUSDT")
+
+
+@dataclass
+class Line:
+    """A connection through the test's hands, to whichever port the server has now."""
+
+    target: int
+    port: int = 0
+    open: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there, out = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:
+            writer.close()
+            return
+        self.open += [writer, out]
+
+        async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            try:
+                while data := await source.read(65_536):
+                    target.write(data)
+                    await target.drain()
+            except OSError:
+                pass
+            finally:
+                target.close()
+
+        await asyncio.gather(pass_on(reader, out), pass_on(there, writer))
+
+    def cut(self) -> None:
+        for one in self.open:
+            one.transport.abort()
+        self.open.clear()
+
+
+@dataclass
+class There:
+    bus: Bus
+    line: Line
+    client: MarketDataClient
+    waited: list[float]
+
+
+Start = Callable[..., AbstractAsyncContextManager[There]]
+
+
+@pytest.fixture
+def start(tmp_path: Path, clock: ManualClock) -> Start:
+    """A server, a line to it, and a client on the line that waits for nothing."""
+
+    @asynccontextmanager
+    async def begin(token: str | None = None, given: str | None = None) -> AsyncIterator[There]:
+        async with seen(Parts(), tmp_path, clock) as views:
+            there = replace(views, clock=SystemClock(), feeds=None)
+            config = ApiConfig.model_validate({"port": 0, "token": token, "stream": {"held": 100}})
+            async with run_api(config, there, tmp_path) as url:
+                line = Line(int(url.rpartition(":")[2]))
+                server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
+                line.port = server.sockets[0].getsockname()[1]
+                waited: list[float] = []
+
+                async def wait(delay_s: float) -> None:
+                    waited.append(delay_s)
+                    await asyncio.sleep(0.01)
+
+                async with server, MarketDataClient(f"http://127.0.0.1:{line.port}", given, wait=wait) as client:
+                    assert there.bus is not None
+                    yield There(there.bus, line, client, waited)
+                    line.cut()
+
+    return begin
+
+
+async def until(stream: AsyncIterator[Message], kind: type[T]) -> T:
+    """The next of this kind; others before it are let go."""
+    async with asyncio.timeout(WITHIN_S):
+        async for message in stream:
+            if isinstance(message, kind):
+                return message
+    raise AssertionError("the stream ended")
+
+
+def at(channel: Channel) -> Channel:
+    return Channel(channel.type, channel.symbol, "binance", channel.timeframe)
+
+
+async def test_events_come_typed_with_their_place(start: Start) -> None:
+    candles = Channel("candle", "BTCUSDT", timeframe="1m")
+    async with (
+        start() as there,
+        aclosing(there.client.stream(at(TRADES), at(candles), at(Channel("quote", "BTCUSDT")))) as stream,
+    ):
+        connected = await until(stream, Connected)
+        there.bus.publish([trade(1), candle(1), quote(1)])
+        got = [await until(stream, Streamed) for _ in range(3)]
+
+    assert connected.is_again is False
+    assert {one.event for one in got} == {trade(1), candle(1), quote(1)}
+    assert {(one.pos, one.is_snapshot) for one in got} == {(1, False)}
+
+
+async def test_after_a_break_it_goes_on_where_it_was(start: Start) -> None:
+    async with start() as there, aclosing(there.client.stream(at(TRADES))) as stream:
+        await until(stream, Connected)
+        got: list[Streamed] = []
+        for number in range(5):
+            there.bus.publish(trades(number * 10 + 1, number * 10 + 5))
+            got += [await until(stream, Streamed) for _ in range(5)]
+            there.line.cut()
+            broken = await until(stream, Broken)
+            there.bus.publish(trades(number * 10 + 6, number * 10 + 10))
+            again = await until(stream, Connected)
+
+            assert "connection" in broken.reason
+            assert again.is_again
+            got += [await until(stream, Streamed) for _ in range(5)]
+
+    assert [one.event.trade_id for one in got if isinstance(one.event, Trade)] == [str(number) for number in range(1, 51)]
+    assert [one.pos for one in got] == list(range(1, 51))
+    assert not any(one.is_snapshot for one in got)
+
+
+async def test_what_is_no_longer_held_is_said_to_be_missed(start: Start) -> None:
+    async with start() as there, aclosing(there.client.stream(at(TRADES))) as stream:
+        await until(stream, Connected)
+        there.bus.publish([trade(1)])
+        await until(stream, Streamed)
+        there.line.cut()
+        await until(stream, Broken)
+        for number in range(2, 502, 10):
+            there.bus.publish(trades(number, number + 9))
+            await asyncio.sleep(0.01)
+        missed = await until(stream, Missed)
+        snapshot = await until(stream, Streamed)
+
+    assert (missed.channel, missed.after) == (at(TRADES), 1)
+    assert missed.first is not None
+    assert "no longer held" in missed.reason
+    assert (snapshot.is_snapshot, snapshot.event) == (True, trade(501))
+
+
+async def test_a_server_that_started_anew_is_said_with_what_it_has(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    async with start() as old, start() as new, aclosing(old.client.stream(at(TRADES))) as stream:
+        await until(stream, Connected)
+        old.bus.publish([trade(1)])
+        await until(stream, Streamed)
+        old.line.target = new.line.target
+        old.line.cut()
+        missed = await until(stream, Missed)
+        connected = await until(stream, Connected)
+        new.bus.publish([trade(2)])
+        live = await until(stream, Streamed)
+
+    assert (missed.after, missed.first) == (1, None)
+    assert connected.is_again
+    assert (live.event, live.pos) == (trade(2), 1)
+
+
+async def test_a_server_that_is_away_is_asked_again_less_and_less_often(start: Start) -> None:
+    async with start() as there:
+        target, there.line.target = there.line.target, 1
+        async with aclosing(there.client.stream(at(TRADES))) as stream:
+            for _ in range(8):
+                await until(stream, Broken)
+            there.line.target = target
+            await until(stream, Connected)
+
+    assert there.waited[7] > there.waited[0]
+    assert max(there.waited) <= 8.0
+
+
+async def test_who_wants_to_gives_up(start: Start) -> None:
+    async with start() as there:
+        there.line.target = 1
+
+        with pytest.raises(Unreachable):
+            async for _ in there.client.stream(at(TRADES), retry=Retry(attempts=3)):
+                pass
+        assert len(there.waited) == 2
+
+
+async def test_what_no_second_try_can_mend_is_raised(start: Start) -> None:
+    async with start() as there:
+        with pytest.raises(BadRequest) as error:
+            await anext(there.client.stream(Channel("candle", "BTCUSDT", "binance")))
+        assert error.value.parameter == "channels[0].timeframe"
+
+
+@pytest.mark.parametrize("given", [None, "wrong"])
+async def test_without_the_token_nothing_is_streamed(given: str | None, start: Start) -> None:
+    async with start(token="right", given=given) as there:
+        with pytest.raises(NotAllowed):
+            await anext(there.client.stream(at(TRADES)))
+
+
+async def test_with_the_token_it_streams(start: Start) -> None:
+    async with start(token="right", given="right") as there, aclosing(there.client.stream(at(TRADES))) as stream:
+        assert isinstance(await anext(stream), Connected)
+
+
+async def test_who_takes_slowly_gets_everything(start: Start) -> None:
+    async with start() as there, aclosing(there.client.stream(at(TRADES))) as stream:
+        await until(stream, Connected)
+        events: list[Event] = trades(1, 60)
+        for number in range(1, 3001, 60):
+            there.bus.publish([replace_id(one, number + index) for index, one in enumerate(events)])
+            await until(stream, Streamed)
+            await asyncio.sleep(0.005)
+        got = [await until(stream, Streamed) for _ in range(3000 - 50)]
+
+    assert got[-1].pos == 3000
+
+
+def replace_id(event: Event, number: int) -> Event:
+    return trade(number)
+
+
+async def test_a_process_without_events_says_so(tmp_path: Path, clock: ManualClock) -> None:
+    async with seen(Parts(), tmp_path, clock) as views:
+        there = replace(views, feeds=None, features=None)
+        async with run_api(ApiConfig(port=0), there, tmp_path) as url, MarketDataClient(url) as client:
+            with pytest.raises(NotFound, match="role ingest"):
+                await anext(client.stream(at(TRADES)))
