@@ -209,15 +209,13 @@ async def join(url: str, member: Member, *, few: bool = False) -> Member:
     return member
 
 
-def expected_bytes(published: int, symbols: int, channels: Sequence[str]) -> int:
-    """What a member gets from its subscription on, if it came before the first event."""
-    wanted, positions, size = set(channels), dict.fromkeys(channels, 0), 0
+def sizes(published: int, symbols: int) -> dict[str, int]:
+    """What a member gets of each symbol, in bytes, if it came before the first event."""
+    found: dict[str, int] = {}
     for number in range(published):
         symbol = symbol_of(number, symbols)
-        if symbol in wanted:
-            positions[symbol] += 1
-            size += len(event_frame(trade(number, symbols), positions[symbol]))
-    return size
+        found[symbol] = found.get(symbol, 0) + len(event_frame(trade(number, symbols), number // symbols + 1))
+    return found
 
 
 @asynccontextmanager

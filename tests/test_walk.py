@@ -183,6 +183,7 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
         "docs/moving/candle-cache.md",
         "docs/moving/features.md",
         "docs/paper.md",
+        "docs/streaming.md",
     ],
 )
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,45 +29,12 @@ from marketd.client.streaming import Message
 from marketd.clock import ManualClock, SystemClock
 from marketd.model.events import Event, Trade
 from tests.api.conftest import Parts, seen
+from tests.line import Line, laid
 from tests.samples import candle, quote, trade, trades
 
 T = TypeVar("T")
 WITHIN_S = 20.0
 TRADES = Channel("trade", "BTCUSDT")
-
-
-@dataclass
-class Line:
-    """A connection through the test's hands, to whichever port the server has now."""
-
-    target: int
-    port: int = 0
-    open: list[asyncio.StreamWriter] = field(default_factory=list)
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            there, out = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
-            writer.close()
-            return
-        self.open += [writer, out]
-
-        async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-            try:
-                while data := await source.read(65_536):
-                    target.write(data)
-                    await target.drain()
-            except OSError:
-                pass
-            finally:
-                target.close()
-
-        await asyncio.gather(pass_on(reader, out), pass_on(there, writer))
-
-    def cut(self) -> None:
-        for one in self.open:
-            one.transport.abort()
-        self.open.clear()
 
 
 @dataclass
@@ -90,20 +57,16 @@ def start(tmp_path: Path, clock: ManualClock) -> Start:
         async with seen(Parts(), tmp_path, clock) as views:
             there = replace(views, clock=SystemClock(), feeds=None)
             config = ApiConfig.model_validate({"port": 0, "token": token, "stream": {"held": 100}})
-            async with run_api(config, there, tmp_path) as url:
-                line = Line(int(url.rpartition(":")[2]))
-                server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
-                line.port = server.sockets[0].getsockname()[1]
+            async with run_api(config, there, tmp_path) as url, laid(url) as line:
                 waited: list[float] = []
 
                 async def wait(delay_s: float) -> None:
                     waited.append(delay_s)
                     await asyncio.sleep(0.01)
 
-                async with server, MarketDataClient(f"http://127.0.0.1:{line.port}", given, wait=wait) as client:
+                async with MarketDataClient(line.url, given, wait=wait) as client:
                     assert there.bus is not None
                     yield There(there.bus, line, client, waited)
-                    line.cut()
 
     return begin
 

@@ -163,3 +163,45 @@ async def test_both_run_in_a_daemon_beside_the_shipped_venues(outside: None, run
             await eventually(lambda: running.views.latest.trade("binance_mirror", "BTCUSDT") is not None)
             await eventually(lambda: running.views.latest.trade("dice", "SIXUSD") is not None)
             await eventually(lambda: running.views.health.components()["venue.dice"].status == "ok")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["http://127.0.0.1:1"], "usage: python examples/listen.py [ADDRESS SYMBOL [COUNT]]"),
+        (["http://127.0.0.1:1", "BTCUSDT", "x"], "usage: python examples/listen.py [ADDRESS SYMBOL [COUNT]]"),
+        (["127.0.0.1:1", "BTCUSDT"], "listen: base_url: found '127.0.0.1:1'"),
+    ],
+)
+def test_the_live_example_says_what_is_wrong_in_a_line(words: list[str], says: str) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(EXAMPLES / "listen.py"), *words],
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (1, 1) == (ran.returncode, ran.stderr.count("\n")), ran.stderr
+    assert ran.stderr.startswith(says)
+
+
+async def test_the_live_example_prints_what_a_daemon_hears(run_daemon) -> None:
+    async with open_sim(["binance"], rate=100, seed=8) as sim, run_daemon(sim) as running:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(EXAMPLES / "listen.py"),
+            running.address,
+            "BTCUSDT",
+            "20",
+            env={**os.environ, "PYTHONPATH": str(EXAMPLES.parent / "src")},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        said, complaints = await asyncio.wait_for(process.communicate(), 60)
+        lines = said.decode().splitlines()
+
+    assert process.returncode == 0, complaints.decode()
+    assert len([line for line in lines if line.startswith("live ")]) == 20
+    assert any("Trade(" in line for line in lines)

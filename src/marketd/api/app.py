@@ -34,6 +34,8 @@ from marketd.api.section import ApiConfig
 from marketd.api.sending import Cut
 from marketd.api.shapes import COMPONENTS
 from marketd.api.status import status_routes
+from marketd.api.status_live import status_live_routes
+from marketd.api.stream.document import stream_routes
 from marketd.api.subscriptions import subscriptions_routes
 from marketd.api.symbols import symbols_routes
 from marketd.api.trades import trades_routes
@@ -46,6 +48,7 @@ TOPICS = (
     page_routes,
     health_routes,
     status_routes,
+    status_live_routes,
     latest_routes,
     features_routes,
     scanner_routes,
@@ -82,6 +85,7 @@ def build_app(config: ApiConfig, views: Views, rules: Rules) -> FastAPI:
     for topic in TOPICS:
         app.include_router(topic(views))
     app.include_router(docs_routes(app))
+    app.include_router(stream_routes(app.version))
     app.add_exception_handler(RequestError, on_request_error)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http_error)

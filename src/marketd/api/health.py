@@ -1,6 +1,6 @@
 """`/health`, `/readyz`, `/livez`: whether the daemon does what it is for, judged by data and not by sockets."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
@@ -18,20 +18,26 @@ def overall(components: dict[str, Component]) -> Health:
     return "ok" if all(one.status == "ok" for one in components.values()) else "degraded"
 
 
+def health_of(views: Views) -> tuple[Health, dict[str, Any]]:
+    """Of the whole, and of each part."""
+    components = views.health.components()
+    status = overall(components)
+    shown = {
+        name: {"status": one.status, "required": one.required, "reason": one.reason, "since": iso_of_ns(one.since)}
+        for name, one in components.items()
+    }
+    tracked = {} if views.features is None else {"symbols": sorted(views.features.symbols)}
+    return status, {"status": status, "components": shown, **tracked}
+
+
 def health_routes(views: Views) -> APIRouter:
     routes = APIRouter(tags=["health"])
     well = answers(ref("HealthAnswer"))
     unhealthy = {**well, 503: {**well[200], "description": "a required part is unhealthy"}}
 
     async def health(_: Annotated[NoQuery, Query()]) -> Response:
-        components = views.health.components()
-        status = overall(components)
-        shown = {
-            name: {"status": one.status, "required": one.required, "reason": one.reason, "since": iso_of_ns(one.since)}
-            for name, one in components.items()
-        }
-        tracked = {} if views.features is None else {"symbols": sorted(views.features.symbols)}
-        return answer({"status": status, "components": shown, **tracked}, status=503 if status == "unhealthy" else 200)
+        status, shown = health_of(views)
+        return answer(shown, status=503 if status == "unhealthy" else 200)
 
     routes.add_api_route("/health", health, responses=unhealthy, summary="Health of every part")
     routes.add_api_route("/readyz", health, responses=unhealthy, summary="The same as /health")

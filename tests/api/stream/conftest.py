@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import pytest
 
@@ -73,6 +74,9 @@ class Served:
     url: str
     views: Views
     bus: Bus
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.url)
 
 
 Serve = Callable[..., AbstractAsyncContextManager[Served]]

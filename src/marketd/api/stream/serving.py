@@ -24,8 +24,9 @@ from marketd.rooms import room
 VERSION = "13"  # of RFC 6455
 KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 CAPACITY = 65_536
-BATCH = 4096
-REST = 2.0  # after a flush, so many times as long as it took, at least
+BATCH = 8192
+REST = 2.0  # after a flush, so many times as long as it took; at most REST_S_MAX, and not at all while a whole batch waits
+REST_S_MAX = 0.1
 TEND_S, PACE_S = 0.25, 0.02  # between two looks at the clock; and where a client has a pace of its own
 log = structlog.get_logger("api")
 
@@ -122,7 +123,8 @@ async def _publish(hub: Hub, bus: Bus) -> None:
                     started_s = hub.clock.monotonic()
                     hub.publish(batch)
                     subscription.delivered()
-                    await hub.clock.sleep(max(pace_s, REST * (hub.clock.monotonic() - started_s)))
+                    rest_s = max(pace_s, min(REST_S_MAX, REST * (hub.clock.monotonic() - started_s)))
+                    await hub.clock.sleep(rest_s if len(subscription) < BATCH else 0)
             except Closed as closed:
                 log.error("api.stream_restarted", code="stream-restarted", reason=str(closed), clients=len(hub.clients))
                 hub.start_anew(str(closed))
