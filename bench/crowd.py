@@ -156,11 +156,15 @@ class Member(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(HEAD + self.asked())
+
+    def asked(self) -> bytes:
+        """Its subscription, as a frame."""
         channels = [{"type": "trade", "provider": VENUE, "symbol": symbol} for symbol in self.channels]
         asked = msgspec.json.encode({"op": "subscribe", "channels": channels})
         size = len(asked)
         head = bytes((0x81, 0xFE)) + size.to_bytes(2, "big") if size < 65_536 else bytes((0x81, 0xFF)) + size.to_bytes(8, "big")
-        self.transport.write(HEAD + head + b"\0\0\0\0" + asked)
+        return head + b"\0\0\0\0" + asked
 
     def data_received(self, data: bytes) -> None:
         if self.is_joined:
