@@ -1,5 +1,7 @@
 """Exactly 500 closed candles without a hole, or a reason; the same from the cache and from the archive."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -100,7 +102,9 @@ def test_a_forming_candle_that_does_not_follow_proves_nothing() -> None:
     assert refused(of_cache(SERIES, *cached(rows))) == "the forming candle in the cache does not follow the one before it"
 
 
-@pytest.mark.parametrize("array", [b"", b"{}", b"[1]", b'[{"open_time":1}]', b'[{"open_time":"x"}]', b"[1e999]", b"\xff"])
+@pytest.mark.parametrize(
+    "array", [b"", b"{}", b"[1]", b'[{"open_time":1}]', b'[{"open_time":"x"}]', b"[1e999]", b"\xff", b"[" * 100_000]
+)
 def test_what_cannot_be_read_is_said(array: bytes) -> None:
     assert refused(of_cache(SERIES, None, array)).startswith("what is in the cache cannot be read: ")
 
@@ -140,3 +144,14 @@ def test_months_follow_each_other_though_their_lengths_differ() -> None:
 
     assert isinstance(of_stored(series, rows).window(), Closed)
     assert isinstance(of_stored(series, rows[:-3] + rows[-2:]).window(), NotClosed)
+
+
+def test_a_number_of_a_hundred_million_zeros_is_refused_before_it_is_written_out() -> None:
+    array = cached(walk(3))[1].replace(b'"close":', b'"close":1e-100000000,"was":', 1)
+    tracemalloc.start()
+    refusal = refused(of_cache(SERIES, None, array))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert "cannot be" in refusal
+    assert peak < 10_000_000

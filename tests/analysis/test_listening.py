@@ -154,3 +154,13 @@ async def test_coins_left_out_are_named_and_told_once(left_out: Mapping[str, str
     assert "XUSD: no candles" in state[1]
     assert ["analysis.left_out"] * 2 + ["analysis.whole"] * 2 == [one["event"] for one in lines]
     assert ("ok", "2 coins") == bench.listening.state
+
+
+@pytest.mark.parametrize("deep", [b'{"symbols": ' + b"[" * 100_000, b'{"x": ' + b"[" * 100_000])
+async def test_a_message_that_is_nested_without_end_is_skipped_and_the_next_one_worked_on(deep: bytes) -> None:
+    async with Bench().running() as bench:
+        await bench.publish("market:update:1h", deep)
+        await bench.publish("market:update:1h", b'{"symbols": ["BTCUSDT"]}')
+
+    assert ["1h"] == [update.timeframe for update in bench.given]
+    assert 1.0 == bench.skipped("message")

@@ -150,3 +150,28 @@ async def test_configured_coins_are_scanned_before_any_update() -> None:
         pass
 
     assert ["AUSDT"] == [row.symbol for row in bench.scanner.ranking.coins]
+
+
+@pytest.mark.parametrize("foreign", [b"[" * 100_000, b"\xff", b'{"timeframe": "\xff"}'])
+async def test_a_ranking_that_another_program_spoilt_is_left(foreign: bytes) -> None:
+    bench = Bench()
+    await bench.cache.of("dashboard").do(Write(CHANNEL, foreign, 600.0))
+    async with bench.running():
+        await bench.keeper.put("AUSDT", walk(501, 1))
+        await bench.keeper.announce(["AUSDT"])
+        await bench.clock.advance(1)
+
+    assert ["AUSDT"] == [row.symbol for row in bench.scanner.ranking.coins]
+    assert 1.0 == bench.skipped("ranking")
+
+
+@pytest.mark.parametrize("price", ["1e100000000", "1e-100000000", '"NaN"', '"Infinity"', '"-Infinity"', '"sNaN"'])
+async def test_a_price_that_is_none_is_left_out(price: str) -> None:
+    async with Bench().running() as bench:
+        await bench.keeper.put("AUSDT", walk(501, 1))
+        await bench.keeper.price("AUSDT", price)
+        await bench.keeper.announce(["AUSDT"])
+        await bench.clock.advance(1)
+
+    assert [None] == [row.price for row in bench.scanner.ranking.coins]
+    assert 1.0 == bench.skipped("price")

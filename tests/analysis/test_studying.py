@@ -269,3 +269,14 @@ async def test_coins_that_are_no_longer_kept_are_forgotten() -> None:
 
     assert [] == bench.studies.symbols
     assert bench.studies.reading(COIN, "1h") is None
+
+
+@pytest.mark.parametrize("foreign", [b"[" * 100_000, b'{"x": ' + b"[" * 100_000, b"\xff", b'{"symbol": "\xff"}', b"null", b"17"])
+async def test_a_reading_that_another_program_spoilt_is_left_and_the_next_candle_is_judged(foreign: bytes) -> None:
+    bench = Bench()
+    await bench.cache.of("dashboard").do(Write(analysis_key(COIN, "1h"), foreign, 600.0))
+    async with bench.running():
+        await bench.see(SPEAKS - 1, SPEAKS)
+
+    assert list(signals_at(SPEAKS)) == bench.signals
+    assert 1.0 == bench.skipped("reading")

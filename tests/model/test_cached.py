@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,3 +83,13 @@ def test_numbers_of_other_programs_may_be_text() -> None:
 )
 def test_names_are_those_that_others_ask_for(expected: str, name: str) -> None:
     assert expected == name
+
+
+@pytest.mark.parametrize("number", ["1e61", "0e-100000000", '"NaN"', '"Infinity"', '"-Infinity"', '"sNaN"'])
+@pytest.mark.parametrize("name", ["price", "change24h", "volume", "bid", "ask"])
+def test_a_price_with_a_number_that_is_none_is_not_read(name: str, number: str) -> None:
+    fields = {"price": "1", "change24h": "-1.5", "volume": "2", "timestamp": '"2024-01-01T00:00:00Z"', "bid": "1", "ask": "2"}
+    body = ",".join(f'"{one}":{value}' for one, value in (fields | {name: number}).items())
+
+    with pytest.raises(msgspec.DecodeError, match=name):
+        decode_price(f"{{{body}}}".encode())

@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
-from marketd.model.cached import Updated, encode_updated, ohlcv_key, update_channel
-from marketd.model.signals import encode_signal, signal_channel
+from marketd.model.cached import Updated, analysis_key, encode_updated, ohlcv_key, update_channel
+from marketd.model.signals import SignalQuality, encode_signal, signal_channel
 from marketd.model.timeframes import HOUR
 from marketd.paper.section import PaperConfig
 from marketd.paper.service import Trader
@@ -229,3 +231,59 @@ async def test_the_log_is_told_what_a_killed_process_kept_and_did_not_tell(stage
         await stage.until(lambda: trader.kept is not None and trader.kept.told == 1)
 
     assert len(await stage.told()) == 1
+
+
+FOREIGN = signal("BTCUSDT", T0 - HOUR)
+
+
+NO_MESSAGES = [
+    b"[" * 100_000,
+    b'{"x": ' + b"[" * 100_000,
+    encode_signal(replace(FOREIGN, venue="v" * 51)),
+    encode_signal(replace(FOREIGN, venue="a:b")),
+    encode_signal(replace(FOREIGN, rule="ribbon_up:exit")),
+    encode_signal(replace(FOREIGN, rule="r" * 10_000)),
+    encode_signal(replace(FOREIGN, reasons=("it\0rose",))),
+    encode_signal(replace(FOREIGN, reasons=("it rose",) * 10_000)),
+    encode_signal(replace(FOREIGN, quality=SignalQuality(False, "\0"))),
+    encode_signal(replace(FOREIGN, open_time=-(10**30), close_time=HOUR - 10**30)),
+    encode_signal(replace(FOREIGN, open_time=10**30)),
+]
+
+
+async def test_messages_that_no_book_can_hold_are_skipped_and_the_next_signal_is_acted_on(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await stage.desk.do(*(Publish(signal_channel("BTCUSDT"), payload) for payload in NO_MESSAGES))
+        await put(stage.desk, {"BTCUSDT": FLAT}, signal("BTCUSDT", T0 - HOUR))
+        await stage.until(lambda: orders(trader) == 1)
+        fills = await trader.store.all_fills("main")
+
+    assert [fill.symbol for fill in fills] == ["BTCUSDT"]
+    skipped = stage.metrics.registry.get_sample_value("marketd_paper_skipped_total", {"reason": "message"})
+    assert skipped == len(NO_MESSAGES)
+
+
+async def test_a_reading_with_a_signal_that_no_book_can_hold_is_skipped_and_the_others_are_acted_on(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        reading = {"close_time": T0, "signals": [replace(FOREIGN, rule="a:b"), signal("ETHUSDT", T0 - HOUR)]}
+        await put(stage.desk, {"ETHUSDT": FLAT, "BTCUSDT": FLAT}, signal("ETHUSDT", T0 - HOUR), update=False)
+        await stage.desk.do(
+            Write(analysis_key("BTCUSDT", "1h"), msgspec.json.encode(reading), 60),
+            Publish(update_channel("1h"), encode_updated(Updated("1h", ["BTCUSDT", "ETHUSDT"], [], ""))),
+        )
+        await stage.until(lambda: orders(trader) == 1)
+
+    assert stage.metrics.registry.get_sample_value("marketd_paper_skipped_total", {"reason": "reading"}) >= 2
+
+
+async def test_a_forming_candle_with_a_volume_that_none_is_stops_nobody(stage: Stage) -> None:
+    async with stage.trader(terms()) as trader:
+        await put(stage.desk, {"BTCUSDT": FLAT, "ETHUSDT": FLAT}, update=False)
+        spoilt = b'[{"open_time":0,"close_time":0,"open":1,"high":1,"low":1,"close":1,"volume":"NaN"}]'
+        await stage.desk.do(Write(ohlcv_key("ETHUSDT", "1h"), spoilt, 60))
+        payload = encode_updated(Updated("1h", ["BTCUSDT", "ETHUSDT"], [], ""))
+        found = signal("BTCUSDT", T0 - HOUR)
+        await stage.desk.do(Publish(update_channel("1h"), payload), Publish(signal_channel("BTCUSDT"), encode_signal(found)))
+        await stage.until(lambda: orders(trader) == 1)
+
+    assert stage.metrics.registry.get_sample_value("marketd_paper_skipped_total", {"reason": "fault"}) is None

@@ -70,3 +70,18 @@ def test_candles_out_of_order_are_not_looked_at() -> None:
 def test_no_candles_are_nothing() -> None:
     assert sight_of([], HOUR).closed == []
     assert is_price(D("0.00000001"))
+
+
+@pytest.mark.parametrize("volume", ["NaN", "sNaN", "Infinity", "-1"])
+def test_a_volume_that_none_is_is_doubted_and_nothing_opens(volume: str) -> None:
+    sight = sight_of([cached(0), cached(1, volume=volume)], HOUR)
+
+    assert sight.opens is None
+    assert sight.doubt.endswith("a volume that none is")
+
+
+def test_a_candle_before_the_epoch_is_doubted() -> None:
+    sight = sight_of([CachedCandle(-HOUR_MS, 0, *[D(1)] * 5), cached(0), cached(1)], HOUR)
+
+    assert sight.doubt == f"candle {-HOUR_MS}: a time before 1970"
+    assert [one.open_time for one in sight.closed] == [T0]

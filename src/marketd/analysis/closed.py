@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from marketd.model.foreign import reader_of
 from marketd.model.series import CandleSeries
 from marketd.model.timeframes import Timeframe, timeframe
 from marketd.model.times import iso_of_ns
@@ -130,10 +131,10 @@ class _Exact(msgspec.Struct):
     close: Decimal
 
 
-_row = msgspec.json.Decoder(_Row)
-_rows = msgspec.json.Decoder(list[_Row])
-_raws = msgspec.json.Decoder(list[msgspec.Raw])
-_exact = msgspec.json.Decoder(_Exact)
+_row = reader_of(_Row)
+_rows = reader_of(list[_Row])
+_raws = reader_of(list[msgspec.Raw])
+_exact = reader_of(_Exact)
 
 
 def of_cache(series: CandleSeries, before: bytes | None, array: bytes | None) -> Window:
@@ -144,17 +145,16 @@ def of_cache(series: CandleSeries, before: bytes | None, array: bytes | None) ->
     if array is None:
         return NotClosed(series, "no candles in the cache: they are not polled, or not any more")
     try:
-        raws = _raws.decode(array)[:-1]
-        rows = _rows.decode(array)
+        raws = _raws(array)[:-1]
+        rows = _rows(array)
         forming = rows.pop() if rows else None
         if before is not None and rows:
-            first = _row.decode(before)
+            first = _row(before)
             rows.insert(0, first)
             raws.insert(0, msgspec.Raw(before))
         opens = [row.open_time * MS for row in rows]
         ohlcv = _arrays([(row.open, row.high, row.low, row.close, row.volume) for row in rows])
-        close = f"{_exact.decode(raws[-1]).close:f}" if raws else ""
-        found = Candles(series, opens, ohlcv, _OnlyLast(close))
+        found = Candles(series, opens, ohlcv, _OnlyLast(raws[-1] if raws else b""))
         if forming and rows and timeframe(series.timeframe).close_of(opens[-1]) != forming.open_time * MS:
             return NotClosed(series, "the forming candle in the cache does not follow the one before it", len(rows))
         return found.window()
@@ -163,13 +163,13 @@ def of_cache(series: CandleSeries, before: bytes | None, array: bytes | None) ->
 
 
 class _OnlyLast(Sequence[str]):
-    """The text of the last close stands for any: no other is asked for."""
+    """The text of the last close stands for any: no other is asked for, and none of numbers that cannot be."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, row: msgspec.Raw | bytes) -> None:
+        self._row = row
 
     def __getitem__(self, at: object) -> str:
-        return self._text
+        return f"{_exact(self._row).close:f}"
 
     def __len__(self) -> int:
         return 1

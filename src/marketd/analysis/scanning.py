@@ -15,6 +15,7 @@ from marketd.clock import Clock
 from marketd.errors import DeliveryError
 from marketd.metrics import Metrics
 from marketd.model.cached import before_key, decode_price, ohlcv_key, price_key
+from marketd.model.foreign import reader_of
 from marketd.model.series import CandleSeries
 from marketd.model.times import iso_of_ns
 from marketd.stores.cache import Desk, Publish, Write
@@ -44,7 +45,7 @@ class Ranking(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Ranking).decode
+_decode = reader_of(Ranking)
 
 
 class Scanner:

@@ -16,6 +16,7 @@ from marketd.analysis.updates import Update
 from marketd.clock import Clock
 from marketd.metrics import Metrics
 from marketd.model.cached import analysis_key, before_key, ohlcv_key
+from marketd.model.foreign import reader_of
 from marketd.model.series import CandleSeries
 from marketd.model.signals import Signal, encode_signal, signal_channel
 from marketd.model.timeframes import SECOND, timeframe
@@ -24,7 +25,7 @@ from marketd.stores.cache import Desk, Operation, Publish, Write
 ROLE = "ta"
 log = structlog.get_logger("ta")
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Reading).decode
+_decode = reader_of(Reading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from marketd.model.cached import update_channel
+from marketd.model.foreign import reader_of
 
 COINS_MAX = 2_000  # of one message; a cache has a few dozen
 SYMBOL_MAX = 40  # letters
@@ -26,7 +27,7 @@ class _Wire(msgspec.Struct):
     failed: list[Any] = []
 
 
-_decode = msgspec.json.Decoder(_Wire).decode
+_decode = reader_of(_Wire)
 
 
 def read_update(channel: str, payload: bytes) -> Update:

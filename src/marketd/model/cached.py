@@ -5,7 +5,10 @@ from decimal import Decimal
 
 import msgspec
 
+from marketd.model.foreign import reader_of
+
 UPDATE_ALL = "market:update:all"
+EXPONENT_MAX = 60  # either way: written out, a number beyond it would be all zeros, and endless
 
 
 def ohlcv_key(symbol: str, timeframe: str) -> str:
@@ -63,10 +66,10 @@ class Updated(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 _encode = msgspec.json.encode
-_candle = msgspec.json.Decoder(CachedCandle)
-_candles = msgspec.json.Decoder(list[CachedCandle])
-_price = msgspec.json.Decoder(CachedPrice)
-_updated = msgspec.json.Decoder(Updated)
+_candle = reader_of(CachedCandle)
+_candles = reader_of(list[CachedCandle])
+_price = reader_of(CachedPrice)
+_updated = reader_of(Updated)
 
 
 def encode_candle(candle: CachedCandle) -> bytes:
@@ -96,16 +99,21 @@ def _plain(value: CachedCandle | CachedPrice) -> dict[str, object]:
 
 def decode_candle(value: bytes) -> CachedCandle:
     """Raises msgspec.DecodeError, as all below."""
-    return _candle.decode(value)
+    return _candle(value)
 
 
 def decode_candles(value: bytes) -> list[CachedCandle]:
-    return _candles.decode(value)
+    return _candles(value)
 
 
 def decode_price(value: bytes) -> CachedPrice:
-    return _price.decode(value)
+    found = _price(value)
+    for name in ("price", "change24h", "volume", "bid", "ask"):
+        number: Decimal | None = getattr(found, name)
+        if number is not None and not (number.is_finite() and abs(number.adjusted()) <= EXPONENT_MAX):
+            raise msgspec.DecodeError(f"{name} is no finite number of sane size")
+    return found
 
 
 def decode_updated(value: bytes) -> Updated:
-    return _updated.decode(value)
+    return _updated(value)

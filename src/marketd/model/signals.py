@@ -4,6 +4,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from marketd.model.foreign import reader_of
+
 Direction = Literal["long", "short"]
 
 
@@ -49,7 +51,7 @@ def signal_channel(symbol: str) -> str:
     return f"market:signal:{symbol}"
 
 
-_decoder = msgspec.json.Decoder(Signal)
+_read = reader_of(Signal)
 _encoder = msgspec.json.Encoder()
 
 
@@ -59,4 +61,4 @@ def encode_signal(signal: Signal) -> bytes:
 
 def decode_signal(payload: bytes) -> Signal:
     """Raises msgspec.DecodeError."""
-    return _decoder.decode(payload)
+    return _read(payload)

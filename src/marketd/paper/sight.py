@@ -80,7 +80,7 @@ def sight_of(candles: Sequence[CachedCandle], step: int, quote: Quoted | None = 
             lacking = (later.open_time - earlier.open_time) // step - 1
             doubt = doubt or f"{lacking} candles are missing before {later.open_time // MS}"
     # Until its first trade a venue shows the last close as a candle's open.
-    has_opened = bool(prices) and candles[-1].volume > 0 and candles[-1].open_time * MS == prices[-1].open_time
+    has_opened = bool(prices) and candles[-1].open_time * MS == prices[-1].open_time and candles[-1].volume > 0
     return Sight(prices[:-1], prices[-1] if has_opened else None, doubt, quote)
 
 
@@ -91,6 +91,10 @@ def _wrong(one: CachedCandle, step: int) -> str:
         return "a price that none is"
     if not one.low <= min(one.open, one.close) <= max(one.open, one.close) <= one.high:
         return "its open or close lies outside of low and high"
+    if not (one.volume.is_finite() and one.volume >= 0):
+        return "a volume that none is"
+    if one.open_time < 0:
+        return "a time before 1970"
     if one.open_time * MS % step or (one.close_time - one.open_time) * MS != step:
         return "it does not lie on the grid of its timeframe"
     return ""

@@ -10,17 +10,17 @@ import structlog
 from marketd.clock import Clock
 from marketd.metrics import Metrics
 from marketd.model.cached import analysis_key, decode_candles, decode_price, decode_updated, ohlcv_key, price_key, update_channel
+from marketd.model.foreign import reader_of
 from marketd.model.signals import Signal, decode_signal
 from marketd.model.timeframes import timeframe
 from marketd.model.times import ns_of_iso
-from marketd.paper.advising import advice_of, is_ours
+from marketd.paper.advising import advice_of, is_ours, is_symbol, wrong_with
 from marketd.paper.books import Books
 from marketd.paper.section import PaperConfig
 from marketd.paper.sight import Advice, Look, Quoted, Sight, is_price, sight_of
 from marketd.stores.cache import Desk
 
 SYMBOLS_MAX = 2_000
-SYMBOL_MAX = 40  # letters
 PENDING_MAX = 10_000  # signals that wait to be decided
 NAMED = 5
 LATE = 2  # times the cadence without an update: the cache is behind, or gone
@@ -35,7 +35,7 @@ class _Reading(msgspec.Struct):
     signals: tuple[Signal, ...] = ()
 
 
-_read = msgspec.json.Decoder(_Reading).decode
+_read = reader_of(_Reading)
 
 
 class Seen(NamedTuple):
@@ -61,7 +61,7 @@ class Watch:
         except msgspec.DecodeError as error:
             raise ValueError(str(error)) from None
         symbols = dict.fromkeys((*updated.symbols, *updated.failed))
-        if len(symbols) > SYMBOLS_MAX or not all(map(_is_symbol, symbols)):
+        if len(symbols) > SYMBOLS_MAX or not all(map(is_symbol, symbols)):
             raise ValueError(f"expected at most {SYMBOLS_MAX:,} symbols of letters and digits")
         self.symbols, self._named = symbols, {}
         self._updated = self._clock.now_ns()
@@ -74,8 +74,8 @@ class Watch:
             raise ValueError(str(error)) from None
         if not is_ours(signal, self._terms):
             return False
-        if not _is_symbol(signal.symbol):
-            raise ValueError(f"{signal.symbol[:SYMBOL_MAX]!r} is no symbol")
+        if wrong := wrong_with(signal):
+            raise ValueError(wrong)
         if signal.close_time > self._clock.now_ns() + self._frame.step:
             raise ValueError(f"a candle of {signal.symbol} that closes more than a candle from now")
         advice = advice_of(signal)
@@ -170,11 +170,10 @@ class Watch:
 
     def _reading(self, symbol: str, value: bytes | None) -> _Reading:
         try:
-            return _Reading() if value is None else _read(value)
+            found = _Reading() if value is None else _read(value)
         except msgspec.DecodeError:
+            found = None
+        if found is None or any(one.symbol != symbol or wrong_with(one) for one in found.signals):
             self._metrics.paper_skipped.labels("reading").inc()
             return _Reading()
-
-
-def _is_symbol(word: str) -> bool:
-    return 0 < len(word) <= SYMBOL_MAX and word.isascii() and word.isalnum()
+        return found
