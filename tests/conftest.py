@@ -15,6 +15,7 @@ from tests.jumping import JumpingLoop
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED_DATA = ROOT.parent / "shared" / "data"
+FEW = 12
 
 # Servers that a developer runs for something else get nothing from tests, whatever a profile would do with one that it finds.
 NOBODY = {"NATS_URL": "nats://127.0.0.1:1", "REDIS_URL": "redis://127.0.0.1:1/0"}
@@ -51,7 +52,8 @@ def pytest_asyncio_loop_factories(
 
 
 # Recorded traffic lies beside the project, not in it. `@pytest.mark.recorded("binance/ws/*.jsonl.gz")` marks a test that
-# needs some. A parameter `recording` takes each matching file in turn. Without the data such tests are not collected:
+# needs some. A parameter `recording` takes each matching file in turn: about a dozen of them, of each pattern one, in
+# `make test`, the rest in `make soak`. Without the data such tests are not collected:
 # the first line of the run says so, and nothing is counted as skipped.
 
 
@@ -65,10 +67,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("recorded")
     if marker is None or "recording" not in metafunc.fixturenames:
         return
-    found = sorted(path for pattern in marker.args for path in SHARED_DATA.glob(pattern))
+    matching = [sorted(SHARED_DATA.glob(pattern)) for pattern in marker.args]
+    found = sorted({path for some in matching for path in some})
     if SHARED_DATA.is_dir() and not found:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: no recording matches {marker.args} in {SHARED_DATA}")
-    metafunc.parametrize("recording", found, ids=[str(path.relative_to(SHARED_DATA)) for path in found])
+    few = {*found[:: -(-len(found) // FEW) or 1], *(some[0] for some in matching if some)}
+    rest = pytest.mark.soak
+    params = [pytest.param(path, id=str(path.relative_to(SHARED_DATA)), marks=[] if path in few else [rest]) for path in found]
+    metafunc.parametrize("recording", params)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

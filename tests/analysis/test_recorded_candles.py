@@ -153,9 +153,10 @@ def test_the_cache_gives_the_signals_that_the_archive_gives_whatever_the_forming
             assert [msgspec.json.encode(expected)] * 2 == [msgspec.json.encode(one) for one in live]
 
 
+@pytest.mark.soak
 @pytest.mark.recorded
 def test_signals_come_of_the_recordings(shared_data: Path) -> None:
-    """So that the test above has something to compare."""
+    """So that the test above has something to compare: it is run on all of them in `make soak` too."""
     signals: Counter[str] = Counter()
     for recording in sorted(path for pattern in RECORDED for path in shared_data.glob(pattern)):
         symbol, name, *_ = recording.name.removesuffix(".csv.gz").split("-")
@@ -166,6 +167,7 @@ def test_signals_come_of_the_recordings(shared_data: Path) -> None:
     assert sum(count > 0 for count in signals.values()) >= 30, signals
 
 
+@pytest.mark.soak
 @pytest.mark.recorded
 def test_the_recordings_are_of_thirty_coins_and_more(shared_data: Path) -> None:
     found = sorted(path for pattern in RECORDED for path in shared_data.glob(pattern))
