@@ -13,6 +13,12 @@ RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf \
     && awk '/^[a-z]/ {wanted = /^(hatchling|packaging|pathspec|pluggy|tomlkit|trove-classifiers)==/} wanted' requirements-dev.lock > backend.lock \
     && /opt/backend/bin/pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement backend.lock \
     && /opt/marketd/bin/pip install --quiet --no-deps --require-hashes --only-binary :all: --requirement requirements.lock
+# The dashboard, with a Node from a wheel; an image without it would be a mistake, so that ends the build.
+COPY requirements-node.lock ./
+COPY web web
+COPY clients/typescript clients/typescript
+RUN --mount=type=secret,id=pip.conf,target=/etc/pip.conf --mount=type=secret,id=npmrc,target=/root/.npmrc \
+    /opt/backend/bin/python web/build.py && test -f src/marketd/web/index.html
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /opt/backend/bin/pip wheel --quiet --no-index --no-deps --no-build-isolation --wheel-dir dist . \
