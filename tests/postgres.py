@@ -18,7 +18,8 @@ import pytest
 WITHIN_S = 30.0
 # The server refuses to run as root: then it runs as the user that owns nothing.
 USER = "nobody" if os.geteuid() == 0 else None
-SETTINGS = ("fsync=off", "max_connections=60", "log_min_messages=fatal")  # a test cuts processes off, not the power
+# A test cuts processes off, not the power; and others on the machine may clear /dev/shm.
+SETTINGS = ("fsync=off", "max_connections=60", "log_min_messages=fatal", "dynamic_shared_memory_type=mmap")
 
 
 class PostgresServer:
