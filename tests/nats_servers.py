@@ -120,7 +120,9 @@ async def kept(url: str, subject: str = "md.events.>") -> list[Msg]:
     try:
         jetstream = client.jetstream(timeout=WITHIN_S)
         subscription = await jetstream.pull_subscribe(subject, config=ConsumerConfig(ack_policy=AckPolicy.NONE))
-        left = (await subscription.consumer_info()).num_pending or 0
+        name = await jetstream.find_stream_name_by_subject(subject)
+        # By the stream's leader: the server that has the consumer may have a copy that still catches up, and count less.
+        left = sum(((await jetstream.stream_info(name, subjects_filter=subject)).state.subjects or {}).values())
         found: list[Msg] = []
         while len(found) < left:
             found += await subscription.fetch(min(1000, left - len(found)), timeout=WITHIN_S)
