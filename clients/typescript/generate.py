@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from marketd.api.app import build_app
+from marketd.api.app import build_app, rules_of
 from marketd.api.section import ApiConfig
 from marketd.api.views import Views
 from marketd.clock import SystemClock
@@ -23,7 +23,7 @@ def generated() -> str:
     """The whole file, as this version of the API has it."""
     clock = SystemClock()
     views = Views("", (), 0, clock, Metrics(), None)  # type: ignore[arg-type]  # nobody asks these routes anything
-    return typescript(build_app(ApiConfig(), views, "").openapi())
+    return typescript(build_app(ApiConfig(), views, rules_of(ApiConfig(), "")).openapi())
 
 
 def typescript(openapi: Schema) -> str:

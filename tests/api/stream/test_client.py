@@ -13,7 +13,7 @@ from marketd.api.stream.hub import Hub
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
 from tests.api.stream.conftest import TRADES, Held, Message
-from tests.samples import trade, trades
+from tests.samples import candle, trade, trades
 
 Join = Callable[..., tuple[Client, Held]]
 
@@ -104,6 +104,17 @@ def test_subscribing_again_begins_anew_and_doubles_nothing(hub: Hub, join: Join)
     assert [(one["pos"], "snapshot" in one) for one in wire.events()] == [(1, False), (1, True), (2, False)]
     client.gone()
     assert [one.readers for one in hub.channels.values()] == [0]
+
+
+@pytest.mark.parametrize("kind", ["trade", "candle"])
+def test_subscribing_again_before_anything_came_loses_nothing(kind: str, hub: Hub, join: Join) -> None:
+    client, wire = join(hub)
+    channel = {**TRADES, "type": kind, **({"timeframe": "1m"} if kind == "candle" else {})}
+    ask(client, "subscribe", channel)
+    ask(client, "subscribe", channel)
+    hub.publish([trade(1), candle(1)])
+
+    assert [(one["type"], one["pos"]) for one in wire.events()] == [(kind, 1)]
 
 
 def test_who_resumes_too_far_behind_what_is_held_is_closed(clock: ManualClock, join: Join) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from marketd.api.stream.frames import event_frame
-from marketd.model.events import Candle, Event, Gap, Trade, droppable
+from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Trade, droppable
 
 if TYPE_CHECKING:
     from marketd.api.stream.client import Client
@@ -29,7 +29,8 @@ class Channel:
     def __init__(self, key: Key) -> None:
         self.key = key
         self.pos = 0
-        self.newest: tuple[Event, int] | None = None  # what a snapshot shows, and its position
+        self.newest: Event | None = None  # what a snapshot shows
+        self.newest_at = 0  # its position
         self.in_step: set[Client] = set()  # who has everything up to `pos`
         self.readers = 0
         self.is_open = False  # frames are made
@@ -45,11 +46,12 @@ class Channel:
     def take(self, event: Event) -> int:
         """Number it and, if anyone asks, encode it; returns how many bytes more are held."""
         self.pos += 1
-        if event.__class__ is not Gap and self._is_newer(event):
-            self.newest = (event, self.pos)
+        kind = event.__class__
+        if kind is Quote or kind is BookL2 or (kind is not Gap and self._is_newer(event)):
+            self.newest, self.newest_at = event, self.pos
         if not self.is_open:
             return 0
-        frame = event_frame(event, self.pos, self.key.timeframe if event.__class__ is Gap else "")
+        frame = event_frame(event, self.pos, self.key.timeframe if kind is Gap else "")
         self.fresh.append(frame)
         if droppable(event):
             self._loose, self._loose_at = frame, self.pos
@@ -110,14 +112,13 @@ class Channel:
         """The newest event, marked as what was before; none where nothing came yet."""
         if self.newest is None:
             return ()
-        event, pos = self.newest
-        return (event_frame(event, pos, snapshot=True),)
+        return (event_frame(self.newest, self.newest_at, snapshot=True),)
 
     def _is_newer(self, event: Event) -> bool:
         """A late repair or a correction of an old candle is not what is newest."""
-        if self.newest is None:
+        known = self.newest
+        if known is None:
             return True
-        known = self.newest[0]
         if isinstance(event, Trade):
             return not event.repaired or (event.ts_event or 0) >= (known.ts_event or 0)
         return not isinstance(event, Candle) or not isinstance(known, Candle) or event.open_time >= known.open_time

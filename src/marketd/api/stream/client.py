@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("api")
 AT_ONCE = 512  # frames written in one go to who catches up
+LOOKS = 5  # at what is due, in the interval of the fastest pace
 REQUESTS_MAX = 100  # in a second
 AUTH_WITHIN_S = 10.0
 
@@ -72,6 +73,8 @@ class Client:
         self.heard_s = self.pinged_s = self._since_s = self._born_s = hub.clock.monotonic()
         self._names, self._token = names, token
         self._channels: dict[Channel, Reading | None] = {}  # None: in step
+        self._paced = 0  # how many channels have a pace of their own
+        self._every_s, self._due_s = float("inf"), 0.0  # the fastest of them, and when to look again
         self._paused = False
         self._requests = 0  # since `_since_s`
         self.is_open = True
@@ -123,7 +126,7 @@ class Client:
         except Mistake as mistake:
             raise Mistake(mistake.answer.error, mistake.answer.field, mistake.answer.allowed, request.id) from None
         after: list[Sequence[bytes]] = []
-        standings = [self._subscribe(self.hub.channel(key), one, after) for key, one in zip(keys, request.channels, strict=True)]
+        standings = [self._subscribe(key, one, after) for key, one in zip(keys, request.channels, strict=True)]
         self._say(Subscribed(id=request.id, epoch=self.hub.epoch, channels=standings))
         for frames in after:
             self._write(frames)
@@ -147,10 +150,12 @@ class Client:
             if one.after is not None and one.type not in ("trade", "candle"):
                 raise Mistake(f"{one.type} has no history to go on from", f"channels[{at}].after", "trade and candle only")
 
-    def _subscribe(self, channel: Channel, asked: Asked, after: list[Sequence[bytes]]) -> Standing:
+    def _subscribe(self, key: Key, asked: Asked, after: list[Sequence[bytes]]) -> Standing:
         """From now on, or after a position; the snapshot goes to `after`."""
-        if channel in self._channels:
-            self._leave(channel)
+        known = self.hub.channels.get(key)
+        if known in self._channels:
+            self._leave(known)
+        channel = self.hub.channel(key)  # a new one where the last reader of an empty one just left
         self.hub.joined(channel)
         resumed, missed, cursor = None, None, channel.pos
         if asked.after is not None:
@@ -163,6 +168,8 @@ class Client:
         every_s = 0.0 if asked.max_hz is None else 1 / asked.max_hz
         if every_s:
             self.hub.paced.add(self)
+            self._paced += 1
+            self._every_s, self._due_s = min(self._every_s, every_s), 0.0
         reading = Reading(cursor, every_s)
         self._channels[channel] = reading
         return _standing(channel.key, cursor, resumed, missed)
@@ -187,11 +194,14 @@ class Client:
         self._say(Unsubscribed(id=id, channels=[_standing(one.key, one.pos, None, None) for one in there]))
 
     def _leave(self, channel: Channel) -> None:
-        del self._channels[channel]
+        reading = self._channels.pop(channel)
         channel.in_step.discard(self)
         self.hub.left(channel)
-        if not any(one is not None and one.every_s for one in self._channels.values()):
-            self.hub.paced.discard(self)
+        if reading is not None and reading.every_s:
+            self._paced -= 1
+            if not self._paced:
+                self.hub.paced.discard(self)
+                self._every_s = float("inf")
 
     # -- what it gets -------------------------------------------------------------------------------------------------
 
@@ -214,8 +224,9 @@ class Client:
 
     def deliver_due(self, now_s: float) -> None:
         """What is due at a pace of its own."""
-        if self._paused:
+        if self._paused or now_s < self._due_s:
             return
+        self._due_s = now_s + self._every_s / LOOKS
         for channel, reading in list(self._channels.items()):
             if reading is not None and reading.every_s and now_s >= reading.due_s and reading.cursor < channel.pos:
                 reading.due_s = max(reading.due_s, now_s) + reading.every_s

@@ -11,6 +11,7 @@ from marketd.metrics import Metrics
 from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Status, Trade
 
 TYPES: dict[type[Event], str] = {Trade: "trade", Quote: "quote", BookL2: "book", Candle: "candle", Status: "status", Gap: "gap"}
+PLAIN: dict[str, type[Event]] = {"trade": Trade, "quote": Quote, "book": BookL2}
 KEPT_S = 300.0  # a log after its last reader left
 LOOK_S = 0.25  # how often the slow are looked for
 
@@ -28,6 +29,7 @@ class Hub:
         self.held_bytes = 0
         self._open: set[Channel] = set()
         self._candles: dict[tuple[str, str], list[Channel]] = {}
+        self._plain: dict[tuple[type[Event], str, str], Channel] = {}  # of trades, quotes and books, by what their events say
         self._looked_s = clock.monotonic()
         self._messages = 0  # out, not yet in the metrics
 
@@ -38,18 +40,17 @@ class Hub:
             found = self.channels[key] = Channel(key)
             if key.type == "candle":
                 self._candles.setdefault((key.venue, key.symbol), []).append(found)
+            elif key.type in PLAIN:
+                self._plain[PLAIN[key.type], key.venue, key.symbol] = found
         return found
 
     def publish(self, events: Sequence[Event]) -> None:
         """Number, encode and hand out; never waits."""
         changed: dict[Channel, None] = {}
+        plain = self._plain
         for event in events:
-            kind = event.__class__
-            if kind is Gap or kind is Status or kind is Candle:
-                concerned = self._concerned(event)
-            else:
-                concerned = (self.channel(Key(TYPES[kind], event.venue, event.symbol)),)
-            for channel in concerned:
+            found = plain.get((event.__class__, event.venue, event.symbol))  # most events are of a kind that has one channel
+            for channel in self._concerned(event) if found is None else (found,):
                 self.held_bytes += channel.take(event)
                 if channel.is_open:
                     changed[channel] = None
@@ -117,6 +118,8 @@ class Hub:
             candles = self._candles.get((channel.key.venue, channel.key.symbol), [])
             if channel in candles:
                 candles.remove(channel)
+            if channel.key.type in PLAIN:
+                self._plain.pop((PLAIN[channel.key.type], channel.key.venue, channel.key.symbol), None)
 
     def admit(self, client: Client) -> None:
         self.clients.add(client)
@@ -141,6 +144,7 @@ class Hub:
         self.close(1012, f"{why}; subscribe anew, in a new epoch", "restart")
         self.channels.clear()
         self._candles.clear()
+        self._plain.clear()
         self._open.clear()
         self.held_bytes = 0
         self.epoch = uuid4().hex[:12]
@@ -151,7 +155,8 @@ class Hub:
         if isinstance(event, Status):
             whole = self.channel(Key("status", event.venue))
             return (whole, self.channel(Key("status", event.venue, event.symbol)))
-        assert isinstance(event, Gap)
+        if not isinstance(event, Gap):
+            return (self.channel(Key(TYPES[event.__class__], event.venue, event.symbol)),)
         if event.channel == "candle":
             return self._candles.get((event.venue, event.symbol), ())
         return (self.channel(Key(event.channel, event.venue, event.symbol)),)
