@@ -56,7 +56,6 @@ class Metrics:
         self.reconnects = Counter("marketd_reconnects", "Connections opened again", ["venue", "cause"], registry=registry)
         self.connections = Gauge("marketd_connections", "Open connections", ["venue"], registry=registry)
         self.resyncs = Counter("marketd_book_resyncs", "Books asked for anew", ["venue", "cause"], registry=registry)
-        self.books_in_sync = Gauge("marketd_books_in_sync", "Books in sync", ["venue"], registry=registry)
         self.rest_requests = Counter("marketd_rest_requests", "REST requests", ["venue", "result"], registry=registry)
         self.rest_weight = Gauge("marketd_rest_weight_used", "Share of the REST limit in use", ["venue"], registry=registry)
         self.switches = Counter("marketd_failover_switches", "Failover switches", ["venue", "to"], registry=registry)
