@@ -163,7 +163,12 @@ class Member(asyncio.Protocol):
         channels = [{"type": "trade", "provider": VENUE, "symbol": symbol} for symbol in self.channels]
         asked = msgspec.json.encode({"op": "subscribe", "channels": channels})
         size = len(asked)
-        head = bytes((0x81, 0xFE)) + size.to_bytes(2, "big") if size < 65_536 else bytes((0x81, 0xFF)) + size.to_bytes(8, "big")
+        if size < 126:
+            head = bytes((0x81, 0x80 | size))
+        elif size < 65_536:
+            head = bytes((0x81, 0xFE)) + size.to_bytes(2, "big")
+        else:
+            head = bytes((0x81, 0xFF)) + size.to_bytes(8, "big")
         return head + b"\0\0\0\0" + asked
 
     def data_received(self, data: bytes) -> None:
@@ -174,9 +179,13 @@ class Member(asyncio.Protocol):
             self.tail = (self.tail + data)[-200:] if len(data) < 200 else data[-200:]
         else:
             self.tail += data
-            if b'"op":"subscribed"' in self.tail and self.tail.endswith(b'"id":null}'):
-                self.is_joined = True
+            at = self.tail.find(b'"op":"subscribed"')
+            end = self.tail.find(b'"id":null}', at) if at >= 0 else -1
+            if end >= 0:
+                rest, self.tail, self.is_joined = self.tail[end + 10 :], b"", True
                 self.joined.set()
+                if rest:
+                    self.data_received(rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()

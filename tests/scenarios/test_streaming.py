@@ -2,15 +2,21 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, aclosing
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from bench.crowd import Member, join
+from marketd.api.server import listen
 from marketd.client import Broken, Channel, Connected, MarketDataClient, Missed, Streamed
 from marketd.model.events import Trade
 from marketd.sim.server import open_sim
+from tests.api.stream.conftest import listening
 from tests.daemons import Running, eventually
 from tests.line import laid
+from tests.scenarios.processes import run_process
 
 SYMBOL = "BTCUSDT"
 RunDaemon = Callable[..., AbstractAsyncContextManager[Running]]
@@ -71,6 +77,38 @@ async def test_a_restart_is_said_and_then_it_goes_on(run_daemon: RunDaemon) -> N
     assert isinstance(before.event, Trade)
     assert isinstance(after.event, Trade)
     assert int(after.event.trade_id) > int(before.event.trade_id)
+
+
+@pytest.mark.timeout(200)
+async def test_at_sigterm_every_client_is_told_and_who_does_not_read_holds_up_nothing(tmp_path: Path) -> None:
+    with listen("127.0.0.1", 0) as free:
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    async with (
+        open_sim(["binance"], rate=2000, seed=5) as sim,
+        run_process({**sim.env(), "HTTP_PORT": str(port)}, tmp_path / "data") as daemon,
+    ):
+        await eventually(lambda: is_up(url))
+        deaf = await join(url, Member([SYMBOL]), few=True)
+        deaf.transport.pause_reading()
+        async with listening(url) as client:
+            await client.subscribe({"type": "trade", "symbol": SYMBOL})
+            await client.take(1000)
+            code = await daemon.stop()
+            ended = await client.ended()
+        deaf.transport.abort()
+
+    assert code == 0
+    assert ended[0] == 1001
+    assert "marketd is stopping" in ended[1]
+
+
+async def is_up(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(base_url=url) as http:
+            return (await http.get("/health")).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 async def until_live(stream: AsyncIterator[Any], others: list[object]) -> Streamed:
