@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import cast
 
+import msgspec
 import pytest
 
 from marketd.candles.poller import Poller
 from marketd.candles.section import CacheConfig
+from marketd.errors import Disconnected
 from marketd.metrics import Metrics
 from marketd.model.cached import (
     CachedCandle,
@@ -22,14 +25,18 @@ from marketd.model.cached import (
     ohlcv_key,
     price_key,
 )
+from marketd.net.governor import Governor, Priority
 from marketd.net.quarantine import Quarantine
 from marketd.rooms import room
 from marketd.sim import Sim, open_sim
 from marketd.stores.cache import MemoryCache, Message
 from marketd.venues import venue_named
+from marketd.venues.binance_us import BinanceUs
 from marketd.venues.polled import questions_of
+from marketd.venues.rest import Rest
 from marketd.venues.rests import open_rests
 from marketd.venues.section import VenueConfig
+from marketd.venues.venue import Answer, Request
 from tests.jumping import JumpingClock
 
 pytestmark = pytest.mark.jumping
@@ -234,3 +241,63 @@ async def test_a_coin_that_is_not_listed_is_left_out(tmp_path) -> None:  # type:
         (told,) = await it.cycles(1)
 
     assert (["BTCUSDT"], ("NOTHING",)) == (told.symbols, it.poller.polling.unlisted)
+
+
+class Says:
+    """In a venue's place: the same answer to each question of a kind, by a word of its path."""
+
+    def __init__(self, clock: JumpingClock, answers: dict[str, object]) -> None:
+        self.venue, self.governor = BinanceUs(), Governor(clock, {"": (1200, 60.0)})
+        self.answers, self._clock = answers, clock
+
+    async def ask(self, request: Request, priority: Priority) -> Answer:
+        word = next((word for word in self.answers if word in request.path), None)
+        if word is None:
+            raise Disconnected("nobody there")
+        return Answer(200, {}, msgspec.json.encode(self.answers[word]), self._clock.now_ns())
+
+
+def listed(*bases: str) -> dict[str, object]:
+    rows = [{"symbol": f"{base}USDT", "status": "TRADING", "baseAsset": base, "quoteAsset": "USDT"} for base in bases]
+    return {"symbols": [{**row, "filters": []} for row in rows]}
+
+
+def priced(base: str, at: object) -> dict[str, object]:
+    return {"symbol": f"{base}USDT", "lastPrice": "1.50", "priceChangePercent": "-1", "volume": "7", "closeTime": at}
+
+
+@asynccontextmanager
+async def told(answers: dict[str, object]) -> AsyncIterator[tuple[Poller, MemoryCache, JumpingClock]]:
+    clock, metrics = JumpingClock(), Metrics()
+    rest, cache = Says(clock, answers), MemoryCache(clock, metrics)
+    config = CacheConfig(symbols=("BTC", "ETH"), timeframes=("5m",))
+    poller = Poller(config, cast(Rest, rest), rest.venue, cache.of("market-data"), clock, metrics)
+    async with room("test") as here:
+        here.start("poller", poller.run())
+        yield poller, cache, clock
+
+
+@pytest.mark.parametrize("at", [10**30, 10**18, -(10**18), 10**13, -1, 0, "soon"])
+async def test_a_price_of_a_time_that_cannot_be_costs_no_other_coin_its_price(at: object) -> None:
+    answers: dict[str, object] = {"exchangeInfo": listed("BTC", "ETH")}
+    async with told(answers) as (poller, cache, clock):
+        answers["ticker"] = [priced("BTC", at), priced("ETH", clock.now_ns() // 1_000_000)]
+        await clock.when(lambda: poller.polling.kept and poller.polling.kept["ETHUSDT", "price"].refreshed is not None)
+        btc, eth = await cache.of("dashboard").read(price_key("BTCUSDT"), price_key("ETHUSDT"))
+
+    assert btc is None
+    assert eth is not None
+    assert poller.polling.kept["BTCUSDT", "price"].failing
+
+
+async def test_a_venue_that_lists_none_of_the_coins_for_once_is_asked_again_soon() -> None:
+    answers: dict[str, object] = {"exchangeInfo": listed()}
+    async with told(answers) as (poller, _, clock):
+        await clock.when(lambda: "none of the coins" in poller.state[1])
+        word, _why = poller.state
+        answers["exchangeInfo"] = listed("BTC", "ETH")
+        before_s = clock.monotonic()
+        await clock.when(lambda: len(poller.polling.instruments) == 2)
+
+        assert word == "unhealthy"
+        assert clock.monotonic() - before_s < 61

@@ -64,7 +64,8 @@ def test_prices_are_those_asked_for_with_the_venues_digits() -> None:
     )
 
 
-GOOD = DayPrice("BTCUSDT", "10.500", "-1.250", "7.00", 5, "10.4", None)
+NOW = 1_700_000_000_000_000_000
+GOOD = DayPrice("BTCUSDT", "10.500", "-1.250", "7.00", NOW, "10.4", None)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +77,20 @@ GOOD = DayPrice("BTCUSDT", "10.500", "-1.250", "7.00", 5, "10.4", None)
         (GOOD._replace(volume="-1"), "price or volume is no plain number"),
         (GOOD._replace(change="--1"), "price or volume is no plain number"),
         (GOOD._replace(bid="x"), "price or volume is no plain number"),
+        (GOOD._replace(ts=-1), "time out of range"),
+        (GOOD._replace(ts=0), "time out of range"),
+        (GOOD._replace(ts=NOW + 3_600_000_000_001), "time in the future"),
+        (GOOD._replace(ts=10**30), "time in the future"),
     ],
 )
 def test_an_impossible_price_is_named(price: DayPrice, why: str | None) -> None:
-    assert why == impossible_price(price)
+    assert why == impossible_price(price, NOW)
+
+
+def test_a_row_of_prices_that_cannot_be_read_is_left_out_and_the_others_are_read() -> None:
+    row = {"symbol": "BTCUSDT", "lastPrice": "10.5", "priceChangePercent": "1", "volume": "7", "closeTime": 5}
+    rows = [{**row, "lastPrice": None}, 7, {"symbol": 3}, row]
+
+    assert ["10.5"] == [
+        one.price for one in BinanceUs().read_prices(Answer(200, {}, msgspec.json.encode(rows)), {"BTCUSDT": BTC}, 7)
+    ]

@@ -94,16 +94,17 @@ class Poller:
     # -- which markets ---------------------------------------------------------------------------------------------
 
     async def _list(self) -> bool:
-        """Ask what the venue lists; whether it said so. Without an answer the markets before stay in force."""
+        """Ask what the venue lists; whether some coin is among it. If not, the markets before stay in force."""
         venue = self._rest.venue
         try:
             answer = await self._rest.ask(venue.instruments_request(), Priority.AUDIT)
-            listed = Instruments(venue.read_instruments(answer))
-        except (Refused, Disconnected, BadFrame) as error:
+            chosen = choose(self.config.symbols or COINS, Instruments(venue.read_instruments(answer)))
+            if not chosen.instruments:
+                raise Unbelievable("trades none of the coins that are asked for")
+        except (Refused, Disconnected, BadFrame, Unbelievable) as error:
             self.polling.not_listed(str(error))
             log.warning("cache.list_failed", venue=venue.name, reason=str(error))
             return False
-        chosen = choose(self.config.symbols or COINS, listed)
         for coin in sorted(set(chosen.unlisted) - set(self.polling.unlisted)):
             log.warning("symbols.unlisted", symbol=coin, reason=f"{venue.name} trades it neither against USDT nor USD; left out")
         self.polling.follow(chosen)
@@ -259,7 +260,7 @@ class Poller:
             raise
         good = []
         for price in prices:
-            why = impossible_price(price)
+            why = impossible_price(price, answer.ts_recv)
             if why is None:
                 good.append(price)
             else:

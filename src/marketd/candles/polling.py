@@ -65,7 +65,7 @@ class Polling:
     def follow(self, chosen: Chosen) -> None:
         """From now on these markets."""
         self.instruments, self.unlisted = chosen
-        self._listed = "" if self.instruments else "trades none of the coins that are asked for"
+        self._listed = ""
         self._answered_s = self.clock.monotonic()
         ttls = {one.timeframe: one.ttl_s for one in self.paces} | {PRICES: PRICES_TTL_S}
         keys = [(one.symbol, name) for one in self.instruments for name in ttls]

@@ -308,7 +308,7 @@ CODES: dict[str, Code] = {
         "see the reason; `message_log.back` says when it works again and how many are missing",
     ),
     "cache-list-failed": Code(
-        "the venue of the candle cache does not say what it lists",
+        "the venue of the candle cache does not say what it lists, or lists none of the coins",
         "before the first answer nothing is polled; after it the markets known before stay in force",
         "see the reason: the venue's words, or the network's; it is asked again by itself",
     ),

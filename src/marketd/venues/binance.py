@@ -5,6 +5,7 @@ REST: https://developers.binance.com/docs/binance-spot-api-docs/rest-api (state 
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import ClassVar, TypeVar
 
@@ -153,13 +154,17 @@ class Binance:
         return Request("/api/v3/ticker/24hr", {"symbols": symbols}, weight=weight)
 
     def read_prices(self, answer: Answer, instruments: Mapping[str, Instrument], ts_recv: int) -> list[DayPrice]:
-        rows = [row for row in _decoded(self.name, answer.body, _decode_prices) if row.symbol in instruments]
+        rows = []
+        for raw in _decoded(self.name, answer.body, _decode_rows):
+            with suppress(*UNREADABLE):  # it costs that symbol its price, and no other
+                rows.append(_decode_price(raw))
         return [
             DayPrice(
                 instruments[row.symbol].symbol, row.lastPrice, row.priceChangePercent, row.volume, row.closeTime * 1_000_000,
                 _quoted(row.bidPrice), _quoted(row.askPrice),
             )
             for row in rows
+            if row.symbol in instruments
         ]  # fmt: skip
 
     def more_candles(self, answer: Answer, asked: Request) -> Request | None:
@@ -468,7 +473,8 @@ _decode_snapshot = msgspec.json.Decoder(WireSnapshot).decode
 _decode_trades = msgspec.json.Decoder(list[WireRestTrade]).decode
 _decode_instruments = msgspec.json.Decoder(WireInstruments).decode
 _decode_candles = msgspec.json.Decoder(list[WireRestCandle]).decode
-_decode_prices = msgspec.json.Decoder(list[WirePrice]).decode
+_decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_price = msgspec.json.Decoder(WirePrice).decode
 _decode_error = msgspec.json.Decoder(WireError).decode
 
 

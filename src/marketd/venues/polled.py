@@ -7,6 +7,7 @@ from marketd.model.digits import is_plain, unsigned
 from marketd.model.events import Candle
 from marketd.model.instruments import Instrument
 from marketd.model.timeframes import Timeframe
+from marketd.model.vet import FUTURE_NS, REAL_NS
 from marketd.venues.venue import Answer, Request, Venue
 
 
@@ -39,7 +40,7 @@ class Polled(Protocol):
         ...
 
     def read_prices(self, answer: Answer, instruments: Mapping[str, Instrument], ts_recv: int) -> list[DayPrice]:
-        """By the venue's spelling; those that were not asked for are left out. Raises BadFrame."""
+        """By the venue's spelling; what was not asked for or cannot be read is left out. Raises BadFrame."""
         ...
 
 
@@ -48,11 +49,15 @@ def questions_of(venue: Venue) -> Polled | None:
     return venue if isinstance(venue, Polled) else None
 
 
-def impossible_price(price: DayPrice) -> str | None:
-    """Why this cannot be true, in a few words fit for a metric's label; None if it can."""
+def impossible_price(price: DayPrice, now: int) -> str | None:
+    """Why this cannot be true at `now` (ns), in a few words fit for a metric's label; None if it can."""
     numbers = [price.price, unsigned(price.change)[0], price.volume, *filter(None, (price.bid, price.ask))]
     if not all(map(is_plain, numbers)):
         return "price or volume is no plain number"
     if not price.price.strip("0."):
         return "price is zero"
+    if price.ts < REAL_NS:
+        return "time out of range"
+    if price.ts > now + FUTURE_NS:
+        return "time in the future"
     return None
