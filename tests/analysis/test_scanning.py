@@ -17,7 +17,7 @@ from marketd.model.series import CandleSeries
 from marketd.rooms import room
 from marketd.stores.cache import Message, Write
 from marketd.stores.cache.memory import MemoryCache
-from tests.analysis.candles import cached, walk
+from tests.analysis.candles import HOUR, T0, cached, walk
 from tests.analysis.keeping import Keeper
 
 CONFIG = AnalysisConfig()
@@ -25,7 +25,7 @@ CONFIG = AnalysisConfig()
 
 class Bench:
     def __init__(self, cache: MemoryCache | None = None, coins: tuple[str, ...] = ()) -> None:
-        self.clock, self.metrics = ManualClock(), Metrics()
+        self.clock, self.metrics = ManualClock(T0 + 1_000 * HOUR), Metrics()
         self.cache = cache or MemoryCache(self.clock, self.metrics)
         self.keeper = Keeper(self.cache)
         self.scanner = Scanner(self.cache.of("dashboard"), CONFIG, "made", 120.0, coins, self.clock, self.metrics)

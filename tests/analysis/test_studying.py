@@ -22,7 +22,7 @@ from marketd.model.signals import Signal, decode_signal, encode_signal
 from marketd.rooms import room
 from marketd.stores.cache import Message, Write
 from marketd.stores.cache.memory import MemoryCache
-from tests.analysis.candles import Made, cached, walk
+from tests.analysis.candles import HOUR, Made, cached, walk
 from tests.analysis.keeping import Keeper
 
 CONFIG = AnalysisConfig()
@@ -48,7 +48,7 @@ def visible(end: int, rows: Sequence[Made] = WALK) -> Sequence[Made]:
 
 class Bench:
     def __init__(self, before: "Bench | None" = None) -> None:
-        self.clock, self.metrics = ManualClock(), Metrics()
+        self.clock, self.metrics = ManualClock(WALK[-1].open_time), Metrics()
         self.cache = MemoryCache(self.clock, self.metrics) if before is None else before.cache
         self.keeper = Keeper(self.cache)
         every_s = {"1h": 120.0}
@@ -275,6 +275,32 @@ async def test_coins_that_are_no_longer_kept_are_forgotten() -> None:
 async def test_a_reading_that_another_program_spoilt_is_left_and_the_next_candle_is_judged(foreign: bytes) -> None:
     bench = Bench()
     await bench.cache.of("dashboard").do(Write(analysis_key(COIN, "1h"), foreign, 600.0))
+    async with bench.running():
+        await bench.see(SPEAKS - 1, SPEAKS)
+
+    assert list(signals_at(SPEAKS)) == bench.signals
+    assert 1.0 == bench.skipped("reading")
+
+
+async def test_candles_of_a_time_to_come_are_left_out_and_silence_no_real_ones() -> None:
+    ahead = walk(501, 2, start=WALK[0].open_time + 10_000 * HOUR)
+    async with Bench().running() as bench:
+        await bench.keeper.put(COIN, ahead)
+        await bench.keeper.announce([COIN])
+        await bench.clock.advance(0)
+        word, reason = bench.studies.state
+        await bench.see(SPEAKS - 1, SPEAKS)
+
+    assert "degraded" == word
+    assert "from now" in reason
+    assert list(signals_at(SPEAKS)) == bench.signals
+
+
+async def test_a_reading_of_a_time_to_come_is_not_believed() -> None:
+    ahead = walk(501, 2, start=WALK[0].open_time + 10_000 * HOUR)
+    bench = Bench()
+    reading = analyse(of_stored(SERIES, ahead).window(500), CONFIG)
+    await bench.cache.of("dashboard").do(Write(analysis_key(COIN, "1h"), msgspec.json.encode(reading), 600.0))
     async with bench.running():
         await bench.see(SPEAKS - 1, SPEAKS)
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from marketd.model.foreign import reader_of
 from marketd.model.series import CandleSeries
-from marketd.model.timeframes import Timeframe, timeframe
+from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.model.times import iso_of_ns
 
 Floats = npt.NDArray[np.float64]
@@ -137,10 +137,11 @@ _raws = reader_of(list[msgspec.Raw])
 _exact = reader_of(_Exact)
 
 
-def of_cache(series: CandleSeries, before: bytes | None, array: bytes | None) -> Window:
+def of_cache(series: CandleSeries, before: bytes | None, array: bytes | None, now: int | None = None) -> Window:
     """Of what stands under `market:before` and `market:ohlcv`; None for a key that is not there.
 
-    The array's last candle is forming: it proves that the one before it is closed, and is not looked at otherwise.
+    The array's last candle is forming: it proves that the one before it is closed, and is not looked at otherwise. With `now`
+    (ns), candles that are a whole one ahead of it prove nothing.
     """
     if array is None:
         return NotClosed(series, "no candles in the cache: they are not polled, or not any more")
@@ -157,9 +158,13 @@ def of_cache(series: CandleSeries, before: bytes | None, array: bytes | None) ->
         found = Candles(series, opens, ohlcv, _OnlyLast(raws[-1] if raws else b""))
         if forming and rows and timeframe(series.timeframe).close_of(opens[-1]) != forming.open_time * MS:
             return NotClosed(series, "the forming candle in the cache does not follow the one before it", len(rows))
-        return found.window()
+        window = found.window()
     except (msgspec.DecodeError, ValueError, OverflowError) as error:
         return NotClosed(series, f"what is in the cache cannot be read: {error}")
+    ahead = 0 if now is None or window.close_time is None else window.close_time - now
+    if now is not None and ahead > timeframe(series.timeframe).length_at(now):
+        return NotClosed(series, f"its newest closed candle ends {ahead // SECOND} s from now")
+    return window
 
 
 class _OnlyLast(Sequence[str]):

@@ -81,7 +81,7 @@ class Scanner:
         for at, coin in enumerate(update.coins):
             before, array, price = values[3 * at : 3 * at + 3]
             try:
-                window = of_cache(CandleSeries(self._venue, coin, self.timeframe), before, array)
+                window = of_cache(CandleSeries(self._venue, coin, self.timeframe), before, array, self._clock.now_ns())
                 found = scan(window, self._config)
             except Exception as error:
                 left_out[coin] = self._failed(coin, error)

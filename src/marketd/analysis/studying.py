@@ -60,7 +60,7 @@ class Studies:
     ) -> None:
         """`every_s`: the timeframes, and how often the cache refreshes each; `coins`: read beside those that an update names."""
         self.timeframes = tuple(every_s)
-        self._desk, self._config, self._venue, self._metrics = desk, config, venue, metrics
+        self._desk, self._config, self._venue, self._clock, self._metrics = desk, config, venue, clock, metrics
         self._standings: dict[CandleSeries, Standing] = {}
         self._unsure: set[CandleSeries] = set()  # nobody knows whether what was asked of the cache last was done
         self._unread: set[CandleSeries] = set()  # what an earlier run said of them cannot be read
@@ -132,6 +132,8 @@ class Studies:
     def _read(self, series: CandleSeries, value: bytes) -> Standing | None:
         try:
             reading = _decode(value)
+            if reading.open_time is not None and (ahead := reading.open_time - self._clock.now_ns()) > 0:
+                raise msgspec.DecodeError(f"of a candle that opens {ahead // SECOND} s from now")
         except msgspec.DecodeError as error:
             if series not in self._standings:
                 self._unread.add(series)
@@ -142,7 +144,7 @@ class Studies:
 
     def _look(self, series: CandleSeries, before: bytes | None, array: bytes | None, left_out: dict[str, str]) -> Step | None:
         """None where there is nothing new to say. Of a coin without values, the reason goes to `left_out`."""
-        window = of_cache(series, before, array)
+        window = of_cache(series, before, array, self._clock.now_ns())
         if isinstance(window, NotClosed):
             left_out[series.symbol] = window.reason
             self._metrics.analysis_skipped.labels(ROLE, kind_of(window, array)).inc()

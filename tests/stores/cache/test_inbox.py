@@ -58,3 +58,19 @@ async def test_who_waits_is_woken() -> None:
     got, _ = await asyncio.gather(anext(inbox), later())
 
     assert message(1) == got
+
+
+async def test_large_messages_find_room_for_so_many_bytes_only_and_for_one_always() -> None:
+    lost: list[int] = []
+    inbox = Inbox(lost.append, capacity=10, bytes_max=100)
+    inbox.put(Message("a", bytes(200)))
+    inbox.put(Message("a", bytes(10)))  # no room beside it
+    first, hole = await anext(inbox), await anext(inbox)
+    inbox.put(Message("a", bytes(60)))
+    inbox.put(Message("a", bytes(40)))
+    inbox.put(Message("a", b"1"))
+
+    assert isinstance(first, Message)
+    assert isinstance(hole, Resumed)
+    assert [60, 40] == [len(one.payload) for one in (await anext(inbox), await anext(inbox)) if isinstance(one, Message)]
+    assert [1, 1] == lost
