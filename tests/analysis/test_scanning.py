@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from marketd.analysis import scanning
 from marketd.analysis.closed import of_cache
@@ -105,11 +106,15 @@ async def test_a_mistake_of_ours_about_one_coin_stops_no_other(monkeypatch: pyte
         return scan(window, config)
 
     monkeypatch.setattr(scanning, "scan", fails)
-    async with Bench().running() as bench:
-        for coin in ("AUSDT", "BUSDT"):
-            await bench.keeper.put(coin, walk(501, 1))
-        await bench.keeper.announce(["AUSDT", "BUSDT"])
+    with capture_logs() as lines:
+        async with Bench().running() as bench:
+            for coin in ("AUSDT", "BUSDT"):
+                await bench.keeper.put(coin, walk(501, 1))
+            await bench.keeper.announce(["AUSDT", "BUSDT"])
+    (fault,) = [line for line in lines if line["event"] == "analysis.fault"]
 
+    assert "exc_info" not in fault, "no stack trace at whoever reads the log"
+    assert fault["error"].startswith("ZeroDivisionError at test_scanning.py:")
     assert ["AUSDT"] == [row.symbol for row in bench.scanner.ranking.coins]
     assert 1.0 == bench.skipped("fault")
     assert "BUSDT: a mistake of ours: ZeroDivisionError" in bench.scanner.state[1]

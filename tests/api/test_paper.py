@@ -102,3 +102,14 @@ async def test_books_that_are_not_open_are_a_503_with_the_reason(asking: httpx.A
     answer = await asking.get("/paper/orders")
 
     assert (503, "the paper trader's books are not open: no connection") == (answer.status_code, answer.json()["error"])
+
+
+@pytest.mark.parametrize("words", ["limit=1.0", "limit=%2B1", "limit=1_0", "limit=%201", "cursor=1_0", "cursor=2.0", "cursor=0"])
+@pytest.mark.parametrize("path", ["/paper/orders", "/paper/fills"])
+async def test_a_number_that_is_written_otherwise_is_refused_as_elsewhere(
+    asking: httpx.AsyncClient, path: str, words: str
+) -> None:
+    said = await asking.get(f"{path}?{words}")
+
+    assert said.status_code == 400
+    assert said.json()["parameter"] == words.partition("=")[0]

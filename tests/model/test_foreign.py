@@ -36,3 +36,14 @@ def test_json_of_the_right_kind_is_read() -> None:
 def test_whatever_is_wrong_is_one_kind_of_error(value: bytes) -> None:
     with pytest.raises(msgspec.DecodeError):
         reader_of(Wanted)(value)
+
+
+@pytest.mark.parametrize("value", [b'{"unknown": ' + DEEP, b'{"name": "a", "more": ' + DEEP])
+def test_what_is_nested_too_deeply_is_said_in_words(value: bytes) -> None:
+    with pytest.raises(msgspec.DecodeError, match=r"^nested too deeply$"):
+        reader_of(Wanted)(value)
+
+
+def test_what_is_far_larger_than_ours_costs_no_memory() -> None:
+    with pytest.raises(msgspec.DecodeError, match=r"^10,000,002 bytes, expected at most 2,097,152$"):
+        reader_of(list[msgspec.Raw])(b"[" + b"1," * 5_000_000 + b"]")

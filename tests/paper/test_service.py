@@ -8,12 +8,14 @@ from pathlib import Path
 import msgspec
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics
 from marketd.model.cached import Updated, analysis_key, encode_updated, ohlcv_key, update_channel
 from marketd.model.signals import SignalQuality, encode_signal, signal_channel
 from marketd.model.timeframes import HOUR
+from marketd.paper import service
 from marketd.paper.section import PaperConfig
 from marketd.paper.service import Trader
 from marketd.rooms import room
@@ -287,3 +289,21 @@ async def test_a_forming_candle_with_a_volume_that_none_is_stops_nobody(stage: S
         await stage.until(lambda: orders(trader) == 1)
 
     assert stage.metrics.registry.get_sample_value("marketd_paper_skipped_total", {"reason": "fault"}) is None
+
+
+async def test_a_mistake_of_ours_is_told_with_its_place_and_without_a_stack_trace(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("invented")
+
+    with capture_logs() as lines:
+        async with stage.trader(terms()) as trader:
+            monkeypatch.setattr(service, "step", fails)
+            await put(stage.desk, {"BTCUSDT": FLAT})
+            await stage.until(lambda: "a mistake of ours" in trader.state[1])
+    faults = [line for line in lines if line["event"] == "paper.fault"]
+
+    assert len(faults) == 1
+    assert "exc_info" not in faults[0]
+    assert faults[0]["error"].startswith("ZeroDivisionError at test_service.py:")

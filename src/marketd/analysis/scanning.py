@@ -12,7 +12,7 @@ from marketd.analysis.scan import Scan, rank, scan
 from marketd.analysis.section import AnalysisConfig
 from marketd.analysis.updates import Update
 from marketd.clock import Clock
-from marketd.errors import DeliveryError
+from marketd.errors import DeliveryError, place_of, words_of
 from marketd.metrics import Metrics
 from marketd.model.cached import before_key, decode_price, ohlcv_key, price_key
 from marketd.model.foreign import reader_of
@@ -129,13 +129,13 @@ class Scanner:
         return f"{found.price:f}", found.timestamp
 
     def _failed(self, coin: str, error: Exception) -> str:
-        """Counted always, said once for each kind of mistake."""
+        """Counted always, said once for each place of a mistake."""
         self._metrics.analysis_skipped.labels(ROLE, "fault").inc()
-        name = type(error).__name__
-        if name not in self._faults:
-            self._faults.add(name)
-            log.error("analysis.fault", role=ROLE, symbol=coin, timeframe=self.timeframe, error=f"{name}: {error}", exc_info=True)
-        return f"a mistake of ours: {name}"
+        if (place := place_of(error)) not in self._faults:
+            self._faults.add(place)
+            said = f"{place}: {words_of(error)}"
+            log.error("analysis.fault", role=ROLE, symbol=coin, timeframe=self.timeframe, error=said)
+        return f"a mistake of ours: {place}"
 
 
 def _summary(ranking: Ranking) -> str:

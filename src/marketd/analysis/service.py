@@ -13,6 +13,7 @@ from marketd.analysis.payloads import Alert, Features, Signal
 from marketd.analysis.publishing import Publisher
 from marketd.bus import Full, Subscription
 from marketd.clock import Clock
+from marketd.errors import place_of, words_of
 from marketd.metrics import Few, Metrics
 from marketd.model.events import SYSTEM, TYPE_NAMES, BookL2, Event, Gap, Heartbeat, Quote, Share, Status, Trade
 
@@ -166,7 +167,7 @@ class FeatureService:
         told = kind, type(error).__name__
         if told not in self._faults_told:
             self._faults_told.add(told)
-            log.error("features.fault", kind=kind, what=what, error=f"{type(error).__name__}: {error}"[:SHOWN], exc_info=True)
+            log.error("features.fault", kind=kind, what=what, error=f"{place_of(error)}: {words_of(error)}"[:SHOWN])
 
     def _forget(self, symbols: Sequence[str]) -> None:
         known = set(self.engine.symbols)

@@ -14,6 +14,7 @@ from marketd.analysis.section import AnalysisConfig
 from marketd.analysis.technical import Reading, analyse
 from marketd.analysis.updates import Update
 from marketd.clock import Clock
+from marketd.errors import place_of, words_of
 from marketd.metrics import Metrics
 from marketd.model.cached import analysis_key, before_key, ohlcv_key
 from marketd.model.foreign import reader_of
@@ -181,14 +182,13 @@ class Studies:
             log.warning("analysis.missed", timeframe=timeframe, candles=candles, coins=len(missed), most=max(missed.values()))
 
     def _failed(self, series: CandleSeries, error: Exception) -> str:
-        """Counted always, said once for each kind of mistake."""
+        """Counted always, said once for each place of a mistake."""
         self._metrics.analysis_skipped.labels(ROLE, "fault").inc()
-        name = type(error).__name__
-        if name not in self._faults:
-            self._faults.add(name)
+        if (place := place_of(error)) not in self._faults:
+            self._faults.add(place)
             where = {"symbol": series.symbol, "timeframe": series.timeframe}
-            log.error("analysis.fault", role=ROLE, **where, error=f"{name}: {error}", exc_info=True)
-        return f"a mistake of ours: {name}"
+            log.error("analysis.fault", role=ROLE, **where, error=f"{place}: {words_of(error)}")
+        return f"a mistake of ours: {place}"
 
 
 def _operations(step: Step) -> list[Operation]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketd.api.answers import RequestError, answer, refuse, require
-from marketd.api.parameters import NS_MAX, TIME, TIMES
+from marketd.api.parameters import COUNT, NS_MAX, TIME, TIMES
 from marketd.api.shapes import NS, TEXT, WHOLE, Schema, answers, array, maybe, shape
 from marketd.api.shapes import TIME as TIME_TEXT
 from marketd.api.views import PaperView, Views
@@ -37,8 +37,8 @@ class NoQuery(BaseModel):
 class PageQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    limit: int = Field(100, ge=1, le=1000, description="how many, newest first, from 1 to 1000")
-    cursor: int | None = Field(None, ge=1, le=2**62, description="as X-Next-Cursor gave it: those before it")
+    limit: COUNT = Field(100, ge=1, le=1000, description="how many, newest first, from 1 to 1000")
+    cursor: COUNT | None = Field(None, ge=1, description="as X-Next-Cursor gave it: those before it")
 
 
 class EquityQuery(BaseModel):
@@ -46,7 +46,7 @@ class EquityQuery(BaseModel):
 
     start: TIME = Field(0, description=f"from here on: {TIMES}")
     end: TIME = Field(NS_MAX, description="and up to here, exclusive")
-    limit: int = Field(1000, ge=1, le=10_000, description="how many, oldest first, from 1 to 10,000")
+    limit: COUNT = Field(1000, ge=1, le=10_000, description="how many, oldest first, from 1 to 10,000")
 
 
 def paper_routes(views: Views) -> APIRouter:

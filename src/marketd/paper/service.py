@@ -7,7 +7,7 @@ from typing import Literal
 import structlog
 
 from marketd.clock import Clock
-from marketd.errors import DeliveryError, place_of
+from marketd.errors import DeliveryError, place_of, words_of
 from marketd.metrics import Metrics
 from marketd.model.cached import update_channel
 from marketd.model.signals import signal_channel
@@ -111,7 +111,7 @@ class Trader:
                 self._metrics.paper_skipped.labels("fault").inc()
                 if (place := place_of(error)) not in self._faults:
                     self._faults.add(place)
-                    log.error("paper.fault", error=f"{place}: {error}", exc_info=True)
+                    log.error("paper.fault", error=f"{place}: {words_of(error)}")
                 self._failed(f"a mistake of ours: {place}")
 
     def _failed(self, reason: str) -> None:
