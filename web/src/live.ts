@@ -40,6 +40,11 @@ stream.onState((now, reason) => {
 window.addEventListener("online", () => stream.retry());
 document.addEventListener("visibilitychange", () => !document.hidden && stream.retry());
 
+/** An answer said that the token is needed, before there was anything to listen to. */
+export function noteRefused(reason: string): void {
+  if (state.mode !== "live") say("refused", reason);
+}
+
 function say(mode: Mode, reason: string): void {
   if (state.mode === mode && state.reason === reason) return;
   state = { mode, reason, since: state.mode === mode ? state.since : Date.now() };

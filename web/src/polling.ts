@@ -2,6 +2,7 @@
 
 import { MarketDataError } from "marketd-client";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { noteRefused } from "./live";
 import { wordsOf } from "./server";
 
 export interface Polled<T> {
@@ -42,6 +43,7 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: 
         setState({ data, error: null, absent: false, at: Date.now() });
       } catch (error) {
         if (stop.signal.aborted) return;
+        if (error instanceof MarketDataError && error.status === 401) noteRefused(error.message);
         const absent = error instanceof MarketDataError && error.kind === "not-found" && /does not run here/.test(error.message);
         setState((known) => ({ ...known, error: wordsOf(error), absent }));
         wait = absent ? Math.max(everyMs, 30_000) : Math.min(30_000, 1000 * 2 ** failures++);

@@ -29,10 +29,10 @@ function python(): string {
 }
 
 /** With a directory given, what is in it stays. */
-export async function startDaemon(port = 0, dataDir?: string): Promise<Daemon> {
+export async function startDaemon(port = 0, dataDir?: string, more: readonly string[] = []): Promise<Daemon> {
   const owned = dataDir === undefined;
   const dir = dataDir ?? (await mkdtemp(join(tmpdir(), "marketd-client-")));
-  const command = ["-m", "marketd", "demo", "--port", String(port), "--data-dir", dir, "--log-level", "error"];
+  const command = ["-m", "marketd", "demo", "--port", String(port), "--data-dir", dir, "--log-level", "error", ...more];
   const environment = { ...process.env, PYTHONPATH: join(ROOT, "src") };
   const child = spawn(python(), command, { env: environment, cwd: dir, stdio: ["ignore", "pipe", "inherit"] });
   const url = await address(child);

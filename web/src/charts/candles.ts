@@ -1,7 +1,7 @@
 // The candles of one series: history and live ones joined by their open time, with the venue's digits beside the numbers to draw.
 
 import type { Candle, CandleEvent } from "marketd-client";
-import type { Bar } from "./indicators";
+import type { Bar } from "./indicators.js";
 
 export interface Held extends Bar {
   /** The venue's text. */
@@ -43,6 +43,36 @@ export class Candles {
     this.all.splice(at + 1, 0, made);
     return "within";
   }
+}
+
+/** A stretch of time, in s; `to` exclusive. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/**
+ * From where to where something is not as it is stored: candles that the ledger has (it names every stretch that it has not) and
+ * we have not, or that were never told to be closed. null: nothing.
+ */
+export function lacking(all: readonly Held[], holes: readonly Span[], stepS: number): Span | null {
+  let from = Infinity;
+  let to = -Infinity;
+  const add = (start: number, stop: number): void => {
+    from = Math.min(from, start);
+    to = Math.max(to, stop);
+  };
+  for (let at = 1; at < all.length; at++) {
+    const before = all[at - 1]!;
+    const next = all[at]!;
+    if (!before.closed) add(before.time, next.time);
+    for (let time = before.time + stepS; time < next.time; time += stepS) {
+      const hole = holes.find((one) => one.from <= time && time < one.to);
+      if (hole === undefined) add(time, time + stepS);
+      else time = Math.max(time, Math.ceil((hole.to - time) / stepS - 1) * stepS + time);
+    }
+  }
+  return from < to ? { from, to } : null;
 }
 
 /** Whether `made` says less than what is known: a lower revision, or open again what was closed. */

@@ -5,16 +5,14 @@ import {
   type IChartApi, type ISeriesApi, type ISeriesMarkersPluginApi, type SeriesMarker, type SeriesType, type Time, type UTCTimestamp,
 } from "lightweight-charts";
 import { colour } from "../theme";
-import { decimalsOf, type Candles, type Held } from "./candles";
+import { decimalsOf, type Candles, type Held, type Span } from "./candles";
 import { bollinger, ema, RIBBON, squeeze, stochasticRsi, vwap, type Line } from "./indicators";
 import { chartColours } from "./look";
 
 export type Study = "ribbon" | "bollinger" | "vwap" | "squeeze" | "stochastic";
 
 /** A stretch of the ledger that is not there, in s; drawn behind the candles. */
-export interface Hole {
-  from: number;
-  to: number;
+export interface Hole extends Span {
   state: "missing" | "known_empty" | "repairing" | "unrecoverable";
 }
 

@@ -1,8 +1,8 @@
 // One series: candles from history joined to live ones, what is computed of them, and beside it the book and the tape.
 
-import type { CandleEvent, StreamEvent } from "marketd-client";
+import { MarketDataError, type CandleEvent, type StreamEvent } from "marketd-client";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { Candles, type Held } from "../charts/candles";
+import { Candles, lacking, type Held } from "../charts/candles";
 import { Stage, type Hole, type Mark, type Study } from "../charts/stage";
 import { moment, percent, price, size, stepMs } from "../format";
 import { useKeys } from "../keys";
@@ -16,6 +16,7 @@ import { client, wordsOf } from "../server";
 import { useTheme } from "../theme";
 
 const FIRST = 1000; // candles that are loaded at once
+const RETRY_MS = 3000;
 const KEPT = "marketd.chart";
 const STUDIES: readonly { study: Study; title: string; key: string }[] = [
   { study: "ribbon", title: "EMA ribbon", key: "e" },
@@ -89,7 +90,9 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
       stage.current?.set(candles.current, stepS);
       setPhase(candles.current.all.length === 0 ? "empty" : "shown");
     } catch (error) {
-      if (!signal?.aborted) setPhase((known) => (known === "shown" ? known : { error: wordsOf(error) }));
+      if (signal?.aborted) return;
+      const nothing = error instanceof MarketDataError && error.kind === "not-found" && /nothing is stored/.test(error.message);
+      setPhase((known) => (known === "shown" ? known : nothing ? "empty" : { error: wordsOf(error) }));
     }
   }, [venue, symbol, timeframe, stepS]);
 
@@ -112,7 +115,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
       requestAnimationFrame(() => ((painting = false), setVersion((known) => known + 1)));
     };
     const leave = listen({ type: "candle", provider: venue, symbol, timeframe, max_hz: 5 }, onEvent, () => void load(stop.signal));
-    void load(stop.signal).then(() => !stop.signal.aborted && made.chart.timeScale().setVisibleLogicalRange(newest(candles.current.all.length, host.current)));
+    void load(stop.signal);
     made.chart.subscribeCrosshairMove((at) => setPointed(at.time === undefined ? null : (candles.current.all.find((one) => one.time === at.time) ?? null)));
     made.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range !== null && range.from < 60) void older(stop.signal);
@@ -144,6 +147,15 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
     };
   }, [venue, symbol, timeframe]);
 
+  useEffect(() => {
+    if (phase === "shown") {
+      stage.current?.chart.timeScale().setVisibleLogicalRange(newest(candles.current.all.length, host.current));
+      return;
+    }
+    if (phase === "loading") return;
+    const timer = setInterval(() => void load(), RETRY_MS); // a new archive is filled while one looks
+    return () => clearInterval(timer);
+  }, [phase === "shown" ? 1 : phase === "loading" ? 2 : 3]);
   useEffect(() => stage.current?.paint(), [theme]);
   // Back after a break: whatever came meanwhile is asked for, so that no gap of our own stays.
   const was = useRef(live.mode);
@@ -152,8 +164,26 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
     was.current = live.mode;
   }, [live.mode]);
 
-  const ledger = usePolled((signal) => holesOf(series, candles.current.all[0]?.time, signal), 10_000, [phase === "shown"]);
-  useEffect(() => stage.current?.setHoles(ledger.data ?? []), [ledger.data]);
+  const ledger = usePolled((signal) => holesOf(series, candles.current.all[0]?.time, signal), 6000, [phase === "shown", venue, symbol, timeframe]);
+  useEffect(() => {
+    stage.current?.setHoles(ledger.data ?? []);
+    if (ledger.data === null || timeframe.endsWith("M")) return; // a month has no one length
+    const span = lacking(candles.current.all, ledger.data, stepS);
+    if (span === null) return;
+    // Filled behind our back, as after an outage: history that is repaired is stored, not sent.
+    const stop = new AbortController();
+    const range = { start: new Date(span.from * 1000), end: new Date(span.to * 1000), include: ["closed", "revision"] as const, signal: stop.signal };
+    client.getCandles(venue, symbol, timeframe, range).then(
+      (found) => {
+        if (stop.signal.aborted || found.length === 0) return;
+        candles.current.merge(found);
+        stage.current?.set(candles.current, stepS);
+        setVersion((known) => known + 1);
+      },
+      () => undefined, // the next look at the ledger asks again
+    );
+    return () => stop.abort();
+  }, [ledger.data]);
   const marks = usePolled((signal) => marksOf(series, signal), 5000, []);
   useEffect(() => stage.current?.setMarks(marks.data ?? []), [marks.data, phase]);
 

@@ -46,7 +46,7 @@ export function Completeness() {
   const end = Math.ceil(Date.now() / 60_000) * 60_000; // moves once a minute
   const missing = series.reduce((sum, one) => sum + one.missing, 0);
   const lost = series.reduce((sum, one) => sum + one.unrecoverable, 0);
-  const whole = series.filter((one) => one.missing + one.unrecoverable === 0 && one.count > 0).length;
+  const whole = series.filter((one) => one.missing + one.unrecoverable === 0 && one.count > 0 && (one.reason === "" || one.reason === "stored, not kept here")).length;
 
   return (
     <div class="page">
@@ -214,6 +214,12 @@ function MapRow({ row, start, end, point }: { row: SeriesRow; start: number; end
       <span class="map-side">
         {row.reason === "fetching history" ? (
           <Badge state="repairing">filling</Badge>
+        ) : row.reason !== "" && row.reason !== "stored, not kept here" ? (
+          <span title={row.reason}>
+            <Badge state="missing">{row.missing > 0 ? `${count(row.missing)} missing` : "failing"}</Badge>
+          </span>
+        ) : row.count === 0 ? (
+          <Badge state="none">nothing yet</Badge>
         ) : row.missing > 0 ? (
           <Badge state="missing">{`${count(row.missing)} missing`}</Badge>
         ) : row.unrecoverable > 0 ? (

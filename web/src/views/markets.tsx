@@ -13,6 +13,7 @@ import { client } from "../server";
 import { inTurn } from "../turns";
 
 const HZ = 4;
+const ALL_LIVE = 250; // rows; of more, those in sight are live
 const DAY_MS = 86_400_000;
 
 interface Row {
@@ -48,7 +49,10 @@ export function Markets() {
   const [at, setAt] = useState(-1);
   const figures = useRef(new Map<string, Figures>());
   const [, tick] = useState(0);
-  const status = usePolled(async (signal) => rowsOf(await client.get("/status", {}, signal)), 10_000, []);
+  // The names are there at once; how each one does and which candles it has may take the archive a moment.
+  const symbols = usePolled(async (signal) => namedOf(await client.get("/symbols", {}, signal)), 10_000, []);
+  const known = usePolled(async (signal) => rowsOf(await client.get("/status", {}, signal)), 10_000, []);
+  const status = known.data === null && symbols.data !== null ? symbols : known;
   const scanner = usePolled(async (signal) => scoresOf(await client.get("/scanner", {}, signal)), 30_000, []);
 
   useEffect(() => {
@@ -107,7 +111,7 @@ export function Markets() {
                 </thead>
                 <tbody>
                   {sorted.map((row, place) => (
-                    <MarketRow key={`${row.venue} ${row.symbol}`} row={row} id={`row-${place}`} on={place === at} open={open} score={scanner.data?.[row.symbol]} figures={figures.current} />
+                    <MarketRow key={`${row.venue} ${row.symbol}`} row={row} id={`row-${place}`} on={place === at} open={open} lazy={sorted.length > ALL_LIVE} score={scanner.data?.[row.symbol]} figures={figures.current} />
                   ))}
                 </tbody>
               </table>
@@ -127,13 +131,15 @@ function NoMarkets() {
   );
 }
 
-function MarketRow({ row, id, on, open, score, figures }: { row: Row; id: string; on: boolean; open: (row: Row) => void; score: number | null | undefined; figures: Map<string, Figures> }) {
+function MarketRow({ row, id, on, open, lazy, score, figures }: { row: Row; id: string; on: boolean; open: (row: Row) => void; lazy: boolean; score: number | null | undefined; figures: Map<string, Figures> }) {
   const names = { provider: row.venue, symbol: row.symbol };
   // Before the first live one, what is stored: a venue may be quiet.
-  const stored = usePolled((signal) => inTurn(signal, () => client.get("/latest", names, signal)), 60_000, [row.venue, row.symbol]);
-  const trade = useLatest<Trade & StreamEvent>({ type: "trade", ...names, max_hz: HZ }) ?? stored.data?.trade ?? null;
-  const quote = useLatest<Quote & StreamEvent>({ type: "quote", ...names, max_hz: HZ }) ?? stored.data?.quote ?? null;
-  const day = usePolled((signal) => inTurn(signal, () => lastDay(row, signal)), 60_000, [row.venue, row.symbol, row.timeframe]);
+  const element = useRef<HTMLTableRowElement>(null);
+  const live = useInSight(element, lazy);
+  const stored = usePolled(async (signal) => (live ? inTurn(signal, () => client.get("/latest", names, signal)) : null), 60_000, [row.venue, row.symbol, live]);
+  const trade = useLatest<Trade & StreamEvent>(live ? { type: "trade", ...names, max_hz: HZ } : null) ?? stored.data?.trade ?? null;
+  const quote = useLatest<Quote & StreamEvent>(live ? { type: "quote", ...names, max_hz: HZ } : null) ?? stored.data?.quote ?? null;
+  const day = usePolled(async (signal) => (live ? inTurn(signal, () => lastDay(row, signal)) : []), 60_000, [row.venue, row.symbol, row.timeframe, live]);
 
   const last = trade === null ? null : Number(trade.price);
   const first = day.data?.[0] ?? null;
@@ -149,7 +155,7 @@ function MarketRow({ row, id, on, open, score, figures }: { row: Row; id: string
   const closes = last === null ? (day.data ?? []) : [...(day.data ?? []), last];
 
   return (
-    <tr id={id} class={`row ${on ? "on" : ""}`} onClick={() => open(row)}>
+    <tr id={id} ref={element} class={`row ${on ? "on" : ""}`} onClick={() => open(row)}>
       <td class="symbol">
         <a href={`#/chart/${row.venue}/${row.symbol}`} onClick={(event) => event.stopPropagation()}>
           {row.symbol}
@@ -169,6 +175,18 @@ function MarketRow({ row, id, on, open, score, figures }: { row: Row; id: string
       </td>
     </tr>
   );
+}
+
+/** Always, or where there are very many, as long as it can be seen. */
+function useInSight(element: { current: HTMLElement | null }, lazy: boolean): boolean {
+  const [seen, setSeen] = useState(!lazy);
+  useEffect(() => {
+    if (!lazy || element.current === null) return setSeen(true);
+    const observer = new IntersectionObserver(([entry]) => setSeen(entry?.isIntersecting ?? false), { rootMargin: "300px" });
+    observer.observe(element.current);
+    return () => observer.disconnect();
+  }, [lazy]);
+  return seen;
 }
 
 function Score({ value }: { value: number }) {
@@ -196,6 +214,10 @@ function useSorted(rows: Row[], sort: { by: By; down: boolean }, figures: Map<st
     return (sort.down ? y - x : x - y) || names;
   };
   return [...rows].sort(order);
+}
+
+function namedOf(symbols: Record<string, string[]>): Row[] {
+  return Object.entries(symbols).flatMap(([venue, its]) => its.map((symbol) => ({ venue, symbol, state: "pending", timeframe: null })));
 }
 
 function rowsOf(status: Awaited<ReturnType<typeof client.status>>): Row[] {
