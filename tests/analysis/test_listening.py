@@ -156,6 +156,24 @@ async def test_coins_left_out_are_named_and_told_once(left_out: Mapping[str, str
     assert ("ok", "2 coins") == bench.listening.state
 
 
+@pytest.mark.parametrize(
+    ("left_out", "shown"),
+    [
+        ({f"C{n}USD": "no candles" for n in range(8)}, "C0USD, C1USD, C2USD, C3USD, C4USD and 3 more: no candles"),
+        ({"AUSD": "no candles", "BUSD": "torn", "CUSD": "no candles"}, "AUSD, CUSD: no candles; BUSD: torn"),
+        ({f"C{n}USD": f"{n} candles" for n in range(7)}, "C4USD: 4 candles; and 2 more"),
+    ],
+)
+async def test_a_reason_that_coins_share_is_said_once(left_out: Mapping[str, str], shown: str) -> None:
+    async with Bench().running() as bench:
+        bench.left_out = left_out
+        for timeframe in ("5m", "1h"):
+            await bench.publish(f"market:update:{timeframe}", f'{{"symbols": {[*left_out]}}}'.replace("'", '"').encode())
+        state = bench.listening.state
+
+    assert state[1].endswith(shown)
+
+
 @pytest.mark.parametrize("deep", [b'{"symbols": ' + b"[" * 100_000, b'{"x": ' + b"[" * 100_000])
 async def test_a_message_that_is_nested_without_end_is_skipped_and_the_next_one_worked_on(deep: bytes) -> None:
     async with Bench().running() as bench:

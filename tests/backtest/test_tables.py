@@ -23,8 +23,9 @@ def test_the_tables_show_what_came_of_it() -> None:
 def test_without_a_trade_nothing_is_divided() -> None:
     _, result = made_run([coin("AAAUSDT", walk(501, 1))])
 
-    assert dict(summary_of(result))["profits by losses"] == "no trade was closed"
+    assert dict(summary_of(result))["profit factor"] == "no trade was closed"
     assert "none" in tables_text(result)
+    assert ", 1 coin, " in dict(summary_of(result))["back-test"]
 
 
 def test_what_is_missing_is_named() -> None:

@@ -1,6 +1,7 @@
 """One connection, to a real server."""
 
 import asyncio
+import time
 from contextlib import suppress
 
 import pytest
@@ -95,6 +96,21 @@ async def test_a_user_with_a_password_is_let_in() -> None:
 async def test_nobody_there_is_said_in_words() -> None:
     with pytest.raises(Disconnected, match="Connection refused"):
         await open_wire(Address("127.0.0.1", RedisServer().port), "marketd-test")
+
+
+async def test_a_process_that_stood_still_does_not_take_the_server_for_away(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_wire, "CONNECT_S", 0.3)
+    loop = asyncio.get_running_loop()
+    opening = asyncio.ensure_future(open_wire(at(redis_server), "marketd-test"))
+    await asyncio.sleep(0)  # it has begun
+    time.sleep(1)  # noqa: ASYNC251  # as an import does
+    begun = loop.time()
+
+    async with await opening as wire:
+        assert wire.is_open
+    assert loop.time() - begun < 30
 
 
 async def test_a_server_that_speaks_something_else_is_not_taken_for_redis() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from marketd.clock import ManualClock
+from marketd.errors import Unreachable
 from marketd.metrics import Metrics
 from marketd.model.cached import Updated, analysis_key, encode_updated, ohlcv_key, update_channel
 from marketd.model.signals import SignalQuality, encode_signal, signal_channel
@@ -18,6 +20,7 @@ from marketd.model.timeframes import HOUR
 from marketd.paper import service
 from marketd.paper.section import PaperConfig
 from marketd.paper.service import Trader
+from marketd.paper.watching import Seen, Watch
 from marketd.rooms import room
 from marketd.stores.cache import MemoryCache, Publish, Wanted, Write
 from marketd.stores.paper import open_paper
@@ -208,6 +211,29 @@ async def test_books_of_another_timeframe_are_left_alone(stage: Stage) -> None:
         await stage.until(lambda: "paper.timeframe is 5m" in trader.state[1])
 
         assert trader.state[0] == "unhealthy"
+
+
+async def test_books_that_stay_as_they_are_are_said_once_however_long_the_cache_is_away(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> Seen:
+        tries.append(1)
+        raise Unreachable("redis: Connection refused")
+
+    tries: list[int] = []
+    async with stage.trader(terms(cash=Decimal(5))):
+        pass
+    with monkeypatch.context() as patched, capture_logs() as lines:
+        async with stage.trader(terms()) as trader:
+            patched.setattr(Watch, "look", away)
+            await put(stage.desk, {"BTCUSDT": FLAT})
+            await stage.until(lambda: len(tries) > 5)
+            assert trader.state == ("unhealthy", "redis: Connection refused")
+            patched.undo()
+            await stage.until(lambda: trader.state[0] != "unhealthy")
+
+    said = [one["event"] for one in lines if one["event"].startswith("paper.")]
+    assert ["paper.cash", "paper.books", "paper.away"] == said
 
 
 async def test_a_step_that_another_trader_made_first_is_read_and_not_made_again(stage: Stage) -> None:

@@ -135,5 +135,14 @@ def kind_of(window: NotClosed, array: bytes | None) -> str:
 
 
 def _some(left_out: Mapping[str, str]) -> str:
-    shown = "; ".join(f"{coin}: {reason}" for coin, reason in list(left_out.items())[:NAMED])
-    return shown + (f"; and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else "")
+    """Coins by their reason, which many may share."""
+    coins: dict[str, list[str]] = {}
+    for coin, reason in left_out.items():
+        coins.setdefault(reason, []).append(coin)
+    shown = "; ".join(f"{_names(named)}: {reason}" for reason, named in list(coins.items())[:NAMED])
+    rest = sum(len(named) for named in list(coins.values())[NAMED:])
+    return shown + (f"; and {rest:,} more" if rest else "")
+
+
+def _names(coins: list[str]) -> str:
+    return ", ".join(coins[:NAMED]) + (f" and {len(coins) - NAMED:,} more" if len(coins) > NAMED else "")

@@ -12,7 +12,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e2d8; --paper: #15191f; --faint: #333a44; --quiet: #98a0ab;
   --line: #6cc0dc; --fall: #e58a63; --gain: #7ccb9b } }
 * { box-sizing: border-box }
-body { margin: 0 auto; padding: 2.5rem 1.5rem; max-width: 1180px; background: var(--paper); color: var(--ink);
+body { margin: 0 auto; padding: 2.5rem 1.5rem; max-width: 1280px; background: var(--paper); color: var(--ink);
   font: 15px/1.5 system-ui, sans-serif; font-variant-numeric: tabular-nums }
 h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.1rem; margin: 2.5rem 0 .6rem } p { margin: .3rem 0; color: var(--quiet) }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; margin: 1.5rem 0 } dt { color: var(--quiet) }
@@ -22,7 +22,7 @@ dd { margin: 0 } svg { width: 100%; height: auto; display: block } svg text { fo
 .drawdown { fill: var(--fall); fill-opacity: .35; stroke: var(--fall); stroke-width: 1 }
 .wide { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: 13px }
 th { text-align: right; font-weight: 600; color: var(--quiet); white-space: nowrap }
-td { text-align: right; white-space: nowrap; border-top: 1px solid var(--faint) } th, td { padding: .3rem .6rem }
+td { text-align: right; white-space: nowrap; border-top: 1px solid var(--faint) } th, td { padding: .3rem .45rem }
 .w { text-align: left } .loss { color: var(--fall) } .gain { color: var(--gain) } li { color: var(--quiet) }
 """.strip()
 HOW = (

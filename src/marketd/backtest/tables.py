@@ -35,16 +35,20 @@ def summary_of(result: Result) -> list[tuple[str, str]]:
     recovered = (
         "" if fall.start is None else ", not recovered" if fall.recovered is None else f", recovered {minute(fall.recovered)}"
     )
+    coins = f"{len(result.coins):,} coin{'' if len(result.coins) == 1 else 's'}"
     factor = "none lost" if result.profit_factor is None else f"{result.profit_factor:.2f}"
     return [
-        ("back-test", f"{result.venue}, {len(result.coins)} coins, {result.timeframe}; on paper only"),
+        (
+            "back-test",
+            f"{result.venue}, {coins}, {result.timeframe}; on paper only",
+        ),
         ("span", f"{minute(result.start)} to {minute(result.end)} UTC"),
         ("equity", f"{money(result.cash)} to {money(result.equity)}"),
         ("profit", f"{money(result.profit)} ({result.profit_percent:+.2f} %), after fees of {money(result.fees)}"),
         ("max drawdown", f"{fall.percent:.2f} % ({money(fall.amount)}){where}{recovered}"),
         ("trades", f"{len(closed):,} closed, {len(result.trades) - len(closed)} open at the end"),
         ("won", f"{result.won:,} of {len(closed):,}{f' ({100 * result.won / len(closed):.1f} %)' if closed else ''}"),
-        ("profits by losses", factor if closed else "no trade was closed"),
+        ("profit factor", factor if closed else "no trade was closed"),
         ("exposure", f"{result.exposure_percent:.1f} % of the time"),
         ("refused signals", ", ".join(f"{count} {name}" for name, count in result.refusals.items()) or "none"),
     ]

@@ -12,6 +12,7 @@ import hiredis
 from marketd.errors import Disconnected, words_of
 
 CONNECT_S = 3.0  # for the connection, and again for the server's answer to the greeting
+LATE_S = 0.5  # a timeout that comes so much too late: this process stood still meanwhile
 ANSWERS_BYTES = 256 * 1024 * 1024  # to one question, at most: a server that sends more is given up
 NOTHING_YET = object()
 
@@ -183,19 +184,27 @@ class RedisWire(asyncio.Protocol):
             self._asked.exception()  # whoever still waits gets it; nobody else need be told
 
 
+async def _connected(address: Address) -> RedisWire:
+    """Raises Disconnected. Time that went by while nothing here ran says nothing about the server: it is asked once more."""
+    loop = asyncio.get_running_loop()
+    for is_again in (False, True):
+        begun = loop.time()
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                if address.path is not None:
+                    return (await loop.create_unix_connection(RedisWire, address.path))[1]
+                return (await loop.create_connection(RedisWire, address.host, address.port, ssl=address.tls))[1]
+        except TimeoutError:
+            if is_again or loop.time() - begun < CONNECT_S + LATE_S:
+                break
+        except (OSError, ssl.SSLError) as error:
+            raise Disconnected(words_of(error)) from error
+    raise Disconnected(f"no connection within {CONNECT_S:g} s")
+
+
 async def open_wire(address: Address, name: str) -> RedisWire:
     """A connection that is let in and answers. Raises Disconnected in words for a person."""
-    loop = asyncio.get_running_loop()
-    try:
-        async with asyncio.timeout(CONNECT_S):
-            if address.path is not None:
-                _, wire = await loop.create_unix_connection(RedisWire, address.path)
-            else:
-                _, wire = await loop.create_connection(RedisWire, address.host, address.port, ssl=address.tls)
-    except TimeoutError:
-        raise Disconnected(f"no connection within {CONNECT_S:g} s") from None
-    except (OSError, ssl.SSLError) as error:
-        raise Disconnected(words_of(error)) from error
+    wire = await _connected(address)
     greeting = address.greeting(name)
     try:
         *entry, client_id, _ = await wire.ask(*greeting, within_s=CONNECT_S)

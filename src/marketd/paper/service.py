@@ -52,6 +52,7 @@ class Trader:
         self._trouble = ""
         self._waiting = ""
         self._faults: set[str] = set()
+        self._said: Kept | None = None  # the book that was read last, in the log
 
     @property
     def state(self) -> tuple[Word, str]:
@@ -167,10 +168,6 @@ class Trader:
             return self.books, self.kept
         store, terms = self.store, self.terms
         kept = await store.open(terms.book, terms.cash, terms.timeframe, self._clock.now_ns())
-        if kept.cash != terms.cash:
-            log.warning(
-                "paper.cash", book=kept.book, text=f"began with {kept.cash}, paper.cash is {terms.cash}; the book's counts"
-            )
         account = Account.opened(kept.cash).folded(await store.all_fills(kept.book))
         points = await store.equity(kept.book, kept.boundary, kept.boundary + 1, 1)
         equity = points[0].equity if points else account.cash
@@ -178,10 +175,19 @@ class Trader:
         self.kept = kept
         self.books = Books(account, kept.boundary, equity, await store.seen(kept.book), decided)
         self._measure()
-        log.info(
-            "paper.books", book=kept.book, fills=account.fills, positions=len(account.positions), text="no order goes to a venue"
-        )
+        self._say(kept, account)
         return self.books, kept
+
+    def _say(self, kept: Kept, account: Account) -> None:
+        """Not again with every try, while the cache or the books are away."""
+        if kept == self._said:
+            return
+        self._said = kept
+        if kept.cash != self.terms.cash:
+            text = f"began with {kept.cash}, paper.cash is {self.terms.cash}; the book's counts"
+            log.warning("paper.cash", book=kept.book, text=text)
+        held = len(account.positions)
+        log.info("paper.books", book=kept.book, fills=account.fills, positions=held, text="no order goes to a venue")
 
     async def _tell(self) -> None:
         """The message log hears of every order, also of those that a killed process kept and did not tell; some perhaps twice."""
