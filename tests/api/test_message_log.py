@@ -324,3 +324,17 @@ async def test_a_log_that_cannot_be_read_any_more_ends_the_tail(redis_server: Re
             last = await events_of(answer, 1)
 
     assert [("end", "the log cannot be read now")] == [(one["event"], one["data"]) for one in last]
+
+
+async def test_those_that_come_at_once_are_no_more_than_allowed(
+    asking: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_log, "TAILS_MAX", 2)
+    asked = [asking.send(asking.build_request("GET", LIVE), stream=True) for _ in range(6)]
+    async with asyncio.timeout(20):
+        answers = await asyncio.gather(*asked)
+        found = sorted(answer.status_code for answer in answers)
+        for answer in answers:
+            await answer.aclose()
+
+    assert found == [200, 200, 503, 503, 503, 503]

@@ -9,7 +9,9 @@ import pytest
 import structlog
 
 from marketd.api import protocol
+from marketd.api.protocol import QUIET
 from marketd.api.section import ApiConfig
+from marketd.api.sending import Cut
 from marketd.api.server import run_api
 from marketd.api.views import Views
 
@@ -135,3 +137,12 @@ async def test_a_client_that_keeps_its_connection_is_not_hurried_between_request
             await asyncio.sleep(0.3)
 
     assert refused(views, "too slow") == 0
+
+
+@pytest.mark.parametrize(("error", "lines"), [(asyncio.CancelledError(), 0), (Cut(), 0), (ValueError("ours"), 1)])
+def test_an_answer_that_was_cut_or_given_up_at_the_end_is_no_stack_trace(
+    caplog: pytest.LogCaptureFixture, error: BaseException, lines: int
+) -> None:
+    QUIET.error("Exception in ASGI application\n", exc_info=error)
+
+    assert lines == len(caplog.records)

@@ -69,14 +69,13 @@ def message_log_routes(views: Views) -> APIRouter:
         cache = require(views.cache, ROLES)
         if tails.count >= TAILS_MAX:
             refuse("too many follow the log at once", "connections", TAILS_MAX, status=503)
-        following = aiter(cache.follow(last_event_id))
+        events = tails.tail(request, cache.follow(last_event_id), query.wanted)
         try:
-            first = await anext(following)
+            head = await anext(events)
         except ValueError:
             refuse("Last-Event-ID is none of ours", "Last-Event-ID", "the id of an entry, as 1700000000000-0")
-        events = tails.tail(request, first, following, query.wanted)
         return StreamingResponse(
-            events, media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+            _whole(head, events), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         )
 
     return routes
@@ -91,18 +90,34 @@ class Tails:
     async def tail(
         self,
         request: Request,
-        first: Sequence[Logged] | Resumed,
         following: AsyncIterator[Sequence[Logged] | Resumed],
         wanted: Wanted,
     ) -> AsyncIterator[bytes]:
-        """Entries as events with their id; a loss as event `gone`; the daemon's end as event `end`."""
+        """Entries as events with their id; a loss as event `gone`; the daemon's end as event `end`.
+
+        It counts from the moment that its head is asked for. Until the head is there it raises what `follow` does.
+        """
         self.count += 1
+        try:
+            batch = await anext(following)
+            yield b"retry: %d\n\n" % RETRY_MS
+            async for body in self._events(request, batch, following, wanted):
+                yield body
+        finally:
+            self.count -= 1
+            await following.aclose()  # type: ignore[attr-defined]  # an async generator in each cache
+
+    async def _events(
+        self,
+        request: Request,
+        batch: Sequence[Logged] | Resumed,
+        following: AsyncIterator[Sequence[Logged] | Resumed],
+        wanted: Wanted,
+    ) -> AsyncIterator[bytes]:
         stopping: asyncio.Event = request.app.state.stopping
-        batch: Sequence[Logged] | Resumed = first
         loop = asyncio.get_running_loop()
         said_s = loop.time()
         try:
-            yield b"retry: %d\n\n" % RETRY_MS
             while not stopping.is_set():
                 body = _gone(batch) if isinstance(batch, Resumed) else b"".join(_event(one) for one in batch if wanted.takes(one))
                 if not body and loop.time() - said_s >= QUIET_S:
@@ -117,9 +132,12 @@ class Tails:
         except DeliveryError as error:
             log.warning("api.cut", path="/api/redis/log/live", reason=str(error))
             yield b"event: end\ndata: the log cannot be read now\n\n"
-        finally:
-            self.count -= 1
-            await following.aclose()  # type: ignore[attr-defined]  # an async generator in each cache
+
+
+async def _whole(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for one in rest:
+        yield one
 
 
 def _event(entry: Logged) -> bytes:

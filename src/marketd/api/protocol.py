@@ -9,6 +9,7 @@ import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marketd.api.answers import error_answer
+from marketd.api.sending import Cut
 from marketd.api.stream.serving import Stream
 from marketd.metrics import Metrics
 
@@ -28,6 +29,14 @@ UNREADABLE = "HTTP/1.1, with a head of at most 64 KiB"
 # What is wrong with a request is answered, counted and said here; the server's own word for it has no code.
 QUIET = logging.getLogger("uvicorn.error.requests")
 QUIET.setLevel(logging.ERROR)
+
+
+def _is_news(line: logging.LogRecord) -> bool:
+    """An answer that was cut, or given up at the end since its client does not read, is no mistake of ours."""
+    return not (line.exc_info and isinstance(line.exc_info[1], Cut | asyncio.CancelledError))
+
+
+QUIET.addFilter(_is_news)
 log = structlog.get_logger("api")
 
 
