@@ -68,7 +68,7 @@ recorded: setup ## print what each recorded live session becomes, where the reco
 	$(BIN)/python -m tests.venues.recorded_sessions
 
 soak: setup ## the long counts: kills, seeds, an hour of fuzzing (FUZZ_SECONDS=60 for a look)
-	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak --timeout=7200 $(ARGS)
+	$(BIN)/python -m pytest -m soak --hypothesis-profile=soak --timeout=7200 -o faulthandler_timeout=7100 $(ARGS)
 
 bench: setup ## print each figure against its target (ARGS='--keep' stores the results)
 	$(BIN)/python -m bench $(ARGS)

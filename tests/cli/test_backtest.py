@@ -61,12 +61,14 @@ def test_every_form_gives_the_same_bytes_twice(ask: Ask) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_the_ending_of_the_file_is_its_form(ask: Ask, tmp_path: Path) -> None:
-    said = [ask(*BACKTEST, "-o", name).out for name in ("report.html", "report.json", "report.csv")]
+    answers = [ask(*BACKTEST, "-o", name) for name in ("report.html", "report.json", "report.csv")]
+    said = [one.out for one in answers]
 
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     found = json.loads((tmp_path / "report.json").read_text())
     assert len(list(csv.DictReader(io.StringIO((tmp_path / "report.csv").read_text())))) == len(found["trades"]) > 0
     assert said[0] == said[1] == said[2] == ask(*BACKTEST).out
+    assert [one.err for one in answers] == [f"written to report.{ending}\n" for ending in ("html", "json", "csv")]
 
 
 @pytest.mark.usefixtures("filled")
@@ -152,6 +154,7 @@ def test_without_an_archive_it_says_how_to_fill_one(ask: Ask) -> None:
         (("--start", "soon"), 2, "--start: found 'soon'"),
         (("--end", "2023-11-20"), 1, "binance AAAUSDT 1h: 120 closed candles are stored"),
         (("-o", "nowhere/report.html"), 1, "nowhere/report.html"),
+        (("-o", "report.pdf"), 2, ".html"),
     ],
 )
 def test_what_cannot_be_done_is_one_line(ask: Ask, words: tuple[str, ...], code: int, answer: str) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # the arrays take a moment to load, and most commands need no
     from marketd.backtest.stored import Stored
 
 Form = Literal["table", "json", "csv", "html"]
-ENDINGS: dict[str, Form] = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html"}
+ENDINGS: dict[str, Form] = {".json": "json", ".csv": "csv", ".html": "html", ".htm": "html", ".txt": "table"}
 NS_MAX = 2**63 - 1
 CANDLES = 500  # that come before the first word; as in analysis/closed.py, which is not loaded for a mistyped option
 
@@ -78,7 +78,7 @@ def backtest(
     found = found.model_copy(update={"paper": found.paper.model_copy(update={"timeframe": name})})
     if output is not None:
         _check(output)
-    form = form or (ENDINGS.get(output.suffix.lower(), "table") if output else "table")
+    form = form or ("table" if output is None else _form_of(output))
     with _bar("reading") as tell:
         coins, left_out = asyncio.run(_read(found, venues_of(exchange), symbols_of(symbol), name, (start, end, days), tell))
     text, shown = _tested(found, coins, left_out, form)
@@ -87,6 +87,15 @@ def backtest(
     else:
         output.write_text(text, encoding="utf-8")
         sys.stdout.write(shown)
+        print(f"written to {output}", file=sys.stderr)
+
+
+def _form_of(output: Path) -> Form:
+    """Raises ConfigError."""
+    form = ENDINGS.get(output.suffix.lower())
+    if form is None:
+        raise ConfigError(f"--output: found {output}, expected a name that ends in {', '.join(ENDINGS)}, or --format beside it")
+    return form
 
 
 def _check(output: Path) -> None:
