@@ -28,7 +28,7 @@ test("the page comes back by itself with what it missed", async () => {
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
   try {
     const page = await browser.newPage();
-    page.setDefaultTimeout(120_000);
+    page.setDefaultTimeout(300_000);
     await page.goto(`${daemon.url}/#/chart/binance/BTCUSDT/1m`);
     await page.locator(".chart-host:not(.veiled)").waitFor();
     await page.keyboard.press("t");
@@ -38,10 +38,10 @@ test("the page comes back by itself with what it missed", async () => {
     await page.locator(".banner.bad").waitFor();
     // Away until the candle that formed, and the one after it, are over.
     await new Promise((resume) => setTimeout(resume, Math.max(0, (leftAt + 125) * 1000 - Date.now())));
-    daemon = await startDaemon(port, directory, ["--faults", "error500:venue=binance,symbol=BTCUSDT,for=45s"]);
+    daemon = await startDaemon(port, directory, ["--faults", "error500:venue=binance,symbol=BTCUSDT,for=100s"]);
     await page.locator(".banner.bad").waitFor({ state: "detached" });
     const map = await browser.newPage({ viewport: { width: 1440, height: 900 } });
-    map.setDefaultTimeout(120_000);
+    map.setDefaultTimeout(300_000);
     await map.goto(`${daemon.url}/#/completeness`);
     const row = map.locator(".map-row").filter({ has: map.locator(`a[href="#/chart/binance/BTCUSDT/1m"]`) });
     await row.locator(".badge.bad").waitFor(); // what is not there is on the map, and why
@@ -49,7 +49,7 @@ test("the page comes back by itself with what it missed", async () => {
     await map.screenshot({ path: join(SHOTS, "completeness-gap.png") });
     await row.locator(".badge.ok").waitFor();
     const times = async (): Promise<number[]> => page.locator("#candles tbody tr").evaluateAll((rows) => rows.map((row) => Number((row as HTMLElement).dataset.time)));
-    const found = await eventually(times, (all) => all[0]! >= leftAt + 120 && all.includes(leftAt) && all.includes(leftAt + 60), 120_000);
+    const found = await eventually(times, (all) => all[0]! >= leftAt + 120 && all.includes(leftAt) && all.includes(leftAt + 60), 300_000);
     const steps = new Set(found.slice(1).map((time, at) => found[at]! - time));
 
     assert.match(why ?? "", /500/);

@@ -316,7 +316,7 @@ function before(all: readonly Held[], held: Held | null): Held | null {
 /** So many of the newest that they can be told apart. */
 function newest(total: number, host: HTMLElement | null): { from: number; to: number } {
   const bars = Math.max(40, Math.floor((host?.clientWidth ?? 800) / 7));
-  return { from: total - bars, to: total + 6 };
+  return { from: Math.max(-2, total - bars), to: total + (total < bars ? 2 : 6) };
 }
 
 async function holesOf(series: Series, first: number | undefined, signal: AbortSignal): Promise<Hole[]> {

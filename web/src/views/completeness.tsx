@@ -33,6 +33,7 @@ const STATES: readonly { state: State; title: string; token: string; swatch?: st
 ];
 const WORST: readonly State[] = ["missing", "repairing", "unrecoverable", "known_empty", "have"];
 const ROW_PX = 22;
+const NOT_KEPT = "stored, not kept here";
 
 export function Completeness() {
   const [span, setSpan] = useState(2);
@@ -46,7 +47,7 @@ export function Completeness() {
   const end = Math.ceil(Date.now() / 60_000) * 60_000; // moves once a minute
   const missing = series.reduce((sum, one) => sum + one.missing, 0);
   const lost = series.reduce((sum, one) => sum + one.unrecoverable, 0);
-  const whole = series.filter((one) => one.missing + one.unrecoverable === 0 && one.count > 0 && (one.reason === "" || one.reason === "stored, not kept here")).length;
+  const whole = series.filter((one) => one.missing + one.unrecoverable === 0 && !isWaiting(one) && (one.reason === "" || one.reason === NOT_KEPT)).length;
 
   return (
     <div class="page">
@@ -214,12 +215,14 @@ function MapRow({ row, start, end, point }: { row: SeriesRow; start: number; end
       <span class="map-side">
         {row.reason === "fetching history" ? (
           <Badge state="repairing">filling</Badge>
-        ) : row.reason !== "" && row.reason !== "stored, not kept here" ? (
+        ) : row.reason !== "" && row.reason !== NOT_KEPT ? (
           <span title={row.reason}>
             <Badge state="missing">{row.missing > 0 ? `${count(row.missing)} missing` : "failing"}</Badge>
           </span>
-        ) : row.count === 0 ? (
-          <Badge state="none">nothing yet</Badge>
+        ) : isWaiting(row) ? (
+          <span title="its history has not been asked for yet">
+            <Badge state="none">waits</Badge>
+          </span>
         ) : row.missing > 0 ? (
           <Badge state="missing">{`${count(row.missing)} missing`}</Badge>
         ) : row.unrecoverable > 0 ? (
@@ -233,6 +236,11 @@ function MapRow({ row, start, end, point }: { row: SeriesRow; start: number; end
       </span>
     </div>
   );
+}
+
+/** Its turn has not come: nothing is missing, and nothing is known either. */
+function isWaiting(row: SeriesRow): boolean {
+  return row.count === 0 || row.last_job?.status === "pending" || (row.last_job === null && row.reason !== NOT_KEPT);
 }
 
 function swatchOf(part: Stretch | null): string {
