@@ -62,7 +62,7 @@ check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 e2e: setup ## the TypeScript client in Node and the dashboard in a browser, on a real daemon; needs node, npm, chromium
-	$(BIN)/python -m pytest -m e2e --timeout=900 tests/e2e $(ARGS)
+	$(BIN)/python -m pytest -m e2e --timeout=900 -o faulthandler_timeout=0 tests/e2e $(ARGS)
 
 recorded: setup ## print what each recorded live session becomes, where the recordings are there
 	$(BIN)/python -m tests.venues.recorded_sessions
