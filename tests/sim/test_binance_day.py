@@ -26,9 +26,11 @@ async def test_the_day_is_that_of_the_candles(clock: ManualClock) -> None:
 
 
 async def test_the_day_of_recorded_candles_is_their_own(clock: ManualClock, tmp_path: Path) -> None:
-    now_ms = clock.now_ns() // 1_000_000
-    opens = [now_ms // 3_600_000 * 3_600_000 - hours * 3_600_000 for hours in (30, 1, 0)]
-    rows = zip(opens, ("9.0,9.9,8.9,9.1,5", "10.0,12.5,9.5,11.0,1.50", "11.0,11.5,10.9,11.2,2.25"), strict=True)
+    """Of the running one so much as can have happened in half of its hour: open, low, and half of the volume."""
+    hour = clock.now_ns() // (3600 * 10**9) * 3_600_000
+    await clock.advance(hour / 1000 + 1800 - clock.now_ns() / 10**9)
+    opens = [hour - hours * 3_600_000 for hours in (30, 1, 0)]
+    rows = zip(opens, ("9.0,9.9,8.9,9.1,5", "10.0,12.5,9.5,11.0,1.50", "11.0,11.5,10.9,11.2,2.50"), strict=True)
     (tmp_path / "BTCUSDT-1h.csv").write_text("".join(f"{at},{text}\n" for at, text in rows))
     async with (
         open_sim(["binance_us"], clock=clock, recording=tmp_path) as sim,
@@ -36,6 +38,6 @@ async def test_the_day_of_recorded_candles_is_their_own(clock: ManualClock, tmp_
     ):
         day = (await rest.get("/api/v3/ticker/24hr", params={"symbol": "BTCUSDT"})).json()
 
-    assert ("10.0", "12.5", "9.5", "11.2", "3.75", "12.000") == tuple(
+    assert ("10.0", "12.5", "9.5", "10.9", "2.75", "9.000") == tuple(
         day[key] for key in ("openPrice", "highPrice", "lowPrice", "lastPrice", "volume", "priceChangePercent")
     )
