@@ -16,6 +16,7 @@ def test_a_demo_is_live_on_several_venues_and_ends_on_ctrl_c(start: Start) -> No
             break
 
     assert len(live) >= 3
-    assert "marketd is" in httpx.get(address).text
+    assert "<title>marketd" in httpx.get(address).text  # the dashboard where it is built
+    assert "marketd is" in httpx.get(f"{address}/plain").text
     assert program.end() == 0
     assert program.said["out"][-1] == "marketd demo: stopped"
