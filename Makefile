@@ -1,7 +1,7 @@
 # Everything a person types here: `make` alone lists it. Needs git, make and Python 3.11 or newer; nothing else.
 
 PYTHON ?= python3
-WORKERS ?= 2
+WORKERS ?= 4
 ARGS ?=
 
 VENV := .venv
@@ -51,7 +51,7 @@ demo: setup ## everything on simulated venues, visible on http://127.0.0.1:8100
 	$(BIN)/marketd demo $(ARGS)
 
 test: setup ## run the tests (ARGS='-k book' for some of them)
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
 	$(BIN)/ruff format --check .
@@ -59,7 +59,7 @@ check: setup ## the whole gate: format, lint, types, layers, byte-compile, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m compileall -q src tests bench $(wildcard examples)
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 e2e: setup ## the TypeScript client in Node and the dashboard in a browser, on a real daemon; needs node, npm, chromium
 	$(BIN)/python -m pytest -m e2e --timeout=900 -o faulthandler_timeout=0 tests/e2e $(ARGS)
