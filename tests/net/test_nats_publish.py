@@ -9,7 +9,7 @@ from marketd.clock import SystemClock
 from marketd.errors import Unreachable
 from marketd.net.nats import NatsConfig, open_link
 from marketd.net.nats_api import ask
-from marketd.net.nats_publish import Batches, Inbox, Message, OneEach, message
+from marketd.net.nats_publish import Batches, Inbox, Line, Message, OneEach, message
 from marketd.net.nats_session import Session
 from marketd.net.nats_stream import StreamConfig, open_stream
 from tests.nats_servers import NatsServer, kept
@@ -67,17 +67,28 @@ async def numbers(server: NatsServer) -> list[int]:
 @pytest.mark.parametrize("count", [1, 2, 3, 255, 256, 257, 5000])
 async def test_a_batch_is_stored_whole_and_in_order(nats_server: NatsServer, count: int) -> None:
     async with inbox_to(nats_server) as inbox:
-        left = await Batches(inbox).store(messages(1, count))
+        left = await Batches(inbox).store(Line(messages(1, count)))
 
     assert ([], None) == (list(left.messages), left.error)
     assert list(range(1, count + 1)) == await numbers(nats_server)
+
+
+def test_a_message_is_made_when_its_turn_comes() -> None:
+    coming = iter(messages(1, 10))
+    line = Line(coming)
+
+    assert (3, False) == (line.make(3), line.is_whole)
+    assert 6 == len(list(coming))  # one is held ready, since the last one has to be known as such
+    assert (4, True) == (line.make(9), line.is_whole)
+    assert messages(4, 4) == line.after(3)
+    assert (0, True) == (Line(()).make(1), Line(()).is_whole)
 
 
 async def test_nothing_in_an_id_ends_the_message(nats_server: NatsServer) -> None:
     ids = ["a b", "a\r\n\r\nb", "a\nNats-Rollup: all", "ä"]
     async with inbox_to(nats_server) as inbox:
         for _ in range(2):
-            left = await Batches(inbox).store([message(b"md.events.trade.S", one, one.encode()) for one in ids])
+            left = await Batches(inbox).store(Line([message(b"md.events.trade.S", one, one.encode()) for one in ids]))
 
             assert [] == list(left.messages)
 
@@ -87,7 +98,7 @@ async def test_nothing_in_an_id_ends_the_message(nats_server: NatsServer) -> Non
 async def test_what_comes_again_is_there_once(nats_server: NatsServer) -> None:
     async with inbox_to(nats_server) as inbox:
         for first, last in ((1, 1000), (1, 1), (400, 1200), (1200, 1200), (1000, 1001), (1190, 1300)):
-            assert [] == list((await Batches(inbox).store(messages(first, last))).messages)
+            assert [] == list((await Batches(inbox).store(Line(messages(first, last)))).messages)
 
     assert list(range(1, 1301)) == await numbers(nats_server)
 
@@ -95,9 +106,9 @@ async def test_what_comes_again_is_there_once(nats_server: NatsServer) -> None:
 @pytest.mark.parametrize("lost", [1, 2, 7, 255, 256, 999, 1000])
 async def test_nothing_is_stored_behind_a_message_that_was_lost(nats_server: NatsServer, lost: int) -> None:
     async with inbox_to(nats_server, {b"id-%d" % lost}) as inbox:
-        first = await Batches(inbox).store(messages(1, 1000))
+        first = await Batches(inbox).store(Line(messages(1, 1000)))
         stored = await numbers(nats_server)
-        again = await Batches(inbox).store(first.messages)
+        again = await Batches(inbox).store(Line(first.messages))
 
     assert list(range(1, lost)) == stored
     assert (messages(lost, 1000), []) == (list(first.messages), list(again.messages))
@@ -107,9 +118,9 @@ async def test_nothing_is_stored_behind_a_message_that_was_lost(nats_server: Nat
 
 async def test_without_batches_a_lost_message_holds_up_its_own_subject_alone(nats_server: NatsServer) -> None:
     async with inbox_to(nats_server, {b"id-7"}) as inbox:
-        first = await OneEach(inbox).store(messages(1, 30))
+        first = await OneEach(inbox).store(Line(messages(1, 30)))
         stored = await numbers(nats_server)
-        again = await OneEach(inbox).store(first.messages)
+        again = await OneEach(inbox).store(Line(first.messages))
 
     assert (messages(7, 30)[::3], []) == (list(first.messages), list(again.messages))
     assert sorted(set(range(1, 31)) - set(range(7, 31, 3))) == sorted(stored)
@@ -123,7 +134,7 @@ async def test_without_batches_a_lost_message_holds_up_its_own_subject_alone(nat
 @pytest.mark.parametrize("way", [Batches, OneEach])
 async def test_what_no_stream_takes_is_left_and_said(nats_server: NatsServer, way: type[Batches | OneEach]) -> None:
     async with inbox_to(nats_server) as inbox:
-        left = await way(inbox).store([message(b"elsewhere.x", "id-1", b"1"), *messages(2, 3)])
+        left = await way(inbox).store(Line([message(b"elsewhere.x", "id-1", b"1"), *messages(2, 3)]))
 
         assert "no stream takes it just now" == getattr(left.error, "description", "")
         assert b"elsewhere.x" == left.messages[0].subject
@@ -135,8 +146,8 @@ async def test_a_stream_that_takes_no_batches_any_more_says_so(nats_server: Nats
         session = inbox.session
         config = (await ask(session, "STREAM.INFO.MD_EVENTS"))["config"]
         await ask(session, "STREAM.UPDATE.MD_EVENTS", config | {"allow_batched": False})
-        left = await Batches(inbox).store(messages(1, 10))
-        again = await OneEach(inbox).store(left.messages)
+        left = await Batches(inbox).store(Line(messages(1, 10)))
+        again = await OneEach(inbox).store(Line(left.messages))
 
     assert (10, False, 0) == (len(left.messages), left.is_passing, len(again.messages))
     assert "batch publish is disabled" == getattr(left.error, "description", "")
@@ -144,7 +155,7 @@ async def test_a_stream_that_takes_no_batches_any_more_says_so(nats_server: Nats
 
 async def test_the_end_of_the_connection_ends_the_waiting(nats_server: NatsServer) -> None:
     async with inbox_to(nats_server) as inbox:
-        await Batches(inbox).store(messages(1, 10))
+        await Batches(inbox).store(Line(messages(1, 10)))
         nats_server.kill()
         with pytest.raises(Unreachable):
-            await Batches(inbox).store(messages(11, 5000))
+            await Batches(inbox).store(Line(messages(11, 5000)))

@@ -1,6 +1,7 @@
 """Events in a JetStream stream, against a real server that is there, absent, without JetStream, killed and back."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,34 @@ async def test_many_events_keep_their_order_and_come_once(nats_server: NatsServe
             await sink.write(events[max(0, at - 500) : at + 1000])
 
     assert events == await events_of(nats_server)
+
+
+class Cancelling(list[Event]):
+    """Whoever reads it is cancelled when it has come so far, once."""
+
+    at: int | None = None
+
+    def __iter__(self) -> Iterator[Event]:
+        for number, one in enumerate(super().__iter__()):
+            if number == self.at:
+                self.at = None
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+            yield one
+
+
+@pytest.mark.parametrize("at", [0, 1, 300, 3999])
+async def test_a_write_that_is_cancelled_on_its_way_is_made_anew(nats_server: NatsServer, at: int) -> None:
+    """Messages are made while the first ones are stored: those that were not made yet must not be forgotten."""
+    events = Cancelling(trades(1, 4000))
+    events.at = at
+    async with sink_to(nats_server) as sink:
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.create_task(sink.write(events))
+        await sink.write(events)
+
+    assert list(events) == await events_of(nats_server)
 
 
 async def test_what_the_server_or_the_stream_takes_in_no_message_is_left_out_counted_and_said(nats_server: NatsServer) -> None:

@@ -8,8 +8,10 @@ Why not plain publishing with many messages in flight: docs/decisions/jetstream-
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from itertools import islice
+from sys import maxsize
 from typing import NamedTuple, Self
 
 import msgspec
@@ -47,6 +49,32 @@ def message(subject: bytes, message_id: str, payload: bytes) -> Message:
     header = f"NATS/1.0\r\nNats-Msg-Id: {message_id}\r\n\r\n".encode()
     size = len(header) + len(payload)
     return Message(subject, b"%d %d\r\n%s%s\r\n" % (len(header), size, header, payload), size)
+
+
+class Line:
+    """Messages in order, each made when its turn comes: the server works on the first ones while the next are made."""
+
+    def __init__(self, messages: Iterable[Message]) -> None:
+        self.made: list[Message] = []
+        self._coming = iter(messages)
+        self._next = next(self._coming, None)
+
+    @property
+    def is_whole(self) -> bool:
+        return self._next is None
+
+    def make(self, count: int) -> int:
+        """See to it that the first `count` are made, or as many as there are; says how many are."""
+        if self._next is not None and count > len(self.made):
+            self.made.append(self._next)
+            self.made.extend(islice(self._coming, count - len(self.made)))
+            self._next = next(self._coming, None)
+        return len(self.made)
+
+    def after(self, count: int) -> list[Message]:
+        """All but the first `count`."""
+        self.make(maxsize)
+        return self.made[count:]
 
 
 class Left(NamedTuple):
@@ -129,17 +157,15 @@ class Batches:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
 
-    async def store(self, messages: Sequence[Message]) -> Left:
+    async def store(self, line: Line) -> Left:
         """Publish and wait for the acknowledgement. Raises Unreachable; then any number of the first ones may be stored."""
-        total, sent, stored, every, asked = len(messages), 0, 0, 0, 0
+        sent, stored, every, asked = 0, 0, 0, 0
         said: ApiError | None = None
         topic = b"%s.%d.fail." % (self._inbox.topic(), FLOW)
         while True:
             # Nothing but the first goes out before the server has said how fast it takes the rest.
-            until = min(total, stored + every * OUTSTANDING) if every else 1
-            if until > sent:
-                await self._send(messages, sent, until, topic)
-                sent = until
+            sent = await self._send(line, sent, stored + every * OUTSTANDING if every else 1, topic)
+            line.make(sent + PER_WRITE)  # while the answer is on its way
             try:
                 about, answer = await self._inbox.next()
             except TimeoutError:
@@ -152,26 +178,34 @@ class Batches:
                     # No answer, or a new leader's first word: what the old one did not store is found when something follows.
                     asked += 1
                     if asked > ASKED_MAX or sent == 1:
-                        return Left(messages[stored:], said or _NO_ANSWER)
-                    ask = (messages[0].subject, topic, sent)
+                        return Left(line.after(stored), said or _NO_ANSWER)
+                    ask = (line.made[0].subject, topic, sent)
                     await self._inbox.session.send(b"PUB %s %s%d.4.$FI 0\r\n\r\n" % ask)
                 stored, every = max(stored, answer.seq), answer.msgs or every
             elif answer.type:
                 said = answer.error or said
             elif answer.count is None:
-                return Left(messages[stored:], answer.error or said or _NOBODY)
+                return Left(line.after(stored), answer.error or said or _NOBODY)
             else:
-                stored = max(stored, answer.count)
-                return Left(messages[stored:], answer.error or said if stored < total else None)
+                left = line.after(max(stored, answer.count))
+                return Left(left, answer.error or said if left else None)
 
-    async def _send(self, messages: Sequence[Message], begin: int, end: int, topic: bytes) -> None:
-        last = len(messages)
-        for at in range(begin, end, PER_WRITE):
+    async def _send(self, line: Line, sent: int, until: int, topic: bytes) -> int:
+        """Send those from the number `sent` on until so many are; says how many are."""
+        while sent < until:
+            wanted = min(until, sent + PER_WRITE)
+            made = min(wanted, line.make(wanted))
+            if made == sent:
+                break
+            last = len(line.made) if line.is_whole else 0
             parts: list[bytes] = []
-            for number, (subject, rest, _) in enumerate(messages[at : min(at + PER_WRITE, end)], at + 1):
+            for number, (subject, rest, _) in enumerate(line.made[sent:made], sent + 1):
                 what = 2 if number == last else 0 if number == 1 else 1  # ends it, begins it, belongs to it
                 parts.append(b"HPUB %s %s%d.%d.$FI %s" % (subject, topic, number, what, rest))
             await self._inbox.session.send(b"".join(parts))
+            await asyncio.sleep(0)  # it goes out now, and the server works on it while the next ones are made
+            sent = made
+        return sent
 
 
 class OneEach:
@@ -180,14 +214,15 @@ class OneEach:
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
 
-    async def store(self, messages: Sequence[Message]) -> Left:
+    async def store(self, line: Line) -> Left:
         """Publish and wait for the acknowledgements. Raises Unreachable; then any number of them may be stored."""
+        messages = line.after(0)
         topic = self._inbox.topic()
         waiting: dict[bytes, deque[int]] = {}
         for at, one in enumerate(messages):
             waiting.setdefault(one.subject, deque()).append(at)
         missing = dict.fromkeys(range(len(messages)))
-        ready = [line[0] for line in waiting.values()]
+        ready = [queue[0] for queue in waiting.values()]
         error: ApiError | None = None
         in_flight = 0
         while ready or in_flight:
@@ -207,8 +242,8 @@ class OneEach:
                 error = answer.error
                 continue  # the others of this subject wait for it
             del missing[at]
-            line = waiting[messages[at].subject]
-            line.popleft()
-            if line and error is None:
-                ready.append(line[0])
+            queue = waiting[messages[at].subject]
+            queue.popleft()
+            if queue and error is None:
+                ready.append(queue[0])
         return Left([messages[at] for at in missing], error)

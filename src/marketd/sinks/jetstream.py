@@ -5,7 +5,7 @@ symbols, is kept once within the stream's duplicate window.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Self
 
 import msgspec
@@ -21,7 +21,7 @@ from marketd.model.marks import Mark, Series
 from marketd.model.wire import decode, encode
 from marketd.net.nats import NatsConfig, NatsLink
 from marketd.net.nats_api import NoJetStream, latest
-from marketd.net.nats_publish import Batches, Inbox, Message, OneEach, message
+from marketd.net.nats_publish import Batches, Inbox, Line, Message, OneEach, message
 from marketd.net.nats_session import Session
 from marketd.net.nats_stream import Stream, differences, open_stream
 from marketd.sinks.nats import subject_of
@@ -73,7 +73,7 @@ class JetStream:
         self._size_max = 0  # bytes of a message
         self._subjects: dict[tuple[type[Event], str], bytes] = {}
         self._batch: Sequence[Event] | None = None  # offered last
-        self._left: list[Message] = []  # of it, not yet acknowledged
+        self._left: Iterable[Message] = ()  # of it, not yet acknowledged
 
     async def __aenter__(self) -> Self:
         await self._opened()
@@ -97,22 +97,25 @@ class JetStream:
 
     async def write(self, batch: Sequence[Event]) -> None:
         if batch is not self._batch:
-            self._left = [message(self._subject(event), message_id(event), encode(event)) for event in batch]
+            self._left = (message(self._subject(event), message_id(event), encode(event)) for event in batch)
             self._batch = batch
         tries = 0
-        while self._left:
+        while True:
             publisher = await self._opened()
             refused = self._refusals()
-            self._drop_too_large()
-            if not self._left:
-                break
             try:
-                left = await publisher.store(self._left)
+                line = Line(filter(self._fits, self._left))
+                if not line.make(1):
+                    break
+                left = await publisher.store(line)
             except DeliveryError:
-                self._publisher = None
+                self._left, self._publisher = line.after(0), None
                 raise
-            tries = 0 if len(left.messages) < len(self._left) else tries + 1
-            self._left = list(left.messages)
+            except BaseException:
+                self._batch = None  # some may not be made any more: what is written again is made anew
+                raise
+            self._left = left.messages
+            tries = 0 if len(left.messages) < len(line.made) else tries + 1
             if left.error is not None and tries > (AGAIN_TRIES if left.is_passing else 0):
                 self._publisher = None  # the stream may have gone, or changed
                 assert self._session is not None
@@ -158,14 +161,15 @@ class JetStream:
     def _refusals(self) -> int:
         return 0 if self._session is None else self._session.refusals(self._prefix)
 
-    def _drop_too_large(self) -> None:
+    def _fits(self, one: Message) -> bool:
         """What the server or the stream would never take must not hold up the rest."""
-        for one in [one for one in self._left if one.size > self._size_max]:
-            self._left.remove(one)
-            subject = one.subject.decode()
-            kind, _, symbol = subject[len(self._prefix) + 1 :].partition(".")
-            self._metrics.dropped.labels(self.name, "too_large", kind).inc()
-            log.error("nats.too_large", symbol=symbol, type=kind, bytes=one.size, allowed=self._size_max)
+        if one.size <= self._size_max:
+            return True
+        subject = one.subject.decode()
+        kind, _, symbol = subject[len(self._prefix) + 1 :].partition(".")
+        self._metrics.dropped.labels(self.name, "too_large", kind).inc()
+        log.error("nats.too_large", symbol=symbol, type=kind, bytes=one.size, allowed=self._size_max)
+        return False
 
     def _say_once(self, text: str) -> None:
         if text != self._said:
