@@ -53,6 +53,28 @@ async def test_a_change_is_told_and_nothing_twice(
     assert second["health"]["components"]["venues"]["reason"] == "none with fresh data"
 
 
+async def test_those_that_come_at_once_are_no_more_than_allowed(
+    views: Views, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status_live, "FOLLOWERS_MAX", 2)
+    there = replace(views, clock=SystemClock())
+
+    async def ask(http: httpx.AsyncClient, all_there: asyncio.Barrier) -> int:
+        async with http.stream("GET", "/status/live") as answer:
+            await all_there.wait()
+            return answer.status_code
+
+    async with (
+        run_api(ApiConfig(port=0), there, tmp_path) as url,
+        httpx.AsyncClient(base_url=url, timeout=20) as http,
+        asyncio.timeout(WITHIN_S),
+    ):
+        all_there = asyncio.Barrier(20)
+        codes = await asyncio.gather(*(ask(http, all_there) for _ in range(20)))
+
+    assert [200] * 2 + [503] * 18 == sorted(codes)
+
+
 async def test_it_ends_with_the_daemon_and_too_many_are_refused(
     views: Views, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

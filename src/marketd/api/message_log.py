@@ -7,11 +7,11 @@ from typing import Annotated, Any, get_args
 import msgspec
 import structlog
 from fastapi import APIRouter, Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from marketd.api.answers import ERRORS, answer, refuse, require
 from marketd.api.parameters import COUNT, TIME, TIMES
+from marketd.api.sending import sent_events
 from marketd.api.views import Views
 from marketd.errors import DeliveryError
 from marketd.model.message_log import EntryType, Source
@@ -74,9 +74,7 @@ def message_log_routes(views: Views) -> APIRouter:
             head = await anext(events)
         except ValueError:
             refuse("Last-Event-ID is none of ours", "Last-Event-ID", "the id of an entry, as 1700000000000-0")
-        return StreamingResponse(
-            _whole(head, events), media_type="text/event-stream", headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        )
+        return sent_events(head, events)
 
     return routes
 
@@ -132,12 +130,6 @@ class Tails:
         except DeliveryError as error:
             log.warning("api.cut", path="/api/redis/log/live", reason=str(error))
             yield b"event: end\ndata: the log cannot be read now\n\n"
-
-
-async def _whole(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    yield head
-    async for one in rest:
-        yield one
 
 
 def _event(entry: Logged) -> bytes:

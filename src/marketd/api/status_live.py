@@ -6,11 +6,11 @@ from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from marketd.api.answers import ERRORS, refuse
 from marketd.api.health import health_of
 from marketd.api.parameters import NoQuery
+from marketd.api.sending import sent_events
 from marketd.api.shapes import TEXT, shape
 from marketd.api.views import Views
 
@@ -30,8 +30,8 @@ def status_live_routes(views: Views) -> APIRouter:
     async def status_live(request: Request, _: Annotated[NoQuery, Query()]) -> Response:
         if states.followers >= FOLLOWERS_MAX:
             refuse("too many follow the status at once", "connections", FOLLOWERS_MAX, status=503)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(states.follow(request), media_type="text/event-stream", headers=headers)
+        events = states.follow(request)
+        return sent_events(await anext(events), events)
 
     return routes
 
@@ -55,7 +55,7 @@ class States:
         return self._newest
 
     async def follow(self, request: Request) -> AsyncIterator[bytes]:
-        """Each state as an event `status`; the daemon's end as event `end`."""
+        """Each state as an event `status`; the daemon's end as event `end`. It counts once its head is asked for."""
         self.followers += 1
         stopping: asyncio.Event = request.app.state.stopping
         clock, said, said_s = self._views.clock, b"", 0.0
