@@ -213,9 +213,7 @@ async def test_books_of_another_timeframe_are_left_alone(stage: Stage) -> None:
         assert trader.state[0] == "unhealthy"
 
 
-async def test_books_that_stay_as_they_are_are_said_once_however_long_the_cache_is_away(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_books_are_read_and_said_once_however_long_the_cache_is_away(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     async def away(*_: object) -> Seen:
         tries.append(1)
         raise Unreachable("redis: Connection refused")
@@ -227,8 +225,11 @@ async def test_books_that_stay_as_they_are_are_said_once_however_long_the_cache_
         async with stage.trader(terms()) as trader:
             patched.setattr(Watch, "look", away)
             await put(stage.desk, {"BTCUSDT": FLAT})
+            await stage.until(lambda: len(tries) == 2)
+            before = trader.books
             await stage.until(lambda: len(tries) > 5)
             assert trader.state == ("unhealthy", "redis: Connection refused")
+            assert trader.books is before is not None
             patched.undo()
             await stage.until(lambda: trader.state[0] != "unhealthy")
 

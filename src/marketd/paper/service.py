@@ -1,6 +1,7 @@
 """The paper trader at work: hears of candles and signals, steps, keeps each step, and tells the message log."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
 from typing import Literal
 
@@ -52,7 +53,6 @@ class Trader:
         self._trouble = ""
         self._waiting = ""
         self._faults: set[str] = set()
-        self._said: Kept | None = None  # the book that was read last, in the log
 
     @property
     def state(self) -> tuple[Word, str]:
@@ -116,11 +116,20 @@ class Trader:
                 self._failed(f"a mistake of ours: {place}")
 
     def _failed(self, reason: str) -> None:
-        """What was asked of the database may have happened or not: the books are read anew, and it is tried again."""
+        """It is tried again."""
         if reason != self._away:
             log.warning("paper.away", reason=reason)
-        self._away, self.books, self.kept = reason, None, None
+        self._away = reason
         self._due_s = self._clock.monotonic() + AGAIN_S
+
+    async def _keep(self, keeping: Awaitable[Kept]) -> Kept:
+        """What was asked of the database and not answered may have happened or not: then the books are read anew."""
+        try:
+            self.kept = await keeping
+        except BaseException:
+            self.books = self.kept = None
+            raise
+        return self.kept
 
     async def _look(self) -> None:
         books, kept = await self._opened()
@@ -155,7 +164,8 @@ class Trader:
             look = replace(look, advices=tuple(one for one in look.advices if one.id not in known))
         done = step(books, look, self.terms)
         if not done.is_empty:
-            self.kept = await self.store.keep(kept, done.books.boundary, done.orders, done.fills, done.points, done.seen)
+            step_of = (done.books.boundary, done.orders, done.fills, done.points, done.seen)
+            await self._keep(self.store.keep(kept, *step_of))
         self.books = done.books
         self._watch.settled(told)
         self._count(done)
@@ -179,10 +189,6 @@ class Trader:
         return self.books, kept
 
     def _say(self, kept: Kept, account: Account) -> None:
-        """Not again with every try, while the cache or the books are away."""
-        if kept == self._said:
-            return
-        self._said = kept
         if kept.cash != self.terms.cash:
             text = f"began with {kept.cash}, paper.cash is {self.terms.cash}; the book's counts"
             log.warning("paper.cash", book=kept.book, text=text)
@@ -197,7 +203,7 @@ class Trader:
             orders = [one.of for one in page]
             fills = await self.store.fills_of(kept.book, [one.id for one in orders if one.refusal is None])
             await self._desk.do(*(note_of(one, fills.get(one.id)) for one in orders))
-            self.kept = kept = await self.store.told(kept, page[-1].seq)
+            kept = await self._keep(self.store.told(kept, page[-1].seq))
 
     def _count(self, done: Step) -> None:
         fills = {one.order: one for one in done.fills}
