@@ -1,7 +1,6 @@
 """An archive of each kind, and pages to put into it."""
 
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -47,14 +46,6 @@ def have(start: int, stop: int, cause: str = "backfill", since: int = START) -> 
 
 def missing(start: int, stop: int, cause: str = "fetch failed", since: int = START) -> Stretch:
     return Stretch(at(start), at(stop), "missing", cause, since)
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The address of an empty database of each kind."""
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path / 'archive.db'}"
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal as D
-from pathlib import Path
 
 import pytest
 
@@ -19,13 +18,6 @@ ORDER = Order("a", "sim", "BTCUSDT", "buy", "entry", 5, None, "because")
 REFUSED = Order("b", "sim", "ETHUSDT", "buy", "entry", 5, "cash", "too little")
 POINT = EquityPoint(5, D("10000.10"), D(0), D(0), D("-0.5"), D("1.000"), 1)
 SEEN = {"BTCUSDT": Seen(4, D("100.50"))}
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite:///{tmp_path / 'archive.db'}"
 
 
 @pytest.fixture
