@@ -150,7 +150,7 @@ async def test_signals_wait_for_those_of_the_other_symbols_but_not_for_ever(stag
         await put(stage.desk, {"A": later}, signal("A", T0, "short", "ribbon_down"), update=False)
         await stage.until(lambda: orders(trader) == 3)
 
-    assert trader.books.account.positions == {}
+        assert trader.books.account.positions == {}
 
 
 async def test_by_itself_it_waits_for_one_and_a_half_refreshes_of_the_cache(stage: Stage) -> None:
