@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from marketd.log import CODES
+from marketd.log.codes import TOPICS
 from marketd.log.events import BY_EVENT, code_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,15 +16,19 @@ USED = re.compile(r"""(?:\bcode=|\["code"\] = )["']([a-z0-9-]+)["']""")
 def test_every_code_in_use_is_explained() -> None:
     used = {code for path in (ROOT / "src").rglob("*.py") for code in USED.findall(path.read_text())}
 
-    assert used <= set(CODES), f"add to src/marketd/log/codes.py: {sorted(used - set(CODES))}"
+    assert used <= set(CODES), f"add to src/marketd/log/codes/: {sorted(used - set(CODES))}"
 
 
 def test_every_code_explained_is_in_use() -> None:
-    files = [path.read_text() for path in (ROOT / "src").rglob("*.py") if path.name not in {"codes.py", "events.py"}]
+    files = [path.read_text() for path in (ROOT / "src").rglob("*.py") if "log" not in path.parts]
     said = {event for event in BY_EVENT if any(f'{dot}{event}"' in text for text in files for dot in ('"', "."))}
     used = {BY_EVENT[event] for event in said} | {code for text in files for code in USED.findall(text)}
 
     assert (sorted(set(BY_EVENT) - said), sorted(set(CODES) - used)) == ([], [])
+
+
+def test_no_code_is_explained_twice() -> None:
+    assert sum(len(topic.CODES) for topic in TOPICS) == len(CODES)
 
 
 def test_every_code_is_in_the_operations_page() -> None:
