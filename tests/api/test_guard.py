@@ -76,6 +76,22 @@ async def test_pages_from_elsewhere_are_refused_and_local_ones_may_read(client: 
     assert local.headers["access-control-allow-origin"] == "http://localhost:3000"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.2", "::1"])
+async def test_a_page_of_the_api_itself_may_change_what_it_shows(host: str, views: Views, tmp_path: Path) -> None:
+    config = ApiConfig(port=0, host=host, token=Secret("t"))
+    async with run_api(config, views, tmp_path) as url, httpx.AsyncClient(base_url=url, headers=bearer("t")) as client:
+        own = await client.put("/subscriptions", json=CHANGE, headers={"Origin": url})
+        foreign = await client.put("/subscriptions", json=CHANGE, headers={"Origin": f"{url}0"})
+
+    assert (200, 403) == (own.status_code, foreign.status_code)
+
+
+async def test_of_two_origins_none_may_be_foreign(client: httpx.AsyncClient) -> None:
+    two = [("Origin", "http://localhost"), ("Origin", "http://evil.example")]
+
+    assert 403 == (await client.get("/status", headers=two)).status_code
+
+
 async def test_a_configured_page_may_read_and_not_write(views: Views, tmp_path: Path) -> None:
     page = {"Origin": "https://desk.example"}
     async with (

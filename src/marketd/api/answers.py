@@ -28,10 +28,12 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     403: _ERROR,
     404: _ERROR,
     406: _ERROR,
+    413: _ERROR,
     422: _ERROR,
     503: _ERROR,
 }
 RETRY_S = 2
+TOO_LARGE = "the body is too large"
 
 
 class RequestError(Exception):
@@ -97,6 +99,8 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         return response
     if error.status_code == 400:
         return error_answer(400, "the body cannot be read", "body", "a JSON object in UTF-8")
+    if error.status_code == 413:
+        return error_answer(413, TOO_LARGE, "body", error.detail)
     return error_answer(error.status_code, str(error.detail))
 
 

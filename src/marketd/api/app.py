@@ -8,10 +8,11 @@ import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from marketd.api.analysis import analysis_routes
 from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error, on_store_away
+from marketd.api.bodies import Bodies
 from marketd.api.candles import candles_routes
 from marketd.api.dashboard import Dashboard
 from marketd.api.docs import docs_routes
@@ -29,6 +30,7 @@ from marketd.api.message_log import message_log_routes
 from marketd.api.page import page_routes
 from marketd.api.paper import paper_routes
 from marketd.api.parameters import given_once
+from marketd.api.preflight import Preflight
 from marketd.api.scanner import scanner_routes
 from marketd.api.section import ApiConfig
 from marketd.api.sending import Cut
@@ -92,7 +94,7 @@ def build_app(config: ApiConfig, views: Views, rules: Rules) -> FastAPI:
     app.add_exception_handler(DeliveryError, on_store_away)
     app.add_exception_handler(Exception, _on_mistake)
     app.add_middleware(
-        CORSMiddleware,
+        Preflight,
         allow_origins=list(config.cors_origins),
         allow_origin_regex=LOCAL_ORIGIN.pattern,
         allow_methods=["GET"],
@@ -101,15 +103,18 @@ def build_app(config: ApiConfig, views: Views, rules: Rules) -> FastAPI:
     )
     app.add_middleware(Hot, clock=views.clock)
     app.add_middleware(Heads)
+    app.add_middleware(Bodies)
     app.add_middleware(Guard, rules=rules)
     if views.dashboard:
         app.add_middleware(Dashboard)
-    app.add_middleware(Hardened)
     return app
 
 
 class Described(FastAPI):
-    """Its schema also holds the shapes that no route's model brings."""
+    """Its schema also holds the shapes that no route's model brings; and no answer leaves unhardened, a 500 neither."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Hardened(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
         schema = super().openapi()

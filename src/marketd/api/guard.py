@@ -36,7 +36,8 @@ class Forbidden(NamedTuple):
 
 class Rules:
     """`token` is asked for where state changes, and with `reading` also for GETs. On loopback a request must name a local host,
-    so that no web page reaches it through a name of its own (DNS rebinding), and its Origin, if it has one, must be allowed.
+    so that no web page reaches it through a name of its own (DNS rebinding), and its Origin, if it has one, must be allowed or
+    the API's own.
     """
 
     def __init__(self, *, host: str, token: str, reading: bool, origins: tuple[str, ...]) -> None:
@@ -50,8 +51,7 @@ class Rules:
         forbidden = self._foreign_host(headers)
         if forbidden is not None:
             return forbidden
-        origin = headers.get("origin")
-        if self._local and origin is not None and not self.allows(origin):
+        if self._local and self._is_foreign(headers):
             return _foreign_origin()
         if path in OPEN_PATHS or method == "OPTIONS" or (method in READING and not self.reading):
             return None
@@ -62,16 +62,12 @@ class Rules:
 
     def forbids(self, headers: Headers) -> Forbidden | None:
         """Of a WebSocket's handshake, whose token is another matter. No browser keeps a page from opening one to another
-        origin, so the Origin counts wherever the API is bound; beside the allowed ones it may be the API's own.
+        origin, so the Origin counts wherever the API is bound.
         """
         forbidden = self._foreign_host(headers)
         if forbidden is not None:
             return forbidden
-        origin = headers.get("origin")
-        own = f"//{headers.get('host', '').lower()}"
-        if origin is not None and not self.allows(origin) and f"//{origin.lower().partition('://')[2]}" != own:
-            return _foreign_origin()
-        return None
+        return _foreign_origin() if self._is_foreign(headers) else None
 
     def is_authorised(self, authorization: str) -> bool:
         word, _, given = authorization.partition(" ")
@@ -79,6 +75,14 @@ class Rules:
 
     def allows(self, origin: str) -> bool:
         return LOCAL_ORIGIN.fullmatch(origin) is not None or origin in self._origins or "*" in self._origins
+
+    def _is_foreign(self, headers: Headers) -> bool:
+        """Of all Origins that are given none may be foreign: a browser sends one."""
+        own = headers.get("host", "").lower()
+        return any(
+            not self.allows(origin) and origin.lower() not in (f"http://{own}", f"https://{own}")
+            for origin in headers.getlist("origin")
+        )
 
     def _foreign_host(self, headers: Headers) -> Forbidden | None:
         if not self._local or self._is_our_host(headers.get("host", "")):

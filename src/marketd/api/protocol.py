@@ -9,6 +9,7 @@ import structlog
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from marketd.api.answers import error_answer
+from marketd.api.hardened import ENCODED
 from marketd.api.sending import Cut
 from marketd.api.stream.serving import Stream
 from marketd.metrics import Metrics
@@ -105,11 +106,13 @@ class BoundedProtocol(H11Protocol):
         self._metrics.api_refused.labels(reason).inc()
         log.warning("api.refused", client=self.client[0] if self.client else None, reason=error)
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):  # else an answer is under way already
-            body = bytes(error_answer(status, error, parameter, allowed).body)
-            head = f"HTTP/1.1 {status} {PHRASES[status]}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            answer = error_answer(status, error, parameter, allowed)
+            headers = [*answer.raw_headers, *ENCODED, (b"connection", b"close")]
             if status == 503:
-                head += f"retry-after: {RETRY_S}\r\n"
-            self.transport.write(f"{head}connection: close\r\n\r\n".encode() + body)
+                headers.append((b"retry-after", b"%d" % RETRY_S))
+            lines = b"".join(b"%s: %s\r\n" % pair for pair in headers)
+            first = f"HTTP/1.1 {status} {PHRASES[status]}\r\n".encode()
+            self.transport.write(b"%s%s\r\n%s" % (first, lines, bytes(answer.body)))
         if self.cycle is not None:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
