@@ -3,7 +3,7 @@ import { defineConfig } from "vite";
 
 // Built into the package, where the API finds it. `npm run dev` shows the daemon of MARKETD_URL with hot reload.
 const daemon = process.env.MARKETD_URL ?? "http://127.0.0.1:8100";
-const paths = "^/(api|candles|gaps|ledger|repair|symbols|status|health|stats|bus-stats|pairs|latest|features|state|scanner|analysis|trades|paper|subscriptions|openapi)";
+const paths = "^/(api|candles|gaps|ledger|repair|symbols|status|overview|health|stats|bus-stats|pairs|latest|features|state|scanner|analysis|trades|paper|subscriptions|openapi)";
 
 export default defineConfig({
   base: "/",

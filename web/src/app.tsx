@@ -1,6 +1,5 @@
 // The frame around every view: where one can go, how the daemon is, whether what is seen is live.
 
-import type { HealthAnswer } from "marketd-client";
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useKeys } from "./keys";
@@ -8,7 +7,7 @@ import { useLiveState, type LiveState } from "./live";
 import { Help } from "./parts/help";
 import { tone, useNow } from "./parts/pieces";
 import { Finder } from "./parts/finder";
-import { usePolled, type Polled } from "./polling";
+import { lookAgain, useOverview, type Known } from "./overview";
 import { go, linkTo, useRoute, VIEWS, type Route, type View } from "./router";
 import { act, client, hasToken, stream } from "./server";
 import { ago } from "./format";
@@ -32,7 +31,7 @@ const SHOWN: Record<View, (props: { route: Route }) => JSX.Element> = {
 export function App() {
   const route = useRoute();
   const live = useLiveState();
-  const health = usePolled((signal) => healthOf(signal), 5000, []);
+  const overview = useOverview();
   const [help, setHelp] = useState(false);
   const [finding, setFinding] = useState(false);
   const main = useRef<HTMLElement>(null);
@@ -75,14 +74,14 @@ export function App() {
             <span class="wide">Find</span>
             <kbd class="wide">/</kbd>
           </button>
-          <Health health={health} live={live} />
+          <Health overview={overview} live={live} />
           <button class="quiet icon" onClick={toggleTheme} aria-label={theme() === "dark" ? "Light colours" : "Dark colours"} title="Dark or light (d)">
             <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 1.5a6.5 6.5 0 1 0 0 13z" class="fill" /><circle cx="8" cy="8" r="6.5" /></svg>
           </button>
         </div>
       </header>
-      <Connection live={live} health={health} />
-      <main id="main" ref={main} tabIndex={-1} class={live.mode === "lost" || (health.error !== null && health.data !== null) ? "stale" : ""}>
+      <Connection live={live} overview={overview} />
+      <main id="main" ref={main} tabIndex={-1} class={live.mode === "lost" || overview.error !== null ? "stale" : ""}>
         <View route={route} key={route.view} />
       </main>
       <footer class="foot">
@@ -99,15 +98,10 @@ export function App() {
   );
 }
 
-async function healthOf(signal: AbortSignal): Promise<HealthAnswer> {
-  const found = await client.http.ask("/health", { signal, fine: [503] });
-  return found.body as unknown as HealthAnswer;
-}
-
 /** The daemon's own word of itself, and whether what is seen moves. */
-function Health({ health, live }: { health: Polled<HealthAnswer>; live: LiveState }) {
-  const away = health.error !== null || live.mode === "lost";
-  const status = away ? "away" : (health.data?.status ?? "…");
+function Health({ overview, live }: { overview: Known; live: LiveState }) {
+  const away = overview.error !== null || live.mode === "lost";
+  const status = away ? "away" : (overview.data?.health.status ?? "…");
   const words = { live: "live", asking: "asking every 2 s", connecting: "connecting", lost: "not connected", refused: "needs the token" }[live.mode];
   return (
     <a class="health" href={linkTo("status")} title={`marketd is ${status}; ${words}`}>
@@ -118,9 +112,9 @@ function Health({ health, live }: { health: Polled<HealthAnswer>; live: LiveStat
 }
 
 /** What is not as it should be with the connection, and what happens now. */
-function Connection({ live, health }: { live: LiveState; health: Polled<HealthAnswer> }) {
+function Connection({ live, overview }: { live: LiveState; overview: Known }) {
   const now = useNow();
-  if (live.mode === "refused" || (health.error !== null && /token is needed/.test(health.error))) {
+  if (live.mode === "refused" || overview.refused) {
     return (
       <div class="banner warn" role="status">
         <span>This marketd asks for its token before it shows anything.</span>
@@ -128,14 +122,15 @@ function Connection({ live, health }: { live: LiveState; health: Polled<HealthAn
       </div>
     );
   }
-  const gone = now - live.since;
-  if (live.mode === "lost" && gone > 1200) {
+  const since = overview.error === null ? live.since : Math.min(overview.since, live.mode === "lost" ? live.since : Infinity);
+  const gone = now - since;
+  if ((live.mode === "lost" || overview.error !== null) && gone > 1200) {
     return (
       <div class="banner bad" role="alert">
         <span>
           Connection lost {ago(gone)} ago. What you see is from then; it goes on by itself as soon as marketd answers, with what was missed.
         </span>
-        <button onClick={() => stream.retry()}>Try now</button>
+        <button onClick={() => (lookAgain(), stream.retry())}>Try now</button>
       </div>
     );
   }

@@ -3,6 +3,7 @@
 import type { CandleEvent, Channel, Quote, StreamEvent, Trade } from "marketd-client";
 import { nsOfIso } from "marketd-client";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { overview, watchOverview, type Known, type Overview } from "./overview";
 import { client, stream } from "./server";
 
 export type Mode = "connecting" | "live" | "asking" | "lost" | "refused";
@@ -16,9 +17,17 @@ export interface LiveState {
 
 type Handler = (event: StreamEvent) => void;
 
-const TRIES = 2; // failed connections after which we ask instead, if REST answers
+interface Asked {
+  channel: Channel;
+  handler: Handler;
+  onMissed: (() => void) | undefined;
+  /** Ends it on the stream; undefined while it is not known whether there is one. */
+  leave?: () => void;
+}
+
+const TRIES = 2; // failed connections after which we ask instead, if REST answers: a proxy may let no stream through
 const ASK_MS = 2000;
-const asked = new Set<{ channel: Channel; handler: Handler }>();
+const asked = new Set<Asked>();
 const watchers = new Set<(state: LiveState) => void>();
 let state: LiveState = { mode: "connecting", reason: "", since: Date.now() };
 let everOpen = false;
@@ -36,6 +45,11 @@ stream.onState((now, reason) => {
     if (!everOpen && failures >= TRIES) startAsking();
     else say("lost", reason);
   }
+});
+watchOverview((now) => {
+  if (now.refused) noteRefused(now.error ?? "");
+  else if (now.error !== null && state.mode !== "live") say("lost", now.error);
+  else if (now.data !== null) for (const one of asked) begin(one, now);
 });
 window.addEventListener("online", () => stream.retry());
 document.addEventListener("visibilitychange", () => !document.hidden && stream.retry());
@@ -58,22 +72,22 @@ function startAsking(): void {
       timer = undefined;
       return;
     }
-    try {
-      await client.get("/livez", {});
+    const { data, error } = overview();
+    if (error !== null) say("lost", error);
+    else if (data !== null) {
       say("asking", "");
-      await Promise.all([...asked].map((one) => answerFor(one.channel).then((events) => events.forEach(one.handler), () => undefined)));
-    } catch {
-      say("lost", "marketd is not reached");
+      await Promise.all([...asked].map((one) => answerFor(one.channel, data.parts).then((events) => events.forEach(one.handler), () => undefined)));
     }
     timer = setTimeout(() => void round(), ASK_MS);
   };
   timer = setTimeout(() => void round(), 0);
 }
 
-async function answerFor(channel: Channel): Promise<StreamEvent[]> {
+async function answerFor(channel: Channel, parts: Overview["parts"]): Promise<StreamEvent[]> {
   const { type, symbol, provider, timeframe } = channel;
   if (symbol === undefined) return [];
   if (type === "candle" && timeframe !== undefined) {
+    if (parts.archive.state !== "here") return [];
     const found = await client.fetchCandles(symbol, timeframe, 2, { ...(provider ? { exchange: provider } : {}), include: ["closed"] });
     return found.map((one) => {
       const { exchange, open_time, close_time, closed, ...rest } = one;
@@ -81,20 +95,27 @@ async function answerFor(channel: Channel): Promise<StreamEvent[]> {
       return { ...rest, ...times, type: "candle", provider: exchange, closed: closed ?? false, revision: 0, repaired: false, pos: 0 } as CandleEvent & { pos: number };
     });
   }
-  if (type !== "trade" && type !== "quote") return [];
+  if ((type !== "trade" && type !== "quote") || parts.latest.state !== "here") return [];
   const found = await client.latest(symbol, provider);
   const event: Trade | Quote | null = type === "trade" ? found.trade : found.quote;
   return event === null ? [] : [{ ...event, pos: 0, snapshot: true }];
 }
 
+/** On the stream where there is one; a process without is asked. */
+function begin(one: Asked, now: Known): void {
+  if (one.leave !== undefined || now.data === null) return;
+  if (now.data.parts.stream.state !== "here") return startAsking();
+  one.leave = stream.subscribe(one.channel, { onEvent: one.handler, ...(one.onMissed ? { onMissed: one.onMissed } : {}) });
+}
+
 /** Listen until the function that comes back is called. */
 export function listen(channel: Channel, handler: Handler, onMissed?: () => void): () => void {
-  const one = { channel, handler };
+  const one: Asked = { channel, handler, onMissed };
   asked.add(one);
-  const leave = stream.subscribe(channel, { onEvent: handler, ...(onMissed ? { onMissed } : {}) });
+  begin(one, overview());
   return () => {
     asked.delete(one);
-    leave();
+    one.leave?.();
   };
 }
 

@@ -3,6 +3,7 @@
 import { MarketDataError } from "marketd-client";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { noteRefused } from "./live";
+import { usePart, type Part } from "./overview";
 import { wordsOf } from "./server";
 
 export interface Polled<T> {
@@ -17,14 +18,18 @@ export interface Polled<T> {
   reload: () => void;
 }
 
-/** Asks at once and `everyMs` after each answer, while the page is seen; anew when `deps` change. */
-export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: number, deps: readonly unknown[]): Polled<T> {
+/**
+ * Asks at once and `everyMs` after each answer, while the page is seen; anew when `deps` change. Of `parts` one has to be there:
+ * what does not run here, or is away now, is not asked.
+ */
+export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: number, deps: readonly unknown[], parts: readonly Part[] = []): Polled<T> {
   const [state, setState] = useState<Omit<Polled<T>, "reload">>({ data: null, error: null, absent: false, at: 0 });
   const [round, setRound] = useState(0);
   const asking = useRef(ask);
   asking.current = ask;
   const key = JSON.stringify(deps);
   const lastKey = useRef(key);
+  const part = usePart(parts);
 
   useEffect(() => {
     const stop = new AbortController();
@@ -33,6 +38,11 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: 
     if (lastKey.current !== key) {
       lastKey.current = key;
       setState({ data: null, error: null, absent: false, at: 0 });
+    }
+    if (part.state !== "here") {
+      const absent = part.state === "absent";
+      setState((known) => ({ ...known, error: part.state === "unknown" ? null : absent ? "it does not run here" : part.reason, absent }));
+      return;
     }
     const look = async (): Promise<void> => {
       let wait = everyMs;
@@ -61,7 +71,7 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: 
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", seen);
     };
-  }, [key, everyMs, round]);
+  }, [key, everyMs, round, part.state]);
 
   const reload = useCallback(() => setRound((known) => known + 1), []);
   return { ...state, reload };

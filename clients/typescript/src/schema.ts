@@ -436,6 +436,59 @@ export interface Answers {
   "GET /livez": {
     status: string;
   };
+  "GET /overview": {
+    profile: string;
+    roles: string[];
+    uptime_s: number;
+    health: HealthAnswer;
+    parts: {
+      stream: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      bus: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      ingest: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      latest: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      trades: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      archive: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      features: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      scanner: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      ta: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      message_log: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+      trader: {
+        state: "here" | "away" | "absent";
+        reason: string;
+      };
+    };
+    venues: VenueRow[];
+  };
   "GET /pairs": PairsAnswer;
   "GET /paper": {
     paper: boolean;
@@ -628,6 +681,7 @@ export interface Queries {
     end?: string;
   };
   "GET /livez": Record<string, never>;
+  "GET /overview": Record<string, never>;
   "GET /pairs": Record<string, never>;
   "GET /paper": Record<string, never>;
   "GET /paper/equity": {

@@ -27,6 +27,7 @@ from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
 from marketd.api.ledger import ledger_routes
 from marketd.api.message_log import message_log_routes
+from marketd.api.overview import overview_routes
 from marketd.api.page import page_routes
 from marketd.api.paper import paper_routes
 from marketd.api.parameters import given_once
@@ -51,6 +52,7 @@ TOPICS = (
     health_routes,
     status_routes,
     status_live_routes,
+    overview_routes,
     latest_routes,
     features_routes,
     scanner_routes,

@@ -4,6 +4,7 @@ import type { BookL2, StreamEvent, Trade } from "marketd-client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { clock, price, size } from "../format";
 import { listen, useLive, useLiveState } from "../live";
+import { usePart } from "../overview";
 import { client } from "../server";
 import { Empty, Loading } from "./states";
 
@@ -60,7 +61,9 @@ function Level({ level, most }: { level: [string, string]; most: number }) {
 export function Tape({ venue, symbol }: { venue: string; symbol: string }) {
   const [trades, setTrades] = useState<Trade[] | null>(null);
   const waiting = useRef<Trade[]>([]);
+  const kept = usePart(["trades"]).state;
   useEffect(() => {
+    if (kept === "unknown") return;
     let alive = true;
     let painting: ReturnType<typeof setTimeout> | undefined;
     const seen = new Set<string>();
@@ -80,7 +83,9 @@ export function Tape({ venue, symbol }: { venue: string; symbol: string }) {
       }, PAINT_MS);
     };
     const leave = listen({ type: "trade", provider: venue, symbol }, (event: StreamEvent) => event.type === "trade" && add([event]));
-    client.get("/trades", { symbol, provider: venue, start: new Date(Date.now() - 60_000).toISOString(), limit: 1000 }).then(
+    const start = new Date(Date.now() - 60_000).toISOString();
+    const stored = kept === "here" ? client.get("/trades", { symbol, provider: venue, start, limit: 1000 }) : Promise.resolve([]);
+    stored.then(
       (found) => alive && add(found.slice(-TRADES)),
       () => undefined, // without stored trades the tape begins now
     );
@@ -89,7 +94,7 @@ export function Tape({ venue, symbol }: { venue: string; symbol: string }) {
       clearTimeout(painting);
       leave();
     };
-  }, [venue, symbol]);
+  }, [venue, symbol, kept === "unknown"]);
   return (
     <section class="panel tape" aria-label="Trades">
       <header class="panel-head"><h2>Trades</h2></header>

@@ -11,7 +11,7 @@ export function Finder({ close }: { close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const [words, setWords] = useState("");
   const [at, setAt] = useState(0);
-  const symbols = usePolled((signal) => client.get("/symbols", {}, signal), 60_000, []);
+  const symbols = usePolled((signal) => client.get("/symbols", {}, signal), 60_000, [], ["ingest", "archive"]);
   useEffect(() => dialog.current?.showModal(), []);
   const found = useMemo(() => matching(symbols.data ?? {}, words).slice(0, SHOWN), [symbols.data, words]);
   const open = (row: [string, string] | undefined): void => {

@@ -41,7 +41,7 @@ export function Shown<T>({
   polled, role, empty, rows, children,
 }: {
   polled: Polled<T>;
-  /** Which role brings it, for a process where it does not run. */
+  /** Which role brings it, for a process where it does not run; "" where it is always there. */
   role: string;
   empty?: (data: T) => ComponentChildren | null;
   rows?: number;

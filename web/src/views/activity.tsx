@@ -4,6 +4,7 @@ import { MarketDataError, type Logged, type LogQuery } from "marketd-client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { clock, count } from "../format";
 import { useKeys } from "../keys";
+import { usePart } from "../overview";
 import { Section } from "../parts/pieces";
 import { Empty, Failed, Loading } from "../parts/states";
 import { client, wordsOf } from "../server";
@@ -28,7 +29,14 @@ export function Activity() {
   holds.current = held;
   const asked = channel.trim();
 
+  const part = usePart(["message_log"]);
+
   useEffect(() => {
+    if (part.state !== "here") {
+      setPhase(part.state === "unknown" ? "loading" : part.state === "absent" ? "absent" : "failed");
+      setWords(part.reason);
+      return;
+    }
     const stop = new AbortController();
     setPhase("loading");
     setEntries([]);
@@ -71,7 +79,7 @@ export function Activity() {
       clearTimeout(timer);
       clearTimeout(painting);
     };
-  }, [type, source, asked, round]);
+  }, [type, source, asked, round, part.state]);
 
   const hold = (): void => {
     if (held) {

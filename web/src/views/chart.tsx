@@ -12,6 +12,7 @@ import { Badge } from "../parts/pieces";
 import { Empty, Failed, Shown } from "../parts/states";
 import { usePolled } from "../polling";
 import { go, type Route } from "../router";
+import { overview, partState, usePart } from "../overview";
 import { client, wordsOf } from "../server";
 import { useTheme } from "../theme";
 
@@ -83,7 +84,9 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
   const live = useLiveState();
   const theme = useTheme();
 
+  const kept = usePart(["archive"]);
   const load = useCallback(async (signal?: AbortSignal): Promise<void> => {
+    if (partState(overview(), ["archive"]).state !== "here") return;
     try {
       const found = await client.fetchCandles(symbol, timeframe, FIRST, { exchange: venue, include: ["closed", "revision"], ...(signal ? { signal } : {}) });
       candles.current.merge(found);
@@ -115,7 +118,6 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
       requestAnimationFrame(() => ((painting = false), setVersion((known) => known + 1)));
     };
     const leave = listen({ type: "candle", provider: venue, symbol, timeframe, max_hz: 5 }, onEvent, () => void load(stop.signal));
-    void load(stop.signal);
     made.chart.subscribeCrosshairMove((at) => setPointed(at.time === undefined ? null : (candles.current.all.find((one) => one.time === at.time) ?? null)));
     made.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range !== null && range.from < 60) void older(stop.signal);
@@ -164,7 +166,9 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
     was.current = live.mode;
   }, [live.mode]);
 
-  const ledger = usePolled((signal) => holesOf(series, candles.current.all[0]?.time, signal), 6000, [phase === "shown", venue, symbol, timeframe]);
+  useEffect(() => void (kept.state === "here" && load()), [kept.state]);
+
+  const ledger = usePolled((signal) => holesOf(series, candles.current.all[0]?.time, signal), 6000, [phase === "shown", venue, symbol, timeframe], ["archive"]);
   useEffect(() => {
     stage.current?.setHoles(ledger.data ?? []);
     if (ledger.data === null || timeframe.endsWith("M")) return; // a month has no one length
@@ -184,7 +188,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
     );
     return () => stop.abort();
   }, [ledger.data]);
-  const marks = usePolled((signal) => marksOf(series, signal), 5000, []);
+  const marks = usePolled((signal) => marksOf(series, signal), 5000, [], ["trader"]);
   useEffect(() => stage.current?.setMarks(marks.data ?? []), [marks.data, phase]);
 
   const toggle = (study: Study): void => {

@@ -146,6 +146,7 @@ function MapRow({ row, start, end, point }: { row: SeriesRow; start: number; end
     (signal) => inTurn(signal, () => client.get("/ledger", { ...query, start: new Date(start).toISOString(), end: new Date(end).toISOString() }, signal)),
     60_000,
     [query, start, end],
+    ["archive"],
   );
   const reload = useRef(ledger.reload);
   reload.current = ledger.reload;

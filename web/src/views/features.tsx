@@ -5,6 +5,7 @@ import { useMemo, useState } from "preact/hooks";
 import { clock, figure, ms, since } from "../format";
 import { Badge, Flash, Section, useNow } from "../parts/pieces";
 import { Empty, Shown } from "../parts/states";
+import { overview } from "../overview";
 import { usePolled } from "../polling";
 import { linkTo } from "../router";
 import { client } from "../server";
@@ -27,9 +28,9 @@ const COLUMNS: readonly { name: keyof Values; title: string; about: string; show
 ];
 
 export function Features() {
-  const health = usePolled(async (signal) => ((await client.http.ask("/health", { signal, fine: [503] })).body as { symbols?: string[] }).symbols ?? null, 10_000, []);
-  const said = usePolled((signal) => client.get("/features/signals", { limit: 100 }, signal), 2000, []);
-  const advised = usePolled(async (signal) => (await client.messageLog({ type: "signal", limit: 50 }, signal)).rows, 3000, []);
+  const health = usePolled(async (): Promise<string[]> => overview().data?.health.symbols ?? [], 2000, [], ["features"]);
+  const said = usePolled((signal) => client.get("/features/signals", { limit: 100 }, signal), 2000, [], ["features"]);
+  const advised = usePolled(async (signal) => (await client.messageLog({ type: "signal", limit: 50 }, signal)).rows, 3000, [], ["message_log"]);
   return (
     <div class="page">
       <div class="bar-row">
@@ -38,10 +39,7 @@ export function Features() {
       </div>
       <Shown
         polled={health} role="features" rows={8}
-        empty={(symbols) =>
-          symbols === null ? <Empty title="Not in this process">The role features does not run here.</Empty>
-          : symbols.length === 0 ? <Empty title="Nothing came yet">Features appear with the first trades and quotes.</Empty> : null
-        }
+        empty={(symbols) => (symbols.length === 0 ? <Empty title="Nothing came yet">Features appear with the first trades and quotes.</Empty> : null)}
       >
         {(symbols) => (
           <div class="panel table-panel scroll">
@@ -53,7 +51,7 @@ export function Features() {
                   {COLUMNS.map((one) => <th class="n" title={one.about}>{one.title}</th>)}
                 </tr>
               </thead>
-              <tbody>{(symbols ?? []).slice(0, 100).map((one) => <Row key={one} symbol={one} />)}</tbody>
+              <tbody>{symbols.slice(0, 100).map((one) => <Row key={one} symbol={one} />)}</tbody>
             </table>
           </div>
         )}
@@ -83,7 +81,7 @@ export function Features() {
 }
 
 function Row({ symbol }: { symbol: string }) {
-  const made = usePolled((signal) => client.get("/features/latest", { symbol }, signal), 500, [symbol]);
+  const made = usePolled((signal) => client.get("/features/latest", { symbol }, signal), 500, [symbol], ["features"]);
   const data = made.data;
   return (
     <tr>

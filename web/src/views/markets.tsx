@@ -50,10 +50,10 @@ export function Markets() {
   const figures = useRef(new Map<string, Figures>());
   const [, tick] = useState(0);
   // The names are there at once; how each one does and which candles it has may take the archive a moment.
-  const symbols = usePolled(async (signal) => namedOf(await client.get("/symbols", {}, signal)), 10_000, []);
+  const symbols = usePolled(async (signal) => namedOf(await client.get("/symbols", {}, signal)), 10_000, [], ["ingest", "archive"]);
   const known = usePolled(async (signal) => rowsOf(await client.get("/status", {}, signal)), 10_000, []);
   const status = known.data === null && symbols.data !== null ? symbols : known;
-  const scanner = usePolled(async (signal) => scoresOf(await client.get("/scanner", {}, signal)), 30_000, []);
+  const scanner = usePolled(async (signal) => scoresOf(await client.get("/scanner", {}, signal)), 30_000, [], ["scanner"]);
 
   useEffect(() => {
     if (sort.by === "symbol" || sort.by === "venue") return;
@@ -136,10 +136,10 @@ function MarketRow({ row, id, on, open, lazy, score, figures }: { row: Row; id: 
   // Before the first live one, what is stored: a venue may be quiet.
   const element = useRef<HTMLTableRowElement>(null);
   const live = useInSight(element, lazy);
-  const stored = usePolled(async (signal) => (live ? inTurn(signal, () => client.get("/latest", names, signal)) : null), 60_000, [row.venue, row.symbol, live]);
+  const stored = usePolled(async (signal) => (live ? inTurn(signal, () => client.get("/latest", names, signal)) : null), 60_000, [row.venue, row.symbol, live], ["latest"]);
   const trade = useLatest<Trade & StreamEvent>(live ? { type: "trade", ...names, max_hz: HZ } : null) ?? stored.data?.trade ?? null;
   const quote = useLatest<Quote & StreamEvent>(live ? { type: "quote", ...names, max_hz: HZ } : null) ?? stored.data?.quote ?? null;
-  const day = usePolled(async (signal) => (live ? inTurn(signal, () => lastDay(row, signal)) : []), 60_000, [row.venue, row.symbol, row.timeframe, live]);
+  const day = usePolled(async (signal) => (live ? inTurn(signal, () => lastDay(row, signal)) : []), 60_000, [row.venue, row.symbol, row.timeframe, live], ["archive"]);
 
   const last = trade === null ? null : Number(trade.price);
   const first = day.data?.[0] ?? null;

@@ -19,11 +19,11 @@ type Position = Answers["GET /paper/positions"][number];
 const POINTS_MAX = 10_000;
 
 export function Paper() {
-  const account = usePolled((signal) => client.get("/paper", {}, signal), 3000, []);
-  const positions = usePolled((signal) => client.get("/paper/positions", {}, signal), 3000, []);
-  const equity = usePolled((signal) => curve(signal), 15_000, []);
-  const fills = usePolled(async (signal) => (await client.list("/paper/fills", { limit: 100 }, signal)).rows, 5000, []);
-  const orders = usePolled(async (signal) => (await client.list("/paper/orders", { limit: 100 }, signal)).rows, 5000, []);
+  const account = usePolled((signal) => client.get("/paper", {}, signal), 3000, [], ["trader"]);
+  const positions = usePolled((signal) => client.get("/paper/positions", {}, signal), 3000, [], ["trader"]);
+  const equity = usePolled((signal) => curve(signal), 15_000, [], ["trader"]);
+  const fills = usePolled(async (signal) => (await client.list("/paper/fills", { limit: 100 }, signal)).rows, 5000, [], ["trader"]);
+  const orders = usePolled(async (signal) => (await client.list("/paper/orders", { limit: 100 }, signal)).rows, 5000, [], ["trader"]);
   return (
     <div class="page">
       <div class="bar-row">

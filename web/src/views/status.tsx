@@ -5,7 +5,8 @@ import { useState } from "preact/hooks";
 import { ago, clock, count, ms, since } from "../format";
 import { useLive } from "../live";
 import { Badge, Bar, Section, Stat, useNow } from "../parts/pieces";
-import { Empty, Shown } from "../parts/states";
+import { lookAgain, useOverview } from "../overview";
+import { Empty, Failed, Loading, Shown } from "../parts/states";
 import { usePolled } from "../polling";
 import { client } from "../server";
 import { Activity } from "./activity";
@@ -14,15 +15,16 @@ const SWITCHES_MAX = 50;
 
 export function Status() {
   const now = useNow();
-  const health = usePolled(async (signal) => (await client.http.ask("/health", { signal, fine: [503] })).body as unknown as HealthAnswer, 2000, []);
+  const known = useOverview();
+  const health = known.data?.health ?? null;
   const status = usePolled((signal) => client.get("/status", {}, signal), 2500, []);
-  const queues = usePolled((signal) => client.get("/bus-stats", {}, signal), 2000, []);
+  const queues = usePolled((signal) => client.get("/bus-stats", {}, signal), 2000, [], ["bus"]);
   const figures = usePolled((signal) => metricsOf(signal), 5000, []);
   return (
     <div class="page">
       <div class="bar-row">
         <h1>Status</h1>
-        {health.data === null ? null : <Badge state={health.data.status} />}
+        {health === null ? null : <Badge state={health.status} />}
         <span class="muted grow-right">{status.data === null ? "" : `profile ${status.data.profile} · ${status.data.roles.join(", ")}`}</span>
       </div>
       <Shown polled={status} role="any" rows={4}>
@@ -30,9 +32,7 @@ export function Status() {
       </Shown>
       <div class="columns">
         <Section title="Parts">
-          <Shown polled={health} role="any">
-            {(found) => <Parts health={found} now={now} />}
-          </Shown>
+          {health !== null ? <Parts health={health} now={now} /> : known.error === null ? <Loading /> : <Failed error={known.error} retry={lookAgain} />}
         </Section>
         <div class="stack">
           <Section title="Queues">
