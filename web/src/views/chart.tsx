@@ -35,14 +35,20 @@ interface Series {
 
 export function Chart({ route }: { route: Route }) {
   const status = usePolled((signal) => client.get("/status", {}, signal), 10_000, []);
+  const archive = usePart(["archive"]).state;
+  const ingest = usePart(["ingest"]).state;
   const all = (status.data?.series ?? []).map((one) => ({ venue: one.exchange, symbol: one.symbol, timeframe: one.timeframe }));
   const [venue, symbol, timeframe] = route.parts;
   // With a whole address the candles need not wait for the list of series.
   const named = venue !== undefined && symbol !== undefined && timeframe !== undefined ? { venue, symbol, timeframe } : null;
-  const series = status.data === null || all.length === 0 ? named : chosen(all, route.parts);
+  const series = archive === "absent" ? null : status.data === null || all.length === 0 ? named : chosen(all, route.parts);
   return (
     <div class="page wide-page">
-      {series !== null ? (
+      {archive === "absent" && ingest === "here" && venue !== undefined && symbol !== undefined ? (
+        <Uncharted venue={venue} symbol={symbol} />
+      ) : archive === "absent" ? (
+        <Empty title="Not in this process">No candles are kept here: the role archive does not run. Another marketd of yours may have it.</Empty>
+      ) : series !== null ? (
         <Shaped key={`${series.venue} ${series.symbol} ${series.timeframe}`} series={series} all={all.length === 0 ? [series] : all} />
       ) : (
         <Shown polled={status} role="archive" rows={12} empty={(found) => (found.series.length === 0 ? <Empty title="No candles are kept here">The role archive keeps them; give a venue some timeframes.</Empty> : null)}>
@@ -50,6 +56,22 @@ export function Chart({ route }: { route: Route }) {
         </Shown>
       )}
     </div>
+  );
+}
+
+/** A process that collects and keeps no candles has the book and the trades. */
+function Uncharted({ venue, symbol }: { venue: string; symbol: string }) {
+  return (
+    <>
+      <div class="bar-row"><h1>{symbol}</h1><span class="muted">{venue}</span></div>
+      <div class="chart-grid">
+        <div class="panel chart-panel"><Empty title="No candles are kept here">The role archive keeps them. Book and trades are live.</Empty></div>
+        <aside class="side" aria-label="Book and trades">
+          <Book venue={venue} symbol={symbol} />
+          <Tape venue={venue} symbol={symbol} />
+        </aside>
+      </div>
+    </>
   );
 }
 
