@@ -180,10 +180,8 @@ def check_marketd(words: list[str]) -> None:
     program: Any = typer.main.get_command(app)
     context = program.make_context("marketd", list(words))
     if words and not words[0].startswith("-"):
-        command = program.get_command(context, words[0])
-
-        assert command is not None, f"marketd has no command {words[0]}"
-        command.make_context(words[0], list(words[1:]), parent=context)
+        name, command, rest = program.resolve_command(context, list(words))
+        command.make_context(name, rest, parent=context)
 
 
 def test_links_lead_to_files_that_exist() -> None:

@@ -123,7 +123,7 @@ def test_the_module_is_the_program(start: Start) -> None:
     assert program.said["out"][0].startswith("marketd ")
 
 
-@pytest.mark.parametrize("loading", ["pydantic", "typer", "marketd.config.model", "marketd.cli.verify"])
+@pytest.mark.parametrize("loading", ["pydantic", "typer", "marketd.sim.market"])
 def test_ctrl_c_while_it_is_being_loaded_ends_it_without_a_word(start: Start, loading: str) -> None:
     program = start("sim", "--port", "0", environ={"PYTHONPROFILEIMPORTTIME": "1"})
     program.wait_for(f" {loading}")

@@ -13,7 +13,7 @@ from marketd.config import Flags, load
 from marketd.stores import archive as archives
 from marketd.stores.archive.address import address_of
 
-app = typer.Typer(help="The database of the candle archive.", no_args_is_help=True)
+app = typer.Typer(help="The database of the candle archive.", no_args_is_help=True, add_completion=False)
 
 
 @app.callback()

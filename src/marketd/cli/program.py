@@ -10,21 +10,7 @@ from typing import Annotated
 
 import typer
 
-from marketd.api.app import installed_version
-from marketd.cli.backfill import backfill
-from marketd.cli.backtest import backtest
-from marketd.cli.candles import candles
-from marketd.cli.check import check
-from marketd.cli.db import app as db
-from marketd.cli.demo import demo
-from marketd.cli.gaps import gaps
-from marketd.cli.replay import replay
-from marketd.cli.run import run
-from marketd.cli.sim import sim
-from marketd.cli.symbols import symbols
-from marketd.cli.tail import tail
-from marketd.cli.trades import trades
-from marketd.cli.verify import verify
+from marketd.cli.commands import SUMMARIES, Commands
 from marketd.errors import ConfigError, MarketdError, words_of
 from marketd.secrets import masked
 
@@ -35,19 +21,21 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="marketd",
+    cls=Commands,
     help="One daemon for market data: complete, exact and accounted for.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (demo, run, check, replay, symbols, trades, backfill, gaps, candles, verify, backtest, tail, sim):
-    app.command()(command)
-app.add_typer(db, name="db")
+for named, summary in SUMMARIES.items():
+    app.command(named, help=summary)(lambda: None)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from marketd.api.app import installed_version
+
         print(f"marketd {installed_version()}")
         raise typer.Exit
 

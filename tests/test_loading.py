@@ -1,0 +1,38 @@
+"""Ctrl-C while code is loaded; `tests/cli/test_program.py` asks the whole program."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from marketd.loading import loading
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+
+@pytest.mark.parametrize(("before", "code", "err"), [("", 1, ""), ("signal.signal(2, signal.SIG_IGN)", 0, "went on\n")])
+def test_ctrl_c_ends_it_without_a_word_where_it_would_have_ended_it(before: str, code: int, err: str) -> None:
+    program = (
+        f"import os, signal, sys\nfrom marketd.loading import loading\n{before}\n"
+        "with loading():\n    os.kill(os.getpid(), 2)\nprint('went on', file=sys.stderr)"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (ran.returncode, ran.stderr) == (code, err)
+
+
+def test_afterwards_ctrl_c_is_what_it_was() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with loading():
+        pass
+
+    assert signal.getsignal(signal.SIGINT) is before
