@@ -17,7 +17,7 @@ export PIP_NO_INPUT := 1
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web demo test check e2e recorded soak bench format package audit lock clean
+.PHONY: help setup web demo test check e2e recorded soak bench format docs package audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ bench: setup ## print each figure against its target (ARGS='--keep' stores the r
 format: setup ## rewrite the code in the one format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: setup ## build the documentation as a site: build/docs/index.html; a dead link or a page in no list fails
+	$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env -c docs/site . build/docs
 
 # Asks a service that knows of reported holes, so it is no part of check; what it could not ask about, it names.
 audit: ## ask for reported security holes in what is locked; needs the network

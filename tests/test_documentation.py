@@ -196,7 +196,7 @@ def test_links_lead_to_files_that_exist() -> None:
 
 
 def test_every_page_is_in_an_index() -> None:
-    indexes = [ROOT / "docs" / "index.md", ROOT / "docs" / "decisions" / "README.md"]
+    indexes = [ROOT / "docs" / page for page in ("index.md", "decisions/README.md", "moving/README.md")]
     listed = {
         (index.parent / target).resolve() for index in indexes for target in re.findall(r"\]\(([^)#\s]+)", index.read_text())
     }

@@ -184,6 +184,9 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
         "docs/moving/features.md",
         "docs/paper.md",
         "docs/streaming.md",
+        "docs/profiles.md",
+        "docs/alpaca-keys.md",
+        "docs/add-a-sink.md",
     ],
 )
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:
