@@ -25,12 +25,7 @@ console.log(JSON.stringify({
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled() -> None:
-    for command in (["npm", "ci", "--no-audit", "--no-fund"], ["npx", "tsc", "-p", "tsconfig.test.json"]):
-        ran = subprocess.run(command, cwd=WEB, capture_output=True, text=True, timeout=300, check=False)
-
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+pytestmark = pytest.mark.usefixtures("built")
 
 
 def of_page(window: Closed) -> dict[str, float]:

@@ -10,6 +10,7 @@ import { Empty, Failed, Loading } from "../parts/states";
 import { client, wordsOf } from "../server";
 
 const KEPT = 300;
+const PAINT_MS = 150;
 const TYPES = ["publish", "cache_write", "cache_read", "signal", "trade", "error"] as const;
 const SOURCES = ["market-data", "ta-service", "dashboard", "trader-bot"] as const;
 
@@ -48,8 +49,10 @@ export function Activity() {
     };
     const timer = setTimeout(() => void follow(), asked === "" ? 0 : 300); // not at every letter
     let painting: ReturnType<typeof setTimeout> | undefined;
+    let paintedAt = 0;
     const paint = (): void => {
       painting = undefined;
+      paintedAt = performance.now();
       if (holds.current || stop.signal.aborted) return;
       const fresh = waiting.current.reverse();
       waiting.current = [];
@@ -57,14 +60,17 @@ export function Activity() {
     };
     const follow = async (): Promise<void> => {
       try {
+        // What is logged while the page is asked for comes with what follows: that begins at the entry that was the newest before.
+        const newest = await client.messageLog({ limit: 1 }, stop.signal);
         const page = await client.messageLog({ ...query, limit: 100 }, stop.signal);
         setEntries(page.rows);
         setPhase("live");
-        const lastId = page.rows[0]?.id;
+        const lastId = page.rows[0]?.id ?? newest.rows[0]?.id;
         for await (const one of client.followMessageLog({ ...query, ...(lastId === undefined ? {} : { lastId }), signal: stop.signal })) {
           if (!("entry" in one)) continue;
           waiting.current = [...waiting.current, one.entry].slice(-KEPT);
-          painting ??= setTimeout(paint, 150);
+          // The first of many is shown at once, the others together a moment later.
+          painting ??= setTimeout(paint, Math.max(0, paintedAt + PAINT_MS - performance.now()));
         }
       } catch (error) {
         if (stop.signal.aborted) return;
@@ -127,7 +133,7 @@ export function Activity() {
             </thead>
             <tbody>
               {entries.map((one) => (
-                <tr key={one.id}>
+                <tr key={one.id} data-id={one.id}>
                   <td class="mono muted">{clock(one.timestamp)}</td>
                   <td><span class={`kind ${one.type}`}>{one.type}</span></td>
                   <td>{one.source}</td>
