@@ -16,6 +16,7 @@ from marketd.paper.section import PaperConfig
         ("fee_bps", "-1", "greater than or equal to 0"),
         ("book", "../other", "pattern"),
         ("fill", "market", "next_open"),
+        ("rules", "ribbon_up, ribbon_dwon", "ribbon_down"),
         ("size_digits", 19, "18"),
     ],
 )

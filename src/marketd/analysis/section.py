@@ -6,6 +6,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from marketd.analysis.payloads import NAMES, Direction
 from marketd.model.instruments import neutral
+from marketd.model.signals import RULE_NAMES, RuleName
 from marketd.model.timeframes import timeframe
 from marketd.section import Section
 from marketd.venues.section import Words, split_words
@@ -93,10 +94,6 @@ class FeaturesConfig(Section):
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"rules: {', '.join(twice)} is there twice; every rule needs a name of its own")
         return self
-
-
-RuleName = Literal["ribbon_up", "ribbon_down", "squeeze_up", "squeeze_down", "stochastic_up", "stochastic_down"]
-RULE_NAMES: tuple[RuleName, ...] = get_args(RuleName)
 
 
 class AnalysisConfig(Section):

@@ -7,8 +7,8 @@ import msgspec
 from marketd.analysis.closed import CANDLES, Closed, Window
 from marketd.analysis.indicators import ROUNDING, Ribbon, Squeeze, StochasticRsi, relative, ribbon, squeeze, stochastic_rsi
 from marketd.analysis.scan import Quality, quality_of
-from marketd.analysis.section import AnalysisConfig, RuleName
-from marketd.model.signals import Direction, Signal, SignalQuality
+from marketd.analysis.section import AnalysisConfig
+from marketd.model.signals import Direction, RuleName, Signal, SignalQuality
 
 
 class Reading(msgspec.Struct, frozen=True):

@@ -1,12 +1,14 @@
 """A signal of the technical analysis: what `market:signal:{symbol}` carries."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
 from marketd.model.foreign import reader_of
 
 Direction = Literal["long", "short"]
+RuleName = Literal["ribbon_up", "ribbon_down", "squeeze_up", "squeeze_down", "stochastic_up", "stochastic_down"]
+RULE_NAMES: tuple[RuleName, ...] = get_args(RuleName)
 
 
 class SignalId(NamedTuple):

@@ -1,13 +1,14 @@
 """What can be set about paper trading."""
 
 from decimal import Decimal
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from marketd.model.signals import RuleName
 from marketd.model.timeframes import timeframe
 from marketd.section import Section
-from marketd.venues.section import Words
+from marketd.venues.section import split_words
 
 Fill = Literal["next_open", "quote"]
 BPS = Decimal(10_000)
@@ -23,7 +24,9 @@ class PaperConfig(Section):
         Decimal(10_000), gt=0, le=10**15, max_digits=30, description="money at the start of the books, in the quote currency"
     )
     timeframe: str = Field("1h", description="candles whose signals are acted on; the books keep to one")
-    rules: Words = Field((), description="rules whose signals are acted on; default: all")
+    rules: Annotated[tuple[RuleName, ...], BeforeValidator(split_words)] = Field(
+        (), description="rules whose signals are acted on; default: all"
+    )
     position_percent: Decimal = Field(
         Decimal(10), gt=0, le=100, max_digits=9, description="what a position may cost, in percent of the equity"
     )
