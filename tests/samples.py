@@ -78,8 +78,8 @@ def heartbeat(number: int = 1) -> Heartbeat:
     return Heartbeat("binance", "__system__", None, T0 + number * MS, "silent for 10 s")
 
 
-def status(number: int = 1, state: LineState = "connected") -> Status:
-    return Status("binance", "__system__", None, T0 + number * MS, state, "")
+def status(number: int = 1, state: LineState = "connected", symbol: str = "__system__") -> Status:
+    return Status("binance", symbol, None, T0 + number * MS, state, "")
 
 
 def one_of_each(number: int = 1) -> list[Event]:

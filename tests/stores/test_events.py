@@ -36,7 +36,7 @@ async def test_every_type_lands_in_its_table_once(tmp_path: Path, clock: ManualC
         await store.write(events)
         counts = await store.ask(lambda reader: reader.counts())
 
-    assert dict.fromkeys(("trades", "quotes", "books", "candles", "gaps"), 1) == counts
+    assert dict.fromkeys(("trades", "quotes", "books", "candles", "gaps", "statuses"), 1) == counts
     assert [('[["37123.40","1.20"],["37123.30","0.10"]]', '[["37123.50","0.70"]]', 7)] == rows(
         tmp_path, "SELECT bids, asks, seq FROM books"
     )

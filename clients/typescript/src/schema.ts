@@ -433,6 +433,13 @@ export interface Answers {
     cause: string;
     since: string;
   })[];
+  "GET /lines": ({
+    ts: bigint;
+    provider: string;
+    symbol: string | null;
+    state: "connected" | "disconnected" | "stale" | "refused" | "switched";
+    reason: string;
+  })[];
   "GET /livez": {
     status: string;
   };
@@ -679,6 +686,12 @@ export interface Queries {
     timeframe: string;
     start?: string;
     end?: string;
+  };
+  "GET /lines": {
+    provider?: string;
+    symbols?: boolean;
+    before?: string;
+    limit?: number;
   };
   "GET /livez": Record<string, never>;
   "GET /overview": Record<string, never>;

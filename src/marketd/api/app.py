@@ -26,6 +26,7 @@ from marketd.api.health import health_routes
 from marketd.api.hot import Hot
 from marketd.api.latest import latest_routes
 from marketd.api.ledger import ledger_routes
+from marketd.api.lines import lines_routes
 from marketd.api.message_log import message_log_routes
 from marketd.api.overview import overview_routes
 from marketd.api.page import page_routes
@@ -53,6 +54,7 @@ TOPICS = (
     status_routes,
     status_live_routes,
     overview_routes,
+    lines_routes,
     latest_routes,
     features_routes,
     scanner_routes,

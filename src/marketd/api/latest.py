@@ -1,6 +1,7 @@
-"""The newest trade and quote of every venue and symbol, kept by a consumer of the bus; and `GET /latest`."""
+"""The newest trade and quote of every venue and symbol, and what the lines said, from the bus; and `GET /latest`."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -13,10 +14,11 @@ from marketd.api.parameters import SYMBOL, VENUE
 from marketd.api.shapes import answers, ref
 from marketd.api.views import StoreView, Views
 from marketd.bus import Bus, Closed, Full, Subscription
-from marketd.model.events import Event, Quote, Trade
+from marketd.model.events import Event, Quote, Status, Trade
 from marketd.rooms import room
 
 CAPACITY = 16_384
+STATUSES_KEPT = 1000
 
 
 class Latest:
@@ -25,6 +27,7 @@ class Latest:
     def __init__(self) -> None:
         self._trades: dict[tuple[str, str], Trade] = {}
         self._quotes: dict[tuple[str, str], Quote] = {}
+        self.statuses: deque[Status] = deque(maxlen=STATUSES_KEPT)  # oldest first
 
     def trade(self, venue: str, symbol: str) -> Trade | None:
         return self._trades.get((venue, symbol))
@@ -37,6 +40,8 @@ class Latest:
         for event in events:
             if event.__class__ is Quote:
                 self._quotes[event.venue, event.symbol] = event
+            elif event.__class__ is Status:
+                self.statuses.append(event)
             elif isinstance(event, Trade):
                 known = self._trades.get((event.venue, event.symbol))
                 if known is None or not event.repaired or (event.ts_event or 0) >= (known.ts_event or 0):
@@ -48,7 +53,7 @@ async def run_latest(bus: Bus) -> AsyncIterator[Latest]:
     """Keep the newest of what is published from now on."""
     latest = Latest()
     async with room("latest") as here:
-        with bus.subscribe("latest", full=Full.SHED, capacity=CAPACITY, types=frozenset({Trade, Quote})) as subscription:
+        with bus.subscribe("latest", full=Full.SHED, capacity=CAPACITY, types=frozenset({Trade, Quote, Status})) as subscription:
             here.start("take", _take(subscription, latest))
             yield latest
 

@@ -12,7 +12,7 @@ from marketd.candles.live import LiveCandles
 from marketd.clock import Clock
 from marketd.history.keeping import Keeper
 from marketd.metrics import Metrics
-from marketd.model.events import Quote, Trade
+from marketd.model.events import Quote, Status, Trade
 
 if TYPE_CHECKING:
     from marketd.analysis.scanning import Ranking
@@ -129,6 +129,11 @@ class LatestView(Protocol):
 
     def quote(self, venue: str, symbol: str) -> Quote | None: ...
 
+    @property
+    def statuses(self) -> Sequence[Status]:
+        """The newest of what the venues' lines said, oldest first."""
+        ...
+
 
 class TradesPage(Protocol):
     @property
@@ -149,6 +154,10 @@ class Questions(Protocol):
 
     def trades(self, symbol: str, *, start: int, end: int, limit: int, cursor: str | None, venue: str | None) -> TradesPage:
         """Raises ValueError if `cursor` is none of its own."""
+        ...
+
+    def statuses(self, venue: str | None, *, before: int, limit: int, lines: bool) -> list[Status]:
+        """What happened to the venues' lines before `before` (ns), newest first; `lines`: not what concerns one symbol."""
         ...
 
 

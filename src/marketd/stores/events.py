@@ -10,7 +10,7 @@ from pydantic import Field
 from marketd.bus import Full
 from marketd.clock import Clock
 from marketd.errors import DeliveryError, words_of
-from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Trade
+from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Status, Trade
 from marketd.model.marks import Mark, Series
 from marketd.section import Section
 from marketd.stores.housekeeping import Retention
@@ -43,7 +43,7 @@ class EventStore:
     name = "sqlite"
     full = Full.SPILL
     gather_s = 0.001
-    types: frozenset[type[Event]] | None = frozenset({Trade, Quote, BookL2, Candle, Gap})
+    types: frozenset[type[Event]] | None = frozenset({Trade, Quote, BookL2, Candle, Gap, Status})
 
     def __init__(self, config: EventStoreConfig, data_dir: Path, clock: Clock, proofs: Proofs | None = None) -> None:
         """`proofs` gives the ledger the word for how completeness is shown, by (venue, channel)."""

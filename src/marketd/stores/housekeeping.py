@@ -132,6 +132,7 @@ KEYS = {
     "books": "provider, symbol, key",
     "candles": "provider, symbol, timeframe, open_time, revision",
     "gaps": "key",
+    "statuses": "key",
 }
 
 

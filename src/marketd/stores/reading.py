@@ -6,13 +6,14 @@ from typing import Any, NamedTuple
 
 import apsw
 
-from marketd.model.events import Channel, Gap, Quote, Trade
+from marketd.model.events import SYSTEM, Channel, Gap, Quote, Status, Trade
 from marketd.stores.ledger import Row
 from marketd.stores.schema import EVENT_TABLES, connect
 
 TRADE = "provider, symbol, ts_event, ts_recv, price, size, side, trade_id, repaired"
 QUOTE = "provider, symbol, ts_event, ts_recv, bid, bid_size, ask, ask_size, seq"
 GAP = "provider, symbol, ts_event, ts_recv, channel, state, from_id, to_id, from_ts, to_ts, cause"
+STATUS = "provider, symbol, ts_event, ts_recv, state, reason"
 PAGE = 1000
 
 
@@ -63,6 +64,21 @@ class Reader:
         """What was said about gaps, oldest first."""
         return [Gap(*row) for row in self._filtered(f"SELECT {GAP} FROM gaps", "ts_recv", symbol=symbol, provider=venue)]
 
+    def statuses(
+        self, venue: str | None = None, *, before: int = 2**63 - 1, limit: int = PAGE, lines: bool = False
+    ) -> list[Status]:
+        """What happened to the venues' lines before `before` (ns), newest first; `lines`: not what concerns one symbol."""
+        if not self._has("statuses"):  # written by an older marketd
+            return []
+        where = (" AND provider = ?" if venue is not None else "") + (" AND symbol = ?" if lines else "")
+        values = [before, *([venue] if venue is not None else []), *([SYSTEM] if lines else []), limit]
+        return [
+            Status(*row)
+            for row in self._rows(
+                f"SELECT {STATUS} FROM statuses WHERE ts_recv < ?{where} ORDER BY ts_recv DESC LIMIT ?", *values
+            )
+        ]
+
     def ledger(self, symbol: str | None = None, venue: str | None = None, channel: Channel | None = None) -> list[Row]:
         """What is known to be there or missing."""
         where = {"symbol": symbol, "provider": venue, "channel": channel}
@@ -70,7 +86,13 @@ class Reader:
 
     def counts(self) -> dict[str, int]:
         """Rows by table; walks each table's smallest tree, so not for every second."""
-        return {table: next(iter(self._rows(f"SELECT count(*) FROM {table}")), (0,))[0] for table in EVENT_TABLES}
+        return {
+            table: next(iter(self._rows(f"SELECT count(*) FROM {table}")), (0,))[0] if self._has(table) else 0
+            for table in EVENT_TABLES
+        }
+
+    def _has(self, table: str) -> bool:
+        return any(self._rows("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", table))
 
     def close(self) -> None:
         if self._db is not None:

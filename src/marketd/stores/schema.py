@@ -65,7 +65,17 @@ CREATE TABLE ledger (
 CREATE INDEX ledger_series ON ledger (provider, symbol, channel);
 """
 
-EVENT_TABLES = ("trades", "quotes", "books", "candles", "gaps")
+# Came later, and is added to databases that lack it: whoever does not know it is not disturbed by it.
+STATUSES = """
+-- What happened to the lines of the venues: connected, disconnected, stale, refused, switched. The newest are kept.
+CREATE TABLE IF NOT EXISTS statuses (
+    provider TEXT NOT NULL, symbol TEXT NOT NULL, ts_event INTEGER, ts_recv INTEGER NOT NULL,
+    state TEXT NOT NULL, reason TEXT NOT NULL, key TEXT NOT NULL PRIMARY KEY
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS statuses_ts_recv ON statuses (ts_recv);
+"""
+
+EVENT_TABLES = ("trades", "quotes", "books", "candles", "gaps", "statuses")
 
 
 def connect(path: Path, *, read_only: bool = False) -> apsw.Connection:
@@ -101,3 +111,5 @@ def _prepare(db: apsw.Connection) -> None:
         with db:
             db.execute(TABLES)
             db.execute(f"PRAGMA user_version = {VERSION}")
+    if version <= VERSION:
+        db.execute(STATUSES)

@@ -11,7 +11,7 @@ import apsw
 import msgspec
 
 from marketd.errors import DeliveryError, words_of
-from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Trade
+from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Status, Trade
 from marketd.model.identity import identity
 from marketd.model.marks import Mark, Series
 from marketd.stores.housekeeping import Checkpointer, Pruner, Retention
@@ -22,6 +22,10 @@ from marketd.stores.schema import connect
 # so a batch takes as few of them as its size has binary digits.
 AT_ONCE = (256, 128, 64, 32, 16, 8, 4, 2, 1)
 INT64_MAX = 2**63 - 1
+STATUSES_KEPT = 10_000  # a line that comes and goes all night is no reason to fill the disk
+FORGET = (
+    f"DELETE FROM statuses WHERE ts_recv < (SELECT ts_recv FROM statuses ORDER BY ts_recv DESC LIMIT 1 OFFSET {STATUSES_KEPT})"
+)
 
 Values = tuple[Any, ...]
 
@@ -56,7 +60,7 @@ def _book(event: BookL2) -> Values:
     return (*head, levels(event.bids).decode(), levels(event.asks).decode(), _seq(event.seq), _key(event))
 
 
-def _gap(event: Gap) -> Values:
+def _said(event: Gap | Status) -> Values:
     return (*msgspec.structs.astuple(event), identity(event))
 
 
@@ -70,7 +74,8 @@ TABLES: dict[type[Event], Table] = {
     Quote: _table("quotes", 10, _quote),
     BookL2: _table("books", 8, _book),
     Candle: _table("candles", 15, msgspec.structs.astuple),
-    Gap: _table("gaps", 12, _gap),
+    Gap: _table("gaps", 12, _said),
+    Status: _table("statuses", 7, _said),
 }
 LEDGER_VALUES = attrgetter(*Row.__slots__)
 SAVE_ROW = f"INSERT OR REPLACE INTO ledger VALUES ({', '.join('?' * len(Row.__slots__))})"
@@ -115,6 +120,8 @@ class Writer:
             db.execute("BEGIN IMMEDIATE")
             for kind, events in by_type.items():
                 _insert(db, TABLES[kind], [one for one in events if one.closed] if kind is Candle else events)
+            if Status in by_type:
+                db.execute(FORGET)
             touched = self._account(batch, has_gaps=Gap in by_type)
             self._save_ledger(db)
             db.execute("COMMIT")
@@ -161,8 +168,8 @@ class Writer:
         last: dict[Key, Any] = {}
         for event in events:
             kind = event.__class__
-            # A repaired trade lies in a gap, and the gap's own event says when that is filled.
-            if (kind is Trade and event.repaired) or (kind is Candle and not event.closed):
+            # A repaired trade lies in a gap, and the gap's own event says when that is filled; a status is no data.
+            if (kind is Trade and event.repaired) or (kind is Candle and not event.closed) or kind is Status:
                 continue
             key = (event.venue, event.symbol, CHANNELS[kind])
             if key not in last:

@@ -2,16 +2,14 @@
 
 import type { Consumer, HealthAnswer, StatusAnswer } from "marketd-client";
 import { useState } from "preact/hooks";
-import { ago, clock, count, ms, since } from "../format";
-import { useLive } from "../live";
+import { ago, count, ms, since } from "../format";
 import { Badge, Bar, Section, Stat, useNow } from "../parts/pieces";
 import { lookAgain, useOverview } from "../overview";
 import { Empty, Failed, Loading, Shown } from "../parts/states";
 import { usePolled } from "../polling";
 import { client } from "../server";
 import { Activity } from "./activity";
-
-const SWITCHES_MAX = 50;
+import { Lines } from "./lines";
 
 export function Status() {
   const now = useNow();
@@ -19,13 +17,13 @@ export function Status() {
   const health = known.data?.health ?? null;
   const status = usePolled((signal) => client.get("/status", {}, signal), 2500, []);
   const queues = usePolled((signal) => client.get("/bus-stats", {}, signal), 2000, [], ["bus"]);
-  const figures = usePolled((signal) => metricsOf(signal), 5000, []);
+  const offsets = usePolled(offsetsOf, 5000, [], ["ingest"]);
   return (
     <div class="page">
       <div class="bar-row">
         <h1>Status</h1>
         {health === null ? null : <Badge state={health.status} />}
-        <span class="muted grow-right">{status.data === null ? "" : `profile ${status.data.profile} · ${status.data.roles.join(", ")}`}</span>
+        <span class="muted grow-right">{status.data === null ? "" : `${[`profile ${status.data.profile}`, ...status.data.roles].join(" · ")}`}</span>
       </div>
       <Shown polled={status} role="any" rows={4}>
         {(found) => <Totals status={found} queues={queues.data?.consumers ?? []} />}
@@ -40,12 +38,12 @@ export function Status() {
               {(found) => <Queues consumers={found.consumers} />}
             </Shown>
           </Section>
-          <Failovers switches={figures.data?.switches ?? {}} venues={status.data?.venues.map((one) => one.name) ?? []} />
+          <Lines venues={status.data?.venues.map((one) => one.name) ?? []} now={now} />
         </div>
       </div>
       <Section title="Venues">
         <Shown polled={status} role="ingest" rows={4} empty={(found) => (found.venues.length === 0 ? <Empty title="No venue is asked here" /> : null)}>
-          {(found) => <Venues status={found} offsets={figures.data?.offsets ?? {}} />}
+          {(found) => <Venues status={found} offsets={offsets.data ?? {}} />}
         </Shown>
       </Section>
       <Activity />
@@ -150,45 +148,6 @@ function Venues({ status, offsets }: { status: StatusAnswer; offsets: Record<str
   );
 }
 
-interface Said {
-  at: number;
-  venue: string;
-  state: string;
-  reason: string;
-}
-
-/** Switches so far by the daemon's own count, and what the lines said since this page is open. */
-function Failovers({ switches, venues }: { switches: Record<string, number>; venues: string[] }) {
-  const [said, setSaid] = useState<Said[]>([]);
-  const add = (one: Said): void => setSaid((known) => [one, ...known].slice(0, SWITCHES_MAX));
-  const total = Object.entries(switches).filter(([, times]) => times > 0);
-  return (
-    <Section title="Failover and lines" aside={<span class="muted">{total.length === 0 ? "no switch since the start" : total.map(([way, times]) => `${way} × ${times}`).join(", ")}</span>}>
-      {venues.map((venue) => (
-        <Line key={venue} venue={venue} add={add} />
-      ))}
-      {said.length === 0 ? (
-        <Empty title="Every line is as it was">Connections, silence and switches are told here as they happen.</Empty>
-      ) : (
-        <ul class="lines">
-          {said.map((one) => (
-            <li>
-              <time>{clock(one.at)}</time> <b>{one.venue}</b> <Badge state={one.state === "switched" ? "switched" : one.state} /> <span class="part-reason">{one.reason}</span>
-            </li>
-          ))}
-        </ul>
-      )}
-    </Section>
-  );
-}
-
-function Line({ venue, add }: { venue: string; add: (said: Said) => void }) {
-  useLive({ type: "status", provider: venue }, (event) => {
-    if (event.type === "status" && event.snapshot !== true) add({ at: Number(event.ts_recv / 1_000_000n), venue: event.provider, state: event.state, reason: event.reason });
-  });
-  return null;
-}
-
 function Jobs({ status, now }: { status: StatusAnswer; now: number }) {
   const rows = status.series.filter((one) => one.last_job !== null);
   rows.sort((a, b) => Number(b.last_job?.status === "running") - Number(a.last_job?.status === "running") || Date.parse(b.last_job?.started_at ?? "") - Date.parse(a.last_job?.started_at ?? ""));
@@ -266,18 +225,9 @@ function Subscriptions({ polled, now }: { polled: ReturnType<typeof usePolled<St
   );
 }
 
-/** Of the metrics, those that no other path has: clock offsets by venue, and failover switches. */
-async function metricsOf(signal: AbortSignal): Promise<{ offsets: Record<string, number>; switches: Record<string, number> }> {
+/** Of the metrics, those that no other path has: clock offsets by venue. */
+async function offsetsOf(signal: AbortSignal): Promise<Record<string, number>> {
   const text = await (await client.http.open("/metrics", { signal })).text();
-  const offsets: Record<string, number> = {};
-  const switches: Record<string, number> = {};
-  for (const [, labels = "", value = ""] of text.matchAll(/^marketd_clock_offset_ms\{([^}]*)\} (\S+)$/gm)) offsets[label(labels, "venue")] = Number(value);
-  for (const [, labels = "", value = ""] of text.matchAll(/^marketd_failover_switches_total\{([^}]*)\} (\S+)$/gm)) {
-    switches[`${label(labels, "venue")} → ${label(labels, "to")}`] = Number(value);
-  }
-  return { offsets, switches };
-}
-
-function label(labels: string, name: string): string {
-  return new RegExp(`${name}="([^"]*)"`).exec(labels)?.[1] ?? "";
+  const found = text.matchAll(/^marketd_clock_offset_ms\{[^}]*venue="([^"]*)"[^}]*\} (\S+)$/gm);
+  return Object.fromEntries([...found].map(([, venue = "", value = ""]) => [venue, Number(value)]));
 }
