@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -57,10 +58,15 @@ def pytest_asyncio_loop_factories(
 # the first line of the run says so, and nothing is counted as skipped.
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    if SHARED_DATA.is_dir():
-        return f"recorded traffic: {SHARED_DATA}"
-    return f"recorded traffic: none at {SHARED_DATA}, tests on it are not collected"
+# Checkers that come with other software than Python's: what they judge is also judged by tests of our own.
+CHECKERS = {"promtool": "alerts", "prometheus": "queries", "systemd-analyze": "units"}
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    here = f"recorded traffic: {SHARED_DATA}"
+    none = f"recorded traffic: none at {SHARED_DATA}, tests on it are not collected"
+    away = [f"{name} is not here: {what} are judged without it" for name, what in CHECKERS.items() if shutil.which(name) is None]
+    return [here if SHARED_DATA.is_dir() else none, *away]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -1,4 +1,4 @@
-"""What Prometheus and Grafana are given: every metric is one of ours, every label one that it has, every alert explained."""
+"""What Prometheus and Grafana are given: queries are queries, metrics and labels are ours, alerts are explained and fire."""
 
 import json
 import re
@@ -12,6 +12,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from marketd.metrics import Metrics
+from tests.deploy.queries import asked
 from tests.deploy.servers import tool
 from tests.deploy.test_compose import OURS, SERVICES
 
@@ -26,8 +27,7 @@ EXPRESSIONS |= {f"panel {panel['title']} {one['refId']}": one["expr"] for panel 
 EXPRESSIONS |= {f"annotation {one['name']}": one["expr"] for one in DASHBOARD["annotations"]["list"]}
 OF_PROMETHEUS = {"up": {"job", "instance"}}
 GIVEN = {"job", "instance"}  # labels that a scrape adds
-NAME = re.compile(r"\b(?:[a-z]+_){1,}[a-z]+(?:_[a-z]+)*\b|\bup\b")
-FUNCTIONS = {"histogram_quantile"}
+CASES: list[dict[str, Any]] = yaml.safe_load((PROMETHEUS / "rules.test.yml").read_text())["tests"]
 
 
 def labels_of_metrics() -> dict[str, set[str]]:
@@ -46,22 +46,20 @@ def labels_of_metrics() -> dict[str, set[str]]:
 METRICS = labels_of_metrics()
 
 
-def bare(expression: str) -> str:
-    """Without label matchers, texts and the labels of `by` and `on`."""
-    return re.sub(r"\{[^}]*\}|\"[^\"]*\"|\b(?:by|on) \([^)]*\)", " ", expression)
-
-
 @pytest.mark.parametrize("where", EXPRESSIONS)
 def test_every_metric_and_label_asked_for_is_there(where: str) -> None:
-    expression = EXPRESSIONS[where]
-    names = set(NAME.findall(bare(expression))) - FUNCTIONS
-    known = set().union(*(METRICS.get(name, set()) for name in names)) | GIVEN
-    asked = {word for text in re.findall(r"\b(?:by|on) \(([^)]*)\)", expression) for word in text.replace(",", " ").split()}
-    asked |= {word for text in re.findall(r"\{([^}]*)\}", expression) for word in re.findall(r"(\w+)(?==|!=)", text)}
+    found = asked(EXPRESSIONS[where])
 
-    assert names, "a metric is asked for"
-    assert names - set(METRICS) == set()
-    assert asked - known == set()
+    assert found.names, "a metric is asked for"
+    assert found.names - set(METRICS) == set()
+    assert [(name, labels) for name, labels in found.metrics if labels - METRICS[name] - GIVEN] == []
+    assert found.by - set().union(*(METRICS[name] for name in found.names)) - GIVEN == set()
+
+
+@pytest.mark.parametrize("wrong", ["sum(", "up{", "rate(up)", "nosuch(up)", "up or 1", "up = 1"])
+def test_what_is_no_query_is_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        asked(wrong)
 
 
 def shown() -> Iterator[tuple[str, str, str]]:
@@ -77,7 +75,7 @@ def shown() -> Iterator[tuple[str, str, str]]:
 def test_a_label_that_is_shown_is_one_that_is_left(where: str, expression: str, words: str) -> None:
     left = {word for text in re.findall(r"\bby \(([^)]*)\)", expression) for word in text.replace(",", " ").split()}
     if " by (" not in expression:
-        left = set().union(*(METRICS.get(name, set()) for name in NAME.findall(bare(expression)))) | GIVEN
+        left = set().union(*(METRICS[name] for name in asked(expression).names)) | GIVEN
 
     assert set(words.split()) <= left
 
@@ -139,12 +137,31 @@ def test_every_alert_is_explained_where_it_says_so() -> None:
     assert explained == {rule["alert"] for rule in RULES}
 
 
-if (promtool := tool("promtool")) is not None:  # where Prometheus's own checker is
+def test_every_alert_is_tried_where_it_fires_and_where_it_does_not() -> None:
+    tried = [(one["alertname"], bool(one["exp_alerts"])) for case in CASES for one in case["alert_rule_test"]]
 
-    def test_prometheus_accepts_its_files() -> None:
-        checked = subprocess.run(
-            [promtool, "check", "config", "--lint=all", "--lint-fatal", PROMETHEUS / "prometheus.yml"],
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+    assert set(tried) == {(rule["alert"], fires) for rule in RULES for fires in (True, False)}
+
+
+def test_what_alerts_are_tried_on_is_what_a_scrape_would_bring() -> None:
+    given = [(case["name"], *asked(one["series"]).metrics) for case in CASES for one in case["input_series"]]
+
+    assert [one for one in given if one[1][1] != METRICS.get(one[1][0], set()) - {"job"} | one[1][1] & GIVEN] == []
+    assert all("good" in str(case["input_series"]) for case in CASES)
+
+
+if (promtool := tool("promtool")) is not None:  # the report's first lines say where it is not
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("check", "config", "--lint=all", "--lint-fatal", "prometheus.yml"),
+            ("check", "rules", "--lint=all", "--lint-fatal", "rules.yml"),
+            ("test", "rules", "rules.test.yml"),
+        ],
+        ids=lambda words: " ".join(words[:2]),
+    )
+    def test_prometheus_accepts_its_files_and_alerts_fire_as_tried(words: tuple[str, ...]) -> None:
+        checked = subprocess.run([promtool, *words], cwd=PROMETHEUS, capture_output=True, text=True, timeout=60, check=False)
 
         assert checked.returncode == 0, checked.stdout + checked.stderr

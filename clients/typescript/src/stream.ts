@@ -18,8 +18,11 @@ export interface Channel {
   max_hz?: number;
 }
 
+/** A gap as a stream says it: in a channel of candles with the channel's timeframe. */
+export type StreamGap = Gap & { timeframe?: string };
+
 /** An event with its position; `snapshot` is true on what was the newest when the subscription began. */
-export type StreamEvent = (Trade | Quote | BookL2 | CandleEvent | Gap | Status) & { pos: number; snapshot?: boolean };
+export type StreamEvent = (Trade | Quote | BookL2 | CandleEvent | StreamGap | Status) & { pos: number; snapshot?: boolean };
 
 /** Positions that the stream cannot bring any more; what is stored can be asked for by REST. */
 export interface Missed {
@@ -259,23 +262,15 @@ export class LiveStream {
 
   private deliver(event: StreamEvent): void {
     for (const key of keysOf(event)) {
-      for (const one of this.matching(key, event)) {
+      for (const one of this.byKey.get(key) ?? []) {
         // The same channel may be asked for twice (with and without a venue): what one had already, it does not get again.
-        if (one.pos !== null && event.snapshot !== true && event.type !== "gap" && event.pos <= one.pos && one.newest !== null) continue;
-        if (event.type !== "gap") {
-          one.newest = event;
-          one.pos = Math.max(one.pos ?? 0, event.pos);
-        }
+        const isOld = one.pos !== null && event.snapshot !== true && event.pos <= one.pos;
+        if (isOld && (event.type === "gap" || one.newest !== null)) continue;
+        if (event.type !== "gap") one.newest = event;
+        one.pos = Math.max(one.pos ?? 0, event.pos);
         for (const listener of [...one.listeners]) listener.onEvent(event);
       }
     }
-  }
-
-  private matching(key: string, event: StreamEvent): Iterable<Wanted> {
-    if (event.type !== "gap" || event.channel !== "candle") return this.byKey.get(key) ?? [];
-    // A gap of candles does not say which timeframe: it concerns all.
-    const prefix = `${key}|`;
-    return [...this.byKey].filter(([name]) => name.startsWith(prefix)).flatMap(([, found]) => [...found]);
   }
 
   /** A request is done as a whole or not at all: without what was wrong it is asked again. */
@@ -392,7 +387,7 @@ function keysOf(event: StreamEvent): string[] {
     case "candle":
       return [keyOf("candle", event.provider, event.symbol, event.timeframe)];
     case "gap":
-      return [keyOf(event.channel, event.provider, event.symbol, null)];
+      return [keyOf(event.channel, event.provider, event.symbol, event.timeframe ?? null)];
     case "status":
       return [keyOf("status", event.provider, event.symbol, null), keyOf("status", event.provider, null, null)];
     default:
