@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 
 const ROOT = rootOf(import.meta.dirname);
-const READY_WITHIN_MS = 60_000;
+const READY_WITHIN_MS = 120_000;
 
 /** The project, wherever the compiled test lies below it. */
 function rootOf(path: string): string {
@@ -65,7 +65,7 @@ function address(child: ChildProcess): Promise<string> {
 }
 
 /** The first answer that holds. */
-export async function eventually<T>(ask: () => Promise<T>, holds: (found: T) => boolean, withinMs = 60_000): Promise<T> {
+export async function eventually<T>(ask: () => Promise<T>, holds: (found: T) => boolean, withinMs = 180_000): Promise<T> {
   const deadline = Date.now() + withinMs;
   for (;;) {
     const found = await ask();
