@@ -83,6 +83,9 @@ class Metrics:
         self.stream_clients = Gauge("marketd_stream_clients", "Clients of /ws", registry=registry)
         self.stream_closed = Counter("marketd_stream_closed", "Clients of /ws that went", ["reason"], registry=registry)
         self.stream_messages = Counter("marketd_stream_messages", "Messages to clients of /ws", registry=registry)
+        self.stream_deflate = Counter(
+            "marketd_stream_deflate_bytes", "Events for /ws before (in) and after (out) packing", ["side"], registry=registry
+        )
         self.stream_mistakes = Counter("marketd_stream_mistakes", "Requests on /ws that were refused", registry=registry)
         self.stream_fill = Gauge("marketd_stream_queue_fill_ratio", "Fill of the slowest client's queue", registry=registry)
         self.stream_held = Gauge("marketd_stream_held_bytes", "Events held for clients of /ws", registry=registry)

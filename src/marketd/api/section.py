@@ -17,6 +17,7 @@ class StreamConfig(Section):
     held: int = Field(10_000, ge=1, description="of these, in each channel: what a client can go on from after a break")
     held_mib: int = Field(64, ge=1, description="all channels together; the largest give way")
     pace_ms: float = Field(5, ge=0, le=1000, description="at least between two deliveries; the first after a pause goes at once")
+    deflate: bool = Field(True, description="pack messages (permessage-deflate) for clients that offer it")
     ping_s: float = Field(20, gt=0, description="silence after which a client is pinged; after twice that it is closed")
 
 

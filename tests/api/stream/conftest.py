@@ -1,6 +1,7 @@
 """Clients of `/ws` for tests: one on a real socket, and one whose connection the test holds in its hands."""
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ import pytest
 from marketd.api.section import ApiConfig, StreamConfig
 from marketd.api.server import run_api
 from marketd.api.stream.client import Client
+from marketd.api.stream.deflate import TAIL, WINDOW_BITS
 from marketd.api.stream.hub import Hub
 from marketd.api.stream.names import CollectedNames
 from marketd.api.views import Views
@@ -107,8 +109,10 @@ class Held:
     frames: list[bytes] = field(default_factory=list)
     closed: tuple[int, str] | None = None
     full: bool = False
+    packs: bool = False
     client: Client | None = None
     peer: str = "127.0.0.1"
+    unpacker: "Unpacker" = field(default_factory=lambda: Unpacker())
 
     def write(self, data: bytes) -> None:
         self.frames.append(data)
@@ -120,7 +124,8 @@ class Held:
 
     def messages(self) -> list[Message]:
         """All there is; taken."""
-        found = [msgspec.json.decode(payload) for payload in payloads(b"".join(self.frames))]
+        data = b"".join(self.frames)
+        found = [msgspec.json.decode(one) for one in (self.unpacker.payloads(data) if self.packs else payloads(data))]
         self.frames.clear()
         return found
 
@@ -128,8 +133,33 @@ class Held:
         return [one for one in self.messages() if "type" in one]
 
 
+class Unpacker:
+    """What a client with permessage-deflate does with what it gets, one connection long, in the window that is promised."""
+
+    def __init__(self) -> None:
+        self._unpacker = zlib.decompressobj(-WINDOW_BITS)
+        self.packed = 0  # messages that were
+
+    def payloads(self, data: bytes) -> list[bytes]:
+        return [self._payload(first, payload) for first, payload in text_frames(data)]
+
+    def _payload(self, first: int, payload: bytes) -> bytes:
+        if first == 0x81:
+            return payload
+        self.packed += 1
+        return self._unpacker.decompress(payload + TAIL)
+
+
 def payloads(data: bytes) -> list[bytes]:
-    """Of text frames, whole and unmasked."""
+    """Of text frames, whole, unmasked and as they are."""
+    found = text_frames(data)
+
+    assert {first for first, _ in found} <= {0x81}
+    return [payload for _, payload in found]
+
+
+def text_frames(data: bytes) -> list[tuple[int, bytes]]:
+    """First byte and payload; control frames are left out."""
     found, at = [], 0
     while at < len(data):
         size, start = data[at + 1], at + 2
@@ -137,8 +167,8 @@ def payloads(data: bytes) -> list[bytes]:
             size, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
         elif size == 127:
             size, start = int.from_bytes(data[at + 2 : at + 10], "big"), at + 10
-        if data[at] == 0x81:
-            found.append(data[start : start + size])
+        if not data[at] & 8:
+            found.append((data[at], data[start : start + size]))
         at = start + size
     return found
 
@@ -152,8 +182,8 @@ def hub(clock: ManualClock) -> Hub:
 def join(views: Views) -> Callable[..., tuple[Client, Held]]:
     """A client of a hub, with its wire; its `hello` is taken."""
 
-    def start(hub: Hub, token: str | None = None, names: Views | None = None) -> tuple[Client, Held]:
-        wire = Held()
+    def start(hub: Hub, token: str | None = None, names: Views | None = None, packs: bool = False) -> tuple[Client, Held]:
+        wire = Held(packs=packs)
         client = wire.client = Client(hub, CollectedNames(names or replace(views, feeds=None)), wire, token)
         wire.messages()
         return client, wire

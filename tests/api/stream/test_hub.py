@@ -204,8 +204,8 @@ def test_what_is_held_is_bounded_in_each_channel_and_in_all(clock: ManualClock, 
     for number in range(1, 400):
         hub.publish([trade(number, symbol=symbol) for symbol in symbols])
 
-        assert hub.held_bytes <= 1 << 20
-    assert hub.held_bytes == sum(one.held_bytes for one in hub.channels.values())
+        assert hub.held.bytes <= 1 << 20
+    assert hub.held.bytes == sum(one.held_bytes for one in hub.channels.values())
     assert all(len(one) <= 125 for one in hub.channels.values())
 
 
@@ -223,7 +223,7 @@ def test_a_log_without_readers_is_kept_for_a_while(clock: ManualClock, join: Joi
     again.gone()
     clock._now += int((KEPT_S + 1) * 1e9)
     hub.tend()
-    assert (hub.channels[KEY].is_open, hub.held_bytes) == (False, 0)
+    assert (hub.channels[KEY].is_open, hub.held.bytes) == (False, 0)
 
 
 def test_a_channel_that_nothing_came_of_is_forgotten_with_its_last_reader(hub: Hub, join: Join) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import struct
+import zlib
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -39,7 +40,7 @@ class Raw:
         return int.from_bytes(found[1][:2], "big"), found[1][2:].decode()
 
 
-async def opened(url: str, head: bytes = HANDSHAKE, more: bytes = b"") -> Raw:
+async def opened(url: str, head: bytes = HANDSHAKE, more: bytes = b"", extension: str | None = None) -> Raw:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     writer.write(head + more)
     async with asyncio.timeout(WITHIN_S):
@@ -47,6 +48,8 @@ async def opened(url: str, head: bytes = HANDSHAKE, more: bytes = b"") -> Raw:
 
     assert b" 101 " in answer
     assert b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" in answer
+    named = [line.partition(": ")[2] for line in answer.decode().splitlines() if "Extensions" in line]
+    assert named == ([] if extension is None else [extension])
     return Raw(reader, writer)
 
 
@@ -87,6 +90,9 @@ async def test_a_message_may_come_in_parts_with_a_ping_between(serve: Serve) -> 
         (masked(b"x", 0x80), 1002),
         (masked(b"x", 0x01) + masked(b"x", 0x81), 1002),
         (b"\x81\x01x", 1002),
+        (masked(b"x", 0xC1), 1002),
+        (masked(b"x", 0xA1), 1002),
+        (masked(b"x", 0x99), 1002),
     ],
 )
 async def test_who_breaks_the_protocol_is_told_and_let_go(data: bytes, code: int, serve: Serve) -> None:
@@ -95,6 +101,61 @@ async def test_who_breaks_the_protocol_is_told_and_let_go(data: bytes, code: int
         raw.writer.write(data)
 
         assert (await raw.end())[0] == code
+        raw.writer.close()
+
+
+OFFERED = HANDSHAKE[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+AGREED = "permessage-deflate; client_no_context_takeover"
+
+
+def packed(payload: bytes) -> bytes:
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    return (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+
+async def test_a_packed_message_is_heard_also_in_parts_and_beside_plain_ones(serve: Serve) -> None:
+    whole = packed(b'{"op":"ping","id":1}')
+    async with serve() as served:
+        raw = await opened(served.url, OFFERED, extension=AGREED)
+        await raw.frame()
+        raw.writer.write(masked(whole, 0xC1) + masked(b'{"op":"ping","id":2}'))
+        raw.writer.write(masked(whole[:5], 0x41) + masked(b"hi", 0x89) + masked(whole[5:], 0x80))
+        heard = [await raw.frame() for _ in range(4)]
+        raw.writer.close()
+
+    assert [first for first, _ in heard] == [0x81, 0x81, 0x8A, 0x81]
+    assert [b'"id":1' in heard[0][1], b'"id":2' in heard[1][1], b'"id":1' in heard[3][1]] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (masked(packed(b"x" * 100_000_000), 0xC1), 1009),
+        (masked(b"\xff\xff\xff", 0xC1), 1007),
+        (masked(b"x", 0xE1), 1002),
+        (masked(packed(b"x"), 0xC9), 1002),
+        (masked(packed(b"x"), 0x41) + masked(b"x", 0xC0), 1002),
+    ],
+)
+async def test_who_breaks_what_was_agreed_on_is_told_and_let_go(data: bytes, code: int, serve: Serve) -> None:
+    async with serve() as served:
+        raw = await opened(served.url, OFFERED, extension=AGREED)
+        raw.writer.write(data)
+
+        assert (await raw.end())[0] == code
+        raw.writer.close()
+
+
+async def test_nothing_is_agreed_on_where_it_is_switched_off(serve: Serve) -> None:
+    async with serve(deflate=False) as served:
+        raw = await opened(served.url, OFFERED)
+        raw.writer.close()
+
+
+async def test_offers_may_be_spread_over_headers(serve: Serve) -> None:
+    first = HANDSHAKE[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover\r\n"
+    async with serve() as served:
+        raw = await opened(served.url, first + b"Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n", extension=AGREED)
         raw.writer.close()
 
 

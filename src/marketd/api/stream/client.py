@@ -1,13 +1,12 @@
-"""One client of `/ws`: what it asked for, and how it gets what it does not have yet."""
+"""One client of `/ws`: what it asks, what it is answered, and whether it is still there."""
 
 import hmac
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
-import structlog
-
 from marketd.api.stream.channel import Channel, Key
 from marketd.api.stream.frames import PING_FRAME, answer_frame
+from marketd.api.stream.reader import Reader, Wire
 from marketd.api.stream.wire import (
     VERSION,
     Asked,
@@ -31,21 +30,8 @@ from marketd.api.stream.wire import (
 if TYPE_CHECKING:
     from marketd.api.stream.hub import Hub
 
-log = structlog.get_logger("api")
-AT_ONCE = 512  # frames written in one go to who catches up
-LOOKS = 5  # at what is due, in the interval of the fastest pace
 REQUESTS_MAX = 100  # in a second
 AUTH_WITHIN_S = 10.0
-
-
-class Wire(Protocol):
-    """The connection. `write` may call the client's `pause` before it returns."""
-
-    peer: str  # whose it is, for the log
-
-    def write(self, data: bytes) -> None: ...
-
-    def close(self, code: int, words: str) -> None: ...
 
 
 class Names(Protocol):
@@ -54,30 +40,15 @@ class Names(Protocol):
         ...
 
 
-class Reading:
-    """A subscription that is not in step: it has everything up to `cursor`, and gets more when it is `due_s`."""
-
-    __slots__ = ("cursor", "due_s", "every_s")
-
-    def __init__(self, cursor: int, every_s: float) -> None:
-        self.cursor, self.every_s, self.due_s = cursor, every_s, 0.0
-
-
-class Client:
-    """Its channels are in step, or have a reading; those at a pace of their own always have one."""
+class Client(Reader):
+    """A reader that says what it wants."""
 
     def __init__(self, hub: "Hub", names: Names, wire: Wire, token: str | None) -> None:
         """`token` is what it has yet to say; None lets it in."""
-        self.hub, self.wire = hub, wire
-        self.out: list[bytes] = []  # of the flush under way
+        super().__init__(hub, wire)
         self.heard_s = self.pinged_s = self._since_s = self._born_s = hub.clock.monotonic()
         self._names, self._token = names, token
-        self._channels: dict[Channel, Reading | None] = {}  # None: in step
-        self._paced = 0  # how many channels have a pace of their own
-        self._every_s, self._due_s = float("inf"), 0.0  # the fastest of them, and when to look again
-        self._paused = False
         self._requests = 0  # since `_since_s`
-        self.is_open = True
         hub.admit(self)
         self._say(Hello(VERSION, hub.epoch, hub.config.ping_s, "ok" if token is None else "needed"))
 
@@ -156,7 +127,7 @@ class Client:
         if known in self._channels:
             self._leave(known)
         channel = self.hub.channel(key)  # a new one where the last reader of an empty one just left
-        self.hub.joined(channel)
+        self.hub.joined(channel)  # first: only of what is held can one go on
         resumed, missed, cursor = None, None, channel.pos
         if asked.after is not None:
             missed = self._missed(channel, asked.epoch, asked.after)
@@ -165,13 +136,7 @@ class Client:
                 cursor = asked.after
         if not resumed:
             after.append(channel.snapshot())
-        every_s = 0.0 if asked.max_hz is None else 1 / asked.max_hz
-        if every_s:
-            self.hub.paced.add(self)
-            self._paced += 1
-            self._every_s, self._due_s = min(self._every_s, every_s), 0.0
-        reading = Reading(cursor, every_s)
-        self._channels[channel] = reading
+        self._join(channel, cursor, 0.0 if asked.max_hz is None else 1 / asked.max_hz)
         return _standing(channel.key, cursor, resumed, missed)
 
     def _missed(self, channel: Channel, epoch: str | None, after: int) -> Missed | None:
@@ -193,92 +158,7 @@ class Client:
             self._leave(channel)
         self._say(Unsubscribed(id=id, channels=[_standing(one.key, one.pos, None, None) for one in there]))
 
-    def _leave(self, channel: Channel) -> None:
-        reading = self._channels.pop(channel)
-        channel.in_step.discard(self)
-        self.hub.left(channel)
-        if reading is not None and reading.every_s:
-            self._paced -= 1
-            if not self._paced:
-                self.hub.paced.discard(self)
-                self._every_s = float("inf")
-
-    # -- what it gets -------------------------------------------------------------------------------------------------
-
-    def flush(self, joined: dict[tuple[bytes, ...], bytes]) -> None:
-        """Write what the hub laid out for it; `joined` is shared by all that get the same."""
-        if len(self.out) == 1:
-            data = self.out[0]
-        else:
-            parts = tuple(self.out)
-            data = joined.get(parts) or joined.setdefault(parts, b"".join(parts))
-        self.out.clear()
-        if self.is_open:
-            self.wire.write(data)
-
-    def catch_up(self) -> None:
-        """Write what those behind miss, until the connection takes no more or they are in step."""
-        for channel, reading in list(self._channels.items()):
-            if reading is not None and not reading.every_s and not self._advance(channel, reading):
-                return
-
-    def deliver_due(self, now_s: float) -> None:
-        """What is due at a pace of its own."""
-        if self._paused or now_s < self._due_s:
-            return
-        self._due_s = now_s + self._every_s / LOOKS
-        for channel, reading in list(self._channels.items()):
-            if reading is not None and reading.every_s and now_s >= reading.due_s and reading.cursor < channel.pos:
-                reading.due_s = max(reading.due_s, now_s) + reading.every_s
-                if not self._advance(channel, reading):
-                    return
-
-    def _advance(self, channel: Channel, reading: Reading) -> bool:
-        """False where it cannot go on now."""
-        while reading.cursor < channel.pos:
-            if self._paused or not self.is_open:
-                return False
-            if not channel.holds(reading.cursor):
-                self._too_slow("more than is held waited for it")
-                return False
-            frames, reading.cursor = channel.after(reading.cursor, AT_ONCE)
-            self._write(frames)
-        if not reading.every_s and not self._paused and self.is_open:
-            self._channels[channel] = None
-            channel.in_step.add(self)
-        return True
-
-    def pause(self) -> None:
-        """The connection takes no more for now."""
-        self._paused = True
-        self.hub.paused.add(self)
-        for channel, reading in self._channels.items():
-            if reading is None:
-                self._channels[channel] = Reading(channel.pos, 0.0)
-                channel.in_step.discard(self)
-
-    def resume(self) -> None:
-        self._paused = False
-        self.hub.paused.discard(self)
-        if self.is_open:
-            self.catch_up()
-
-    def waiting(self) -> int:
-        """How many events that may not be lost wait for it."""
-        return sum(channel.waiting(one.cursor) for channel, one in self._channels.items() if one is not None)
-
-    def fill(self) -> float:
-        return min(1.0, self.waiting() / self.hub.config.queue)
-
-    def judge(self) -> None:
-        """Close it if too much waits."""
-        waiting = self.waiting()
-        if waiting > self.hub.config.queue:
-            self._too_slow(f"{waiting:,} events that may not be lost waited for it")
-
-    def _too_slow(self, words: str) -> None:
-        log.warning("api.stream_slow", code="stream-slow", client=self.wire.peer, reason=words)
-        self.close(1013, f"too slow: {words}; come again, with `after`", "slow")
+    # -- the connection -----------------------------------------------------------------------------------------------
 
     def listen(self, now_s: float) -> None:
         """Ping it when it says nothing for a while; let it go when it does not answer, or owes a token for too long."""
@@ -292,30 +172,14 @@ class Client:
             self.pinged_s = now_s
             self.wire.write(PING_FRAME)
 
-    # -- the connection -----------------------------------------------------------------------------------------------
-
-    def close(self, code: int, words: str, reason: str) -> None:
-        """Say why and go; `reason` is how it is counted."""
-        if self.is_open:
-            self.gone(reason)
-            self.wire.close(code, words)
-
     def gone(self, reason: str = "gone") -> None:
         """The connection ended."""
-        if not self.is_open:
-            return
-        self.is_open = False
-        for channel in list(self._channels):
-            self._leave(channel)
-        self.hub.release(self, reason)
+        if self.is_open:
+            super().gone(reason)
+            self.hub.release(self, reason)
 
     def _say(self, answer: object) -> None:
         self._write((answer_frame(answer),))
-
-    def _write(self, frames: Sequence[bytes]) -> None:
-        if frames and self.is_open:
-            self.hub.sent(len(frames))
-            self.wire.write(b"".join(frames))
 
 
 def _standing(key: Key, pos: int, resumed: bool | None, missed: Missed | None) -> Standing:

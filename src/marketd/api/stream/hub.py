@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from uuid import uuid4
 
 from marketd.api.section import StreamConfig
-from marketd.api.stream.channel import Channel, Key
+from marketd.api.stream.channel import Channel, Held, Key
 from marketd.api.stream.client import Client
+from marketd.api.stream.reader import Reader
 from marketd.clock import Clock
 from marketd.metrics import Metrics
 from marketd.model.events import BookL2, Candle, Event, Gap, Quote, Status, Trade
@@ -24,9 +25,9 @@ class Hub:
         self.epoch = uuid4().hex[:12]
         self.channels: dict[Key, Channel] = {}
         self.clients: set[Client] = set()
-        self.paced: set[Client] = set()  # who asked for less than everything at once
-        self.paused: set[Client] = set()  # whose connection takes no more
-        self.held_bytes = 0
+        self.paced: set[Reader] = set()  # who asked for less than everything at once
+        self.paused: set[Reader] = set()  # whose connection takes no more
+        self.held = Held()
         self._open: set[Channel] = set()
         self._candles: dict[tuple[str, str], list[Channel]] = {}
         self._plain: dict[tuple[type[Event], str, str], Channel] = {}  # of trades, quotes and books, by what their events say
@@ -37,7 +38,7 @@ class Hub:
         """The channel of this name, from now on there."""
         found = self.channels.get(key)
         if found is None:
-            found = self.channels[key] = Channel(key)
+            found = self.channels[key] = Channel(key, self.held)
             if key.type == "candle":
                 self._candles.setdefault((key.venue, key.symbol), []).append(found)
             elif key.type in PLAIN:
@@ -51,25 +52,27 @@ class Hub:
         for event in events:
             found = plain.get((event.__class__, event.venue, event.symbol))  # most events are of a kind that has one channel
             for channel in self._concerned(event) if found is None else (found,):
-                self.held_bytes += channel.take(event)
+                channel.take(event)
                 if channel.is_open:
                     changed[channel] = None
-        touched: list[Client] = []
+        touched: list[Reader] = []
         for channel in changed:
             fresh, channel.fresh = channel.fresh, []
-            if channel.in_step:
-                chunk = b"".join(fresh)
-                self._messages += len(fresh) * len(channel.in_step)
-                for client in channel.in_step:
+            for packs, clients in enumerate(channel.in_step):
+                if not clients:
+                    continue
+                chunk = self._pack(channel, fresh) if packs else b"".join(fresh)
+                self._messages += len(fresh) * len(clients)
+                for client in clients:
                     if not client.out:
                         touched.append(client)
                     client.out.append(chunk)
             if len(channel) > self.config.held * 5 // 4:
-                self.held_bytes -= channel.forget(len(channel) - self.config.held)
+                channel.forget(len(channel) - self.config.held)
         joined: dict[tuple[bytes, ...], bytes] = {}  # most clients ask for the same
         for client in touched:
             client.flush(joined)
-        if self.held_bytes > self.config.held_mib << 20:
+        if self.held.bytes > self.config.held_mib << 20:
             self._shrink()
         if self._messages:
             self.metrics.stream_messages.inc(self._messages)
@@ -94,9 +97,9 @@ class Hub:
         for channel in [one for one in self._open if not one.readers and one.empty_since_s is not None]:
             assert channel.empty_since_s is not None
             if now_s - channel.empty_since_s >= KEPT_S:
-                self.held_bytes -= channel.close()
+                channel.close()
                 self._open.discard(channel)
-        self.metrics.stream_held.set(self.held_bytes)
+        self.metrics.stream_held.set(self.held.bytes)
         self.metrics.stream_fill.set(max((client.fill() for client in self.paused), default=0.0))
 
     def joined(self, channel: Channel) -> None:
@@ -129,8 +132,6 @@ class Hub:
         """It is gone, or about to be."""
         if client in self.clients:
             self.clients.discard(client)
-            self.paced.discard(client)
-            self.paused.discard(client)
             self.metrics.stream_closed.labels(reason).inc()
             self.metrics.stream_clients.set(len(self.clients))
 
@@ -146,8 +147,14 @@ class Hub:
         self._candles.clear()
         self._plain.clear()
         self._open.clear()
-        self.held_bytes = 0
+        self.held = Held()
         self.epoch = uuid4().hex[:12]
+
+    def _pack(self, channel: Channel, fresh: Sequence[bytes]) -> bytes:
+        packed = channel.pack(fresh)
+        self.metrics.stream_deflate.labels("in").inc(sum(map(len, fresh)))
+        self.metrics.stream_deflate.labels("out").inc(len(packed))
+        return packed
 
     def _concerned(self, event: Event) -> Sequence[Channel]:
         if isinstance(event, Candle):
@@ -163,9 +170,7 @@ class Hub:
 
     def _shrink(self) -> None:
         """Half of what the largest log holds goes, until all together hold what they may."""
-        while self.held_bytes > self.config.held_mib << 20:
+        while self.held.bytes > self.config.held_mib << 20:
             largest = max(self._open, key=lambda one: one.held_bytes)
-            freed = largest.forget(max(1, len(largest) // 2))
-            self.held_bytes -= freed
-            if not freed:
+            if not largest.forget(max(1, len(largest) // 2)):
                 return

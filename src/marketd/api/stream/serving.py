@@ -13,9 +13,11 @@ from starlette.datastructures import Headers
 
 from marketd.api.guard import Rules
 from marketd.api.section import StreamConfig
-from marketd.api.stream.client import Client, Wire
+from marketd.api.stream.client import Client
+from marketd.api.stream.deflate import agreed
 from marketd.api.stream.hub import TYPES, Hub
 from marketd.api.stream.names import CollectedNames
+from marketd.api.stream.reader import Wire
 from marketd.api.stream.socket import take_over
 from marketd.api.views import Views
 from marketd.bus import Bus, Closed, Full
@@ -71,7 +73,9 @@ class Stream:
             return Refusal(503, "marketd is stopping")
         if len(self.hub.clients) >= self._config.clients:
             return Refusal(503, "too many clients at once", "connections", self._config.clients)
-        take_over(transport, key.encode(), rest, lambda wire: self._admit(wire, token))
+        offers = ",".join(found.getlist("sec-websocket-extensions"))
+        extension = agreed(offers) if self._config.deflate else None
+        take_over(transport, key.encode(), rest, lambda wire: self._admit(wire, token), extension)
         return None
 
     def _admit(self, wire: Wire, token: str | None) -> Client:

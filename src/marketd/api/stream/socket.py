@@ -6,11 +6,22 @@ import socket
 from collections.abc import Callable
 from typing import cast
 
-from picows import WSAutoPingStrategy, WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSFrame,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
 from picows.picows import WSProtocol  # type: ignore[attr-defined]  # what the library's own server is made of
 
-from marketd.api.stream.client import Client, Wire
+from marketd.api.stream.client import Client
+from marketd.api.stream.deflate import TooLarge, Unpackable, inflated
 from marketd.api.stream.frames import close_reason
+from marketd.api.stream.reader import Wire
 
 MESSAGE_BYTES_MAX = 256 * 1024
 PARTS_MAX = 1024
@@ -27,13 +38,15 @@ QUIET.setLevel(logging.CRITICAL + 1)
 class Connection(WSListener):
     """A Wire."""
 
-    def __init__(self, opened: Callable[[Wire], Client]) -> None:
+    def __init__(self, opened: Callable[[Wire], Client], packs: bool) -> None:
         self._opened = opened
+        self.packs = packs
         self._client: Client | None = None
         self._transport: WSTransport | None = None
         self._out: asyncio.Transport | None = None
         self._parts: list[bytes] = []
         self._parts_bytes = 0
+        self._is_packed = False  # the message under way
         self.peer = ""
 
     # -- what the client uses -----------------------------------------------------------------------------------------
@@ -67,7 +80,9 @@ class Connection(WSListener):
             return
         client.heard_s = client.hub.clock.monotonic()
         kind = frame.msg_type
-        if kind in DATA or kind == WSMsgType.CONTINUATION:
+        if frame.rsv2 or frame.rsv3 or (frame.rsv1 and not (self.packs and kind in DATA)):
+            client.close(1002, "a frame has a bit that was not agreed on", "protocol")
+        elif kind in DATA or kind == WSMsgType.CONTINUATION:
             self._take(client, frame)
         elif kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
@@ -96,6 +111,8 @@ class Connection(WSListener):
         if (frame.msg_type == WSMsgType.CONTINUATION) is not bool(self._parts):
             client.close(1002, "a message began inside another, or went on without having begun", "protocol")
             return
+        if not self._parts:
+            self._is_packed = bool(frame.rsv1)
         self._parts.append(frame.get_payload_as_bytes())
         self._parts_bytes += frame.payload_size
         if self._parts_bytes > MESSAGE_BYTES_MAX or len(self._parts) > PARTS_MAX:
@@ -104,14 +121,26 @@ class Connection(WSListener):
             message = b"".join(self._parts)
             self._parts.clear()
             self._parts_bytes = 0
-            client.hear(message)
+            self._hear(client, message)
+
+    def _hear(self, client: Client, message: bytes) -> None:
+        try:
+            client.hear(inflated(message, MESSAGE_BYTES_MAX) if self._is_packed else message)
+        except TooLarge:
+            client.close(1009, f"a message larger than {MESSAGE_BYTES_MAX:,} bytes", "protocol")
+        except Unpackable as error:
+            client.close(1007, f"a packed message that does not unpack: {error}", "protocol")
 
 
-def take_over(transport: asyncio.Transport, key: bytes, rest: bytes, opened: Callable[[Wire], Client]) -> None:
+def take_over(
+    transport: asyncio.Transport, key: bytes, rest: bytes, opened: Callable[[Wire], Client], extension: str | None = None
+) -> None:
     """From here on the connection belongs to picows, which answers the handshake with this key; `rest` came with its head."""
-    connection = Connection(opened)
+    connection = Connection(opened, extension is not None)
+    headers = {} if extension is None else {"Sec-WebSocket-Extensions": extension}
+    answer = WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(headers), connection)
     protocol = WSProtocol(
-        None, None, False, lambda _: connection, QUIET, True, HANDSHAKE_S, False, 0, 0, WSAutoPingStrategy.PING_WHEN_IDLE,
+        None, None, False, lambda _: answer, QUIET, True, HANDSHAKE_S, False, 0, 0, WSAutoPingStrategy.PING_WHEN_IDLE,
         False, MESSAGE_BYTES_MAX, None, 4096,
     )  # fmt: skip
     transport.set_protocol(cast("asyncio.BaseProtocol", protocol))
