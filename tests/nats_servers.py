@@ -1,12 +1,13 @@
 """Real NATS servers on loopback, one or three, that a test may kill, freeze and start again on the same port and store."""
 
+import asyncio
 import os
 import signal
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Self
@@ -14,7 +15,9 @@ from typing import Self
 import nats
 import pytest
 from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig
+from nats.js.errors import ServiceUnavailableError
 
 from tests.server_process import LOOPBACK, WITHIN_S, ServerProcess, free_ports
 
@@ -118,17 +121,23 @@ async def kept(url: str, subject: str = "md.events.>") -> list[Msg]:
     """What the stream holds of `subject`, oldest first."""
     client = await nats.connect(url.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0)
     try:
-        jetstream = client.jetstream(timeout=WITHIN_S)
-        subscription = await jetstream.pull_subscribe(subject, config=ConsumerConfig(ack_policy=AckPolicy.NONE))
-        name = await jetstream.find_stream_name_by_subject(subject)
-        # By the stream's leader: the server that has the consumer may have a copy that still catches up, and count less.
-        left = sum(((await jetstream.stream_info(name, subjects_filter=subject)).state.subjects or {}).values())
-        found: list[Msg] = []
-        while len(found) < left:
-            found += await subscription.fetch(min(1000, left - len(found)), timeout=WITHIN_S)
-        return found
+        async with asyncio.timeout(2 * WITHIN_S):
+            while True:
+                with suppress(ServiceUnavailableError):  # the consumer was on a server that has just ceased to lead
+                    return await _read(client.jetstream(timeout=WITHIN_S), subject)
     finally:
         await client.close()
+
+
+async def _read(jetstream: JetStreamContext, subject: str) -> list[Msg]:
+    subscription = await jetstream.pull_subscribe(subject, config=ConsumerConfig(ack_policy=AckPolicy.NONE))
+    name = await jetstream.find_stream_name_by_subject(subject)
+    # By the stream's leader: the server that has the consumer may have a copy that still catches up, and count less.
+    left = sum(((await jetstream.stream_info(name, subjects_filter=subject)).state.subjects or {}).values())
+    found: list[Msg] = []
+    while len(found) < left:
+        found += await subscription.fetch(min(1000, left - len(found)), timeout=WITHIN_S)
+    return found
 
 
 def nats_program() -> Path:
