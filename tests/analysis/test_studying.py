@@ -134,6 +134,25 @@ async def test_after_a_restart_nothing_is_published_twice_and_what_closes_next_i
     assert 0.0 == second.skipped("missed")
 
 
+async def test_what_was_said_is_remembered_also_of_an_earlier_run() -> None:
+    async with Bench().running() as first:
+        await first.see(*range(SPEAKS - 1, 690))
+    second = Bench(first)
+    async with second.running():
+        await second.see(689)
+
+    assert first.signals == list(first.studies.said)
+    assert list(signals_at(689)) == list(second.studies.said)
+
+
+async def test_no_more_than_so_much_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(studying, "SAID_MAX", 2)
+    async with Bench().running() as bench:
+        await bench.see(*range(520, 690))
+
+    assert bench.signals[-2:] == list(bench.studies.said)
+
+
 async def test_candles_that_closed_while_it_was_away_are_counted_and_said_and_not_judged_late() -> None:
     async with Bench().running() as first:
         await first.see(SPEAKS - 1)

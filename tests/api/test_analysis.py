@@ -14,6 +14,7 @@ from marketd.analysis.technical import Reading, analyse
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
 from marketd.api.views import Views
+from marketd.model.signals import Signal, SignalQuality
 from tests.analysis.candles import SERIES, walk
 
 READING = analyse(of_stored(SERIES, walk(500)).window(), AnalysisConfig())
@@ -25,6 +26,8 @@ class Shown:
 
     timeframes: tuple[str, ...] = ("5m", "1h")
     symbols: tuple[str, ...] = ("BTCUSDT",)
+
+    said: tuple[Signal, ...] = ()
 
     def reading(self, symbol: str, timeframe: str) -> Reading | None:
         return READING if (symbol, timeframe) == ("BTCUSDT", "1h") else None
@@ -64,6 +67,26 @@ async def test_what_cannot_be_answered_is_refused(
 
     assert (status, parameter) == (response.status_code, body["parameter"])
     assert body["allowed"] == allowed if allowed else body["allowed"]
+
+
+def signal(minute: int, symbol: str, timeframe: str) -> Signal:
+    at = minute * 60 * 10**9
+    return Signal(
+        symbol, "binance_us", timeframe, "long", "ribbon_up", ("because",), "1.50", at, at, at, SignalQuality(True, None, 500)
+    )
+
+
+async def test_the_newest_signals_come_first_and_are_those_asked_for(only: Views, tmp_path: Path) -> None:
+    said = (signal(1, "BTCUSDT", "1h"), signal(2, "ETHUSDT", "1h"), signal(3, "BTCUSDT", "5m"), signal(4, "BTCUSDT", "1h"))
+    views = replace(only, studies=Shown(said=said))
+    async with run_api(ApiConfig(port=0), views, tmp_path) as url, httpx.AsyncClient(base_url=url) as one:
+        everything = (await one.get("/analysis/signals")).content
+        of_symbol = (await one.get("/analysis/signals", params={"symbol": "BTCUSDT", "timeframe": "1h"})).content
+        newest = (await one.get("/analysis/signals", params={"limit": "1"})).content
+
+    assert msgspec.json.encode(said[::-1]) == everything
+    assert msgspec.json.encode([said[3], said[0]]) == of_symbol
+    assert msgspec.json.encode([said[3]]) == newest
 
 
 async def test_without_its_role_the_path_says_so(only: Views, tmp_path: Path) -> None:

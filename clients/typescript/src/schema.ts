@@ -335,6 +335,23 @@ export interface Answers {
       };
     })[];
   };
+  "GET /analysis/signals": ({
+    symbol: string;
+    provider: string;
+    timeframe: string;
+    direction: "long" | "short";
+    rule: string;
+    reasons: string[];
+    price: string;
+    open_time: bigint;
+    close_time: bigint;
+    ts: bigint;
+    quality: {
+      ok: boolean;
+      reason: string | null;
+      candles: number;
+    };
+  })[];
   "GET /api/redis/log": {
     id: string;
     type: string;
@@ -624,6 +641,11 @@ export interface Queries {
   "GET /analysis": {
     symbol: string;
     timeframe: string;
+  };
+  "GET /analysis/signals": {
+    symbol?: string;
+    timeframe?: string;
+    limit?: number;
   };
   "GET /api/redis/log": {
     type?: "publish" | "cache_write" | "cache_read" | "signal" | "trade" | "error";

@@ -19,11 +19,12 @@ from marketd.metrics import Metrics
 from marketd.model.cached import analysis_key, before_key, ohlcv_key
 from marketd.model.foreign import reader_of
 from marketd.model.series import CandleSeries
-from marketd.model.signals import Signal, encode_signal, signal_channel
+from marketd.model.signals import Signal, SignalId, encode_signal, signal_channel
 from marketd.model.timeframes import SECOND, timeframe
 from marketd.stores.cache import Desk, Operation, Publish, Write
 
 ROLE = "ta"
+SAID_MAX = 5000  # signals that are remembered for whoever looks
 log = structlog.get_logger("ta")
 _encode = msgspec.json.Encoder().encode
 _decode = reader_of(Reading)
@@ -66,6 +67,7 @@ class Studies:
         self._unsure: set[CandleSeries] = set()  # nobody knows whether what was asked of the cache last was done
         self._unread: set[CandleSeries] = set()  # what an earlier run said of them cannot be read
         self._faults: set[str] = set()  # said
+        self._said: dict[SignalId, Signal] = {}
         self.listening = Listening(ROLE, desk, every_s, coins, clock, metrics, self.work)
 
     async def run(self) -> None:
@@ -86,6 +88,11 @@ class Studies:
         """As published last; None before that."""
         standing = self._standings.get(CandleSeries(self._venue, symbol, timeframe))
         return None if standing is None else standing.reading
+
+    @property
+    def said(self) -> Sequence[Signal]:
+        """The newest signals, oldest first: those made here, and of an earlier run the last ones of each series."""
+        return sorted(self._said.values(), key=lambda one: one.ts)
 
     async def work(self, update: Update) -> Mapping[str, str]:
         """Judge what closed since the last look; the coins without values, and why. Raises DeliveryError."""
@@ -126,6 +133,7 @@ class Studies:
             kept = None if value is None else self._read(series, value)
             if kept is not None and (own is None or kept.open_time >= own.open_time):
                 self._standings[series] = kept
+                self._remember(kept.reading.signals)
             elif own is not None:
                 back.append(_write(series, own.reading))
         return back
@@ -172,6 +180,7 @@ class Studies:
         for step in steps:
             self._standings[step.series] = step.standing
             self._unread.discard(step.series)
+            self._remember(step.standing.reading.signals)
             for signal in step.standing.reading.signals:
                 self._metrics.analysis_signals.labels(timeframe, signal.rule, signal.direction).inc()
         self._metrics.analysis_readings.labels(ROLE, timeframe).inc(len(steps))
@@ -180,6 +189,12 @@ class Studies:
             candles = sum(missed.values())
             self._metrics.analysis_skipped.labels(ROLE, "missed").inc(candles)
             log.warning("analysis.missed", timeframe=timeframe, candles=candles, coins=len(missed), most=max(missed.values()))
+
+    def _remember(self, signals: Sequence[Signal]) -> None:
+        for signal in signals:
+            self._said.setdefault(signal.id, signal)
+        while len(self._said) > SAID_MAX:
+            del self._said[next(iter(self._said))]
 
     def _failed(self, series: CandleSeries, error: Exception) -> str:
         """Counted always, said once for each place of a mistake."""

@@ -1,12 +1,12 @@
-"""`GET /analysis`: the technical analysis of a coin and timeframe as it was published last, its signals included."""
+"""`GET /analysis`: the technical analysis of a coin as it was published last; `/analysis/signals`: what it said so far."""
 
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from marketd.api.answers import ERRORS, answer, refuse, require
-from marketd.api.parameters import SYMBOL, TIMEFRAME
+from marketd.api.parameters import COUNT, SYMBOL, TIMEFRAME
 from marketd.api.shapes import NS, NUMBER, QUALITY, TEXT, TRUTH, WHOLE, array, maybe, shape
 from marketd.api.views import Views
 from marketd.model.signals import Direction
@@ -17,6 +17,14 @@ class AnalysisQuery(BaseModel):
 
     symbol: SYMBOL
     timeframe: TIMEFRAME
+
+
+class SignalsQuery(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    symbol: SYMBOL | None = Field(None, description="of this symbol only")
+    timeframe: TIMEFRAME | None = Field(None, description="of this timeframe only")
+    limit: COUNT = Field(100, ge=1, le=1000, description="how many, newest first")
 
 
 def analysis_routes(views: Views) -> APIRouter:
@@ -33,6 +41,12 @@ def analysis_routes(views: Views) -> APIRouter:
             known = sorted(studies.symbols)
             refuse(f"nothing was read of {query.symbol} {query.timeframe} yet", "symbol", known, status=404)
         return answer(reading)
+
+    @routes.get("/analysis/signals", responses=SIGNALS, summary="The newest signals of the technical analysis, newest first")
+    async def signals(query: Annotated[SignalsQuery, Query()]) -> Response:
+        said = require(views.studies, "ta").said
+        asked = [one for one in said if query.symbol in (None, one.symbol) and query.timeframe in (None, one.timeframe)]
+        return answer(asked[: -query.limit - 1 : -1])
 
     return routes
 
@@ -69,4 +83,8 @@ _READING = shape(
 ANALYSIS: dict[int | str, dict[str, Any]] = {
     **ERRORS,
     200: {"description": "the last reading", "content": {"application/json": {"schema": _READING}}},
+}
+SIGNALS: dict[int | str, dict[str, Any]] = {
+    **ERRORS,
+    200: {"description": "signals", "content": {"application/json": {"schema": array(_SIGNAL)}}},
 }

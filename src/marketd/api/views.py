@@ -17,6 +17,7 @@ from marketd.model.events import Quote, Status, Trade
 if TYPE_CHECKING:
     from marketd.analysis.scanning import Ranking
     from marketd.analysis.technical import Reading
+    from marketd.model.signals import Signal as Advice
     from marketd.paper.books import Books
     from marketd.stores.archive import Archive
     from marketd.stores.cache import Cache
@@ -251,6 +252,11 @@ class StudiesView(Protocol):
 
     def reading(self, symbol: str, timeframe: str) -> "Reading | None":
         """As published last; None before that."""
+        ...
+
+    @property
+    def said(self) -> "Sequence[Advice]":
+        """The newest signals, oldest first."""
         ...
 
 

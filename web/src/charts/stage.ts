@@ -8,21 +8,17 @@ import { colour } from "../theme";
 import { decimalsOf, type Candles, type Held, type Span } from "./candles";
 import { bollinger, ema, RIBBON, squeeze, stochasticRsi, vwap, type Line } from "./indicators";
 import { chartColours } from "./look";
+import { byCandle, type Mark } from "./marks";
 
 export type Study = "ribbon" | "bollinger" | "vwap" | "squeeze" | "stochastic";
 
 /** A stretch of the ledger that is not there, in s; drawn behind the candles. */
 export interface Hole extends Span {
+  cause: string;
   state: "missing" | "known_empty" | "repairing" | "unrecoverable";
 }
 
-/** Something that happened at a time, in s. */
-export interface Mark {
-  at: number;
-  kind: "signal" | "fill";
-  buys: boolean;
-  text: string;
-}
+export type { Mark };
 
 type Drawn = ISeriesApi<SeriesType>;
 
@@ -36,7 +32,8 @@ export class Stage {
   private readonly markers: ISeriesMarkersPluginApi<Time>;
   private readonly drawn = new Map<Study, Drawn[]>();
   private holes: Hole[] = [];
-  private marks: Mark[] = [];
+  private marks: readonly Mark[] = [];
+  private marked: ReadonlyMap<number, Mark[]> = new Map();
   private stepS = 60;
   private shown: readonly Held[] = [];
 
@@ -103,7 +100,7 @@ export class Stage {
     if (this.shown.length > 0) this.redraw();
   }
 
-  setMarks(marks: Mark[]): void {
+  setMarks(marks: readonly Mark[]): void {
     this.marks = marks;
     this.mark();
   }
@@ -137,29 +134,42 @@ export class Stage {
     return new Map(found.sort((a, b) => a[0] - b[0]));
   }
 
+  /** What is missing at this time. */
+  holeAt(time: number): Hole | null {
+    return this.holes.find((one) => one.from <= time && time < one.to) ?? null;
+  }
+
+  /** What happened in the candle that opened at this time. */
+  marksAt(time: number): readonly Mark[] {
+    return this.marked.get(time) ?? [];
+  }
+
   private mark(): void {
     if (this.shown.length === 0) return;
     const look = chartColours();
-    const first = this.shown[0]!.time;
-    const marks: SeriesMarker<Time>[] = this.marks
-      .filter((one) => one.at >= first)
-      .map((one) => ({
-        // A candle's close is where its signal came to be: it stands at that candle, not at the next.
-        time: this.timeOf(one.at - 1) as UTCTimestamp,
-        position: one.buys ? "belowBar" : "aboveBar",
-        shape: one.kind === "fill" ? (one.buys ? "arrowUp" : "arrowDown") : "circle",
-        color: one.kind === "fill" ? (one.buys ? look.up : look.down) : colour("signal"),
-        text: one.text,
-        size: one.kind === "fill" ? 1.4 : 0.8,
-      }));
-    for (const one of this.shown) {
-      if (one.revision > 0) marks.push({ time: one.time as UTCTimestamp, position: "aboveBar", shape: "square", color: colour("lost"), text: `r${one.revision}`, size: 0.6 });
+    const tones = { signal: colour("signal"), feature: colour("vwap"), decision: colour("muted") };
+    this.marked = byCandle(this.marks, this.shown);
+    const drawn: SeriesMarker<Time>[] = [];
+    for (const [time, marks] of this.marked) {
+      for (const kind of ["fill", "signal", "feature", "decision"] as const) {
+        for (const buys of [true, false]) {
+          const its = marks.filter((one) => one.kind === kind && one.buys === buys);
+          if (its.length === 0) continue; // several of a kind at one candle are one mark; all their reasons are shown on hover
+          drawn.push({
+            time: time as UTCTimestamp,
+            position: buys ? "belowBar" : "aboveBar",
+            shape: kind === "signal" || kind === "feature" ? "circle" : buys ? "arrowUp" : "arrowDown",
+            color: kind === "fill" ? (buys ? look.up : look.down) : tones[kind],
+            text: kind === "fill" ? its.map((one) => one.text).join(", ") : "",
+            size: kind === "fill" ? 1.4 : 0.9,
+          });
+        }
+      }
     }
-    this.markers.setMarkers(marks.sort((a, b) => Number(a.time) - Number(b.time)));
-  }
-
-  private timeOf(at: number): number {
-    return this.shown.findLast((one) => one.time <= at)?.time ?? this.shown[0]!.time;
+    for (const one of this.shown) {
+      if (one.revision > 0) drawn.push({ time: one.time as UTCTimestamp, position: "aboveBar", shape: "square", color: colour("lost"), text: `r${one.revision}`, size: 0.6 });
+    }
+    this.markers.setMarkers(drawn.sort((a, b) => Number(a.time) - Number(b.time)));
   }
 
   private volumeOf(one: Held): { time: UTCTimestamp; value: number; color: string } {

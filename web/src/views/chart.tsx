@@ -3,7 +3,9 @@
 import { MarketDataError, type CandleEvent, type StreamEvent } from "marketd-client";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { Candles, lacking, type Held } from "../charts/candles";
-import { Stage, type Hole, type Mark, type Study } from "../charts/stage";
+import type { Mark } from "../charts/marks";
+import { Stage, type Hole, type Study } from "../charts/stage";
+import { told, type Series } from "../charts/told";
 import { moment, percent, price, size, stepMs } from "../format";
 import { useKeys } from "../keys";
 import { listen, useLiveState } from "../live";
@@ -26,12 +28,6 @@ const STUDIES: readonly { study: Study; title: string; key: string }[] = [
   { study: "squeeze", title: "TTM squeeze", key: "s" },
   { study: "stochastic", title: "Stoch RSI", key: "o" },
 ];
-
-interface Series {
-  venue: string;
-  symbol: string;
-  timeframe: string;
-}
 
 export function Chart({ route }: { route: Route }) {
   const status = usePolled((signal) => client.get("/status", {}, signal), 10_000, []);
@@ -101,6 +97,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
   const [phase, setPhase] = useState<"loading" | "shown" | "empty" | { error: string }>("loading");
   const [studies, setStudies] = useState<Study[]>(() => readKept().studies);
   const [pointed, setPointed] = useState<Held | null>(null);
+  const [tip, setTip] = useState<{ x: number; y: number; marks: readonly Mark[]; hole: Hole | null } | null>(null);
   const [table, setTable] = useState(false);
   const [, setVersion] = useState(0);
   const live = useLiveState();
@@ -140,7 +137,13 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
       requestAnimationFrame(() => ((painting = false), setVersion((known) => known + 1)));
     };
     const leave = listen({ type: "candle", provider: venue, symbol, timeframe, max_hz: 5 }, onEvent, () => void load(stop.signal));
-    made.chart.subscribeCrosshairMove((at) => setPointed(at.time === undefined ? null : (candles.current.all.find((one) => one.time === at.time) ?? null)));
+    made.chart.subscribeCrosshairMove((at) => {
+      const time = Number(at.time ?? NaN);
+      const marks = made.marksAt(time);
+      const hole = made.holeAt(time);
+      setPointed(candles.current.all.find((one) => one.time === time) ?? null);
+      setTip(at.point === undefined || (marks.length === 0 && hole === null) ? null : { x: at.point.x, y: at.point.y, marks, hole });
+    });
     made.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       if (range !== null && range.from < 60) void older(stop.signal);
     });
@@ -210,7 +213,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
     );
     return () => stop.abort();
   }, [ledger.data]);
-  const marks = usePolled((signal) => marksOf(series, signal), 5000, [], ["trader"]);
+  const marks = usePolled((signal) => told(series, signal), 5000, [], ["ta", "features", "trader"]);
   useEffect(() => stage.current?.setMarks(marks.data ?? []), [marks.data, phase]);
 
   const toggle = (study: Study): void => {
@@ -272,6 +275,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
         <div class="panel chart-panel">
           <Legend held={pointed ?? last} series={series} before={before(candles.current.all, pointed ?? last)} holes={holes} />
           <div ref={host} class={`chart-host ${phase === "shown" ? "" : "veiled"}`} role="img" aria-label={`Candles of ${symbol} at ${venue}, ${timeframe}; as a table with the key t`} />
+          {tip === null ? null : <Tip {...tip} width={host.current?.clientWidth ?? 0} />}
           {phase === "loading" ? <div class="over"><div class="skeleton block" role="status" aria-label="Loading candles" /></div> : null}
           {phase === "empty" ? <div class="over"><Empty title="No candle yet">The first one appears as soon as the venue has it.</Empty></div> : null}
           {typeof phase === "object" ? <div class="over"><Failed error={phase.error} retry={() => (setPhase("loading"), void load())} /></div> : null}
@@ -307,6 +311,28 @@ function Legend({ held, series, before, holes }: { held: Held | null; series: Se
           {held.revision > 0 ? <span class="tag">revision {held.revision}</span> : null}
         </span>
       )}
+    </div>
+  );
+}
+
+/** Why: what was said and done at the candle under the pointer, or why there is none. */
+function Tip({ x, y, marks, hole, width }: { x: number; y: number; marks: readonly Mark[]; hole: Hole | null; width: number }) {
+  const left = x > width / 2 ? Math.max(8, x - 304) : x + 16;
+  return (
+    <div class="tip chart-tip" role="tooltip" style={{ left: `${left}px`, top: `${Math.max(44, y - 10)}px` }}>
+      {hole === null ? null : (
+        <div>
+          <i class={`swatch ${hole.state === "known_empty" ? "void" : hole.state === "unrecoverable" ? "lost" : hole.state}`} /> <b>{hole.state.replace("_", " ")}</b>
+          <div class="muted">{moment(hole.from * 1000)} – {moment(hole.to * 1000)}{hole.cause === "" ? "" : ` · ${hole.cause}`}</div>
+        </div>
+      )}
+      {marks.slice(0, 6).map((one) => (
+        <div>
+          <i class={`mark-dot ${one.kind} ${one.buys ? "buy" : "sell"}`} /> <b>{one.text}</b>
+          {one.reasons.map((reason) => <div class="muted">{reason}</div>)}
+        </div>
+      ))}
+      {marks.length > 6 ? <div class="muted">and {marks.length - 6} more</div> : null}
     </div>
   );
 }
@@ -349,17 +375,7 @@ async function holesOf(series: Series, first: number | undefined, signal: AbortS
   if (first === undefined) return [];
   const query = { exchange: series.venue, symbol: series.symbol, timeframe: series.timeframe, start: new Date(first * 1000).toISOString() };
   const found = await client.get("/ledger", query, signal);
-  return found.flatMap((one) => (one.state === "have" ? [] : [{ from: Date.parse(one.start) / 1000, to: Date.parse(one.end) / 1000, state: one.state }]));
-}
-
-/** What the paper trader was told and what it did, on this symbol; nothing where it does not run. */
-async function marksOf(series: Series, signal: AbortSignal): Promise<Mark[]> {
-  const [fills, orders] = await Promise.all([client.list("/paper/fills", { limit: 500 }, signal), client.list("/paper/orders", { limit: 500 }, signal)]);
-  const mine = <T extends { symbol: string; provider: string }>(rows: T[]): T[] => rows.filter((one) => one.symbol === series.symbol && one.provider === series.venue);
-  return [
-    ...mine(orders.rows).filter((one) => one.why === "signal" || one.why === "entry").map((one): Mark => ({ at: Date.parse(one.ts) / 1000, kind: "signal", buys: one.side === "buy", text: "" })),
-    ...mine(fills.rows).map((one): Mark => ({ at: Date.parse(one.ts) / 1000, kind: "fill", buys: one.side === "buy", text: `${one.side} ${size(one.size)}` })),
-  ];
+  return found.flatMap((one) => (one.state === "have" ? [] : [{ from: Date.parse(one.start) / 1000, to: Date.parse(one.end) / 1000, state: one.state, cause: one.cause }]));
 }
 
 interface Kept {
