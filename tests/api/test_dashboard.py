@@ -7,7 +7,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from marketd.api.dashboard import CSP, Dashboard
+from marketd.api.dashboard import CSP, Dashboard, files_of
 
 SCRIPT = "console.log(1);" * 200
 
@@ -21,7 +21,7 @@ def built(tmp_path: Path) -> Path:
 
 
 def asking(directory: Path) -> httpx.AsyncClient:
-    layer = Dashboard(PlainTextResponse("the API", 404), directory)
+    layer = Dashboard(PlainTextResponse("the API", 404), files=files_of(directory))
     return httpx.AsyncClient(transport=httpx.ASGITransport(layer), base_url="http://127.0.0.1")
 
 

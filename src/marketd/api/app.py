@@ -14,12 +14,12 @@ from marketd.api.analysis import analysis_routes
 from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error, on_store_away
 from marketd.api.bodies import Bodies
 from marketd.api.candles import candles_routes
-from marketd.api.dashboard import Dashboard
+from marketd.api.dashboard import Dashboard, files_of
 from marketd.api.docs import docs_routes
 from marketd.api.exposition import metrics_routes
 from marketd.api.features import features_routes
 from marketd.api.gaps import gaps_routes
-from marketd.api.guard import LOCAL_ORIGIN, Guard, Rules
+from marketd.api.guard import LOCAL_ORIGIN, OPEN_PATHS, READING, Guard, Rules
 from marketd.api.hardened import Hardened
 from marketd.api.heads import Heads
 from marketd.api.health import health_routes
@@ -108,9 +108,10 @@ def build_app(config: ApiConfig, views: Views, rules: Rules) -> FastAPI:
     app.add_middleware(Hot, clock=views.clock)
     app.add_middleware(Heads)
     app.add_middleware(Bodies)
-    app.add_middleware(Guard, rules=rules)
-    if views.dashboard:
-        app.add_middleware(Dashboard)
+    files = files_of() if views.dashboard else {}
+    if files:
+        app.add_middleware(Dashboard, files=files)
+    app.add_middleware(Guard, rules=rules, without_token=frozenset(files))
     return app
 
 
@@ -123,7 +124,18 @@ class Described(FastAPI):
     def openapi(self) -> dict[str, Any]:
         schema = super().openapi()
         schema["components"]["schemas"].update(COMPONENTS)
+        schema["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        for path, methods in schema["paths"].items():
+            for method, operation in methods.items():
+                operation["security"] = _security(method.upper(), path)
         return schema
+
+
+def _security(method: str, path: str) -> list[dict[str, list[str]]]:
+    """What a request needs, as OpenAPI says it: either of these."""
+    if path in OPEN_PATHS:
+        return []
+    return [{"token": []}] if method not in READING else [{}, {"token": []}]
 
 
 def installed_version() -> str:

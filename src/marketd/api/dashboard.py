@@ -46,14 +46,13 @@ class File:
 
 
 class Dashboard:
-    """An ASGI layer before the guard: the files hold no data, and the page asks for the token where one is needed.
+    """An ASGI layer inside the guard, which asks for no token here: the files hold no data, and the page asks for it itself.
 
     Where nothing is built, `/` is the plain status page, which is also at `/plain`.
     """
 
-    def __init__(self, app: ASGIApp, directory: Path = BUILT) -> None:
-        self._app = app
-        self._files = files_of(directory)
+    def __init__(self, app: ASGIApp, *, files: Mapping[str, File]) -> None:
+        self._app, self._files = app, files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and (file := self._files.get(scope["path"])):
@@ -65,7 +64,7 @@ class Dashboard:
         await self._app(scope, receive, send)
 
 
-def files_of(directory: Path) -> Mapping[str, File]:
+def files_of(directory: Path = BUILT) -> Mapping[str, File]:
     """The files of a build by the path they are served at; none where nothing is built."""
     if not (directory / "index.html").is_file():
         return {}

@@ -46,14 +46,14 @@ class Rules:
         self._local = is_loopback(host)
         self._hosts = LOCAL_HOSTS | {host.lower(), f"[{host.lower()}]"}
 
-    def refuses(self, method: str, path: str, headers: Headers) -> Forbidden | None:
-        """Of a request."""
+    def refuses(self, method: str, is_open: bool, headers: Headers) -> Forbidden | None:
+        """Of a request; to read what is open needs no token."""
         forbidden = self._foreign_host(headers)
         if forbidden is not None:
             return forbidden
         if self._local and self._is_foreign(headers):
             return _foreign_origin()
-        if path in OPEN_PATHS or method == "OPTIONS" or (method in READING and not self.reading):
+        if method == "OPTIONS" or (method in READING and (is_open or not self.reading)):
             return None
         if not self.is_authorised(headers.get("authorization", "")):
             allowed = "Bearer and the token (MARKETD_API_TOKEN, or the file api-token)"
@@ -102,16 +102,17 @@ def _foreign_origin() -> Forbidden:
 
 
 class Guard:
-    """An ASGI layer before all routes."""
+    """An ASGI layer before all routes; `without_token` are paths that may be read without one, beside those that always may."""
 
-    def __init__(self, app: ASGIApp, *, rules: Rules) -> None:
+    def __init__(self, app: ASGIApp, *, rules: Rules, without_token: frozenset[str] = frozenset()) -> None:
         self._app, self._rules = app, rules
+        self._open = OPEN_PATHS | without_token
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refused = self._rules.refuses(scope["method"], scope["path"], Headers(scope=scope))
+        refused = self._rules.refuses(scope["method"], scope["path"] in self._open, Headers(scope=scope))
         if refused is not None:
             await error_answer(*refused)(scope, receive, send)
             return
