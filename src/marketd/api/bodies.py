@@ -33,7 +33,7 @@ class Bodies:
             if came <= self._largest:
                 return message
             if is_answered:  # a body that nobody asked for, under an answer that goes on
-                return {"type": "http.disconnect"}
+                return {**message, "body": b""}
             raise HTTPException(413, allowed)
 
         async def answering(message: Message) -> None:
