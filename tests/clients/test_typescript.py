@@ -16,7 +16,7 @@ def test_it_needs_nothing_at_run_time() -> None:
     package = json.loads((CLIENT / "package.json").read_text())
 
     assert "dependencies" not in package
-    assert {"typescript", "@types/node"} == set(package["devDependencies"])
+    assert {"typescript", "@types/node", "playwright-core"} == set(package["devDependencies"])
 
 
 def test_its_lock_holds_hashes_and_no_address() -> None:

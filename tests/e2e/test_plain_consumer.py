@@ -16,7 +16,7 @@ FLAGS = ["--experimental-websocket", "--test", "--test-concurrency=1"]
 
 @pytest.mark.e2e
 @pytest.mark.timeout(600)
-def test_a_consumer_without_a_client_gets_what_is_promised(start: Start, tmp_path: Path) -> None:  # noqa: F811
+def test_a_consumer_without_a_client_gets_what_is_promised(start: Start, tmp_path: Path) -> None:
     data = tmp_path / "data"
     live = start("demo", "--port", "0", "--data-dir", str(data)).wait_for("open http").split()[3]
     stored = start("run", "--profile", "api", "--port", "0", "--data-dir", str(data), environ={"MARKETD_API_TOKEN": TOKEN})
