@@ -18,8 +18,8 @@ async def main(base_url: str, symbol: str, count: int) -> None:
                 case Streamed(event, pos, is_snapshot):
                     print("before" if is_snapshot else "live", pos, event)
                     count -= not is_snapshot
-                case Missed(channel, after, first, reason):
-                    print("missed", channel, after, first, reason)
+                case Missed(channel, after, first, reason, filled):
+                    print("missed", channel, after, first, reason, f"{filled} trades came from the store")
                 case Connected(epoch, is_again):
                     print("connected", "again" if is_again else "", epoch)
                 case Broken(reason, retry_s):

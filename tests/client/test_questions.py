@@ -14,6 +14,7 @@ def test_what_is_not_given_is_not_asked() -> None:
     assert {} == questions.gaps(None, None, None, None, False).params
     assert {"exchange": "binance", "open": "true"} == questions.gaps("binance", None, None, None, True).params
     assert "cursor" not in questions.page("binance", "BTCUSDT", "1m", 0, 1, (), 10, None).params
+    assert {"symbol": "BTCUSDT", "start": "5", "limit": "1000"} == questions.trades(None, "BTCUSDT", 5, None).params
     assert "closed,source" == questions.page("binance", "BTCUSDT", "1m", 0, 1, ("closed", "source"), 10, "5").params["include"]
 
 

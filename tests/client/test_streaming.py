@@ -1,7 +1,7 @@
 """The client's stream against a real server, over a line that the test cuts."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from marketd.client import (
 from marketd.client.streaming import Message
 from marketd.clock import ManualClock, SystemClock
 from marketd.model.events import Event, Trade
+from marketd.stores.events import EventStore
 from tests.api.conftest import Parts, seen
 from tests.line import Line, laid
 from tests.samples import candle, quote, trade, trades
@@ -43,6 +44,7 @@ class There:
     line: Line
     client: MarketDataClient
     waited: list[float]
+    store: EventStore
 
 
 Start = Callable[..., AbstractAsyncContextManager[There]]
@@ -66,7 +68,8 @@ def start(tmp_path: Path, clock: ManualClock) -> Start:
 
                 async with MarketDataClient(line.url, given, wait=wait) as client:
                     assert there.bus is not None
-                    yield There(there.bus, line, client, waited)
+                    assert isinstance(there.store, EventStore)
+                    yield There(there.bus, line, client, waited, there.store)
 
     return begin
 
@@ -137,6 +140,97 @@ async def test_what_is_no_longer_held_is_said_to_be_missed(start: Start) -> None
     assert missed.first is not None
     assert "no longer held" in missed.reason
     assert (snapshot.is_snapshot, snapshot.event) == (True, trade(501))
+
+
+OTHER = Channel("trade", "ETHUSDT", "binance")
+
+
+def others(first: int, last: int) -> list[Event]:
+    return trades(first, last, symbol="ETHUSDT")
+
+
+async def away(there: There, stream: AsyncIterator[Message], stored: Sequence[Event]) -> None:
+    """One trade comes; 2 to 301 are published while the connection is down, more than are held, and these are stored."""
+    await until(stream, Connected)
+    there.bus.publish(others(1, 1))
+    await until(stream, Streamed)
+    target, there.line.target = there.line.target, 1
+    there.line.cut()
+    await until(stream, Broken)
+    for first in range(2, 302, 10):
+        there.bus.publish(others(first, first + 9))
+        await asyncio.sleep(0.01)
+    await there.store.write([*others(1, 1), *stored])
+    there.line.target = target
+
+
+async def rest(stream: AsyncIterator[Message], until_id: str) -> list[Message]:
+    """All from here to this trade, without what is said of the connection."""
+    found: list[Message] = []
+    async with asyncio.timeout(WITHIN_S):
+        async for message in stream:
+            if not isinstance(message, Connected | Broken):
+                found.append(message)
+            if isinstance(message, Streamed) and isinstance(message.event, Trade) and message.event.trade_id == until_id:
+                break
+    return found
+
+
+def ids(found: Sequence[Message]) -> list[int]:
+    return [int(one.event.trade_id) for one in found if isinstance(one, Streamed) and isinstance(one.event, Trade)]
+
+
+async def test_trades_that_are_no_longer_held_come_from_the_store(start: Start) -> None:
+    async with start() as there, aclosing(there.client.stream(OTHER)) as stream:
+        await away(there, stream, others(2, 301))
+        filled = await rest(stream, "301")
+        snapshot = await until(stream, Streamed)
+        there.bus.publish(others(302, 305))
+        live = await rest(stream, "305")
+
+    assert ids(filled) == list(range(2, 302))
+    assert [one.pos for one in filled if isinstance(one, Streamed)] == [0] * 300
+    assert (snapshot.is_snapshot, snapshot.event) == (True, others(301, 301)[0])
+    assert ids(live) == [302, 303, 304, 305]
+    assert not any(isinstance(one, Missed) for one in (*filled, *live))
+
+
+async def test_what_the_store_lacks_too_is_said(start: Start) -> None:
+    async with start() as there, aclosing(there.client.stream(OTHER)) as stream:
+        await away(there, stream, [*others(2, 99), *others(101, 301)])
+        filled = await rest(stream, "301")
+        missed = await until(stream, Missed)
+
+    assert ids(filled) == [*range(2, 100), *range(101, 302)]
+    assert (missed.after, missed.filled) == (1, 299)
+
+
+async def test_what_the_store_had_before_it_came_live_comes_once_and_proves_nothing(start: Start) -> None:
+    async with start() as there, aclosing(there.client.stream(OTHER)) as stream:
+        await away(there, stream, [*others(2, 99), *others(101, 302)])
+        filled = await rest(stream, "302")
+        there.bus.publish(others(302, 303))
+        live = await rest(stream, "303")
+        missed = [one for one in live if isinstance(one, Missed)]
+
+    assert ids(filled) == [*range(2, 100), *range(101, 303)]
+    assert ids(live) == [301, 303]  # the first is the snapshot
+    assert [(one.after, one.filled) for one in missed] == [(1, 300)]
+
+
+async def test_after_another_run_the_store_fills_what_it_can_and_it_is_said(start: Start) -> None:
+    async with start() as old, start() as new, aclosing(old.client.stream(OTHER)) as stream:
+        await until(stream, Connected)
+        old.bus.publish(others(1, 1))
+        await until(stream, Streamed)
+        await new.store.write(others(1, 20))
+        old.line.target = new.line.target
+        old.line.cut()
+        filled = await rest(stream, "20")
+        missed = await until(stream, Missed)
+
+    assert ids(filled) == list(range(2, 21))
+    assert (missed.after, missed.first, missed.filled) == (1, None, 19)
 
 
 async def test_a_server_that_started_anew_is_said_with_what_it_has(start: Start, tmp_path: Path) -> None:

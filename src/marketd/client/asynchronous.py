@@ -126,10 +126,11 @@ class MarketDataClient:
     def stream(self, *channels: Channel, retry: Retry = FOREVER) -> AsyncGenerator[Message, None]:
         """Live events of these channels, newest first known, then all that follows, for as long as it is iterated.
 
-        After a break it goes on where it was: each trade and closed candle comes once; where that cannot be, `Missed` says
-        what is lacking. `Connected` and `Broken` tell of the connection. Raises ClientError for what no second try can mend.
+        After a break it goes on where it was: each trade and closed candle comes once. Where that cannot be, trades come from
+        the store, and `Missed` says what is lacking or cannot be proved. `Connected` and `Broken` tell of the connection.
+        Raises ClientError for what no second try can mend.
         """
-        return Listening(self._base_url, self._token, channels, retry, self._wait).messages()
+        return Listening(self._base_url, self._token, channels, retry, self._wait, self._ask).messages()
 
     async def _ask(self, question: Question[T]) -> T:
         tries = Tries(self._retry)

@@ -10,11 +10,15 @@ import msgspec
 
 from marketd.client.errors import BadAddress, BadAnswer, BadRequest, ClientError, NotAllowed, NotFound, ServerFailed, TryLater
 from marketd.client.shapes import Candle, Gap, Page, Status
+from marketd.model.events import Trade
 
 Time = datetime | date | str | int  # a datetime without a zone is UTC; a number is epoch s, ms, us or ns; text is ISO 8601
 T = TypeVar("T")
 PAGE = 5_000  # candles; the server takes up to 10,000
 
+TRADES_PAGE = 1_000
+
+_trades = msgspec.json.Decoder(list[Trade])
 _candles = msgspec.json.Decoder(list[Candle])
 _gaps = msgspec.json.Decoder(list[Gap])
 _symbols = msgspec.json.Decoder(dict[str, list[str]])
@@ -79,6 +83,18 @@ def latest(symbol: str, timeframe: str, limit: int, exchange: str | None, includ
     params = {"symbol": symbol, "timeframe": timeframe, "limit": str(limit)}
     more = {"exchange": exchange or "", "include": ",".join(include)}
     return Question("/candles/latest", lambda body, _: _candles.decode(body), {**params, **_given(more)})
+
+
+class TradesPage(msgspec.Struct, frozen=True):
+    trades: list[Trade]
+    cursor: str | None
+
+
+def trades(venue: str | None, symbol: str | None, start: int, cursor: str | None) -> Question[TradesPage]:
+    """What is stored from `start` (ns) on."""
+    given = _given({"symbol": symbol or "", "provider": venue or "", "cursor": cursor or ""})
+    params = {"start": str(start), "limit": str(TRADES_PAGE), **given}
+    return Question("/trades", lambda body, headers: TradesPage(_trades.decode(body), headers.get("x-next-cursor")), params)
 
 
 def gaps(

@@ -1,22 +1,23 @@
 """Live events from marketd's `/ws`: subscribed, resumed after every break, each once; what is missing is said in between."""
 
-import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from typing import Literal
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
-from picows import WSCloseCode, WSError, WSFrame, WSHandshakeError, WSListener, WSMsgType, WSTransport, ws_connect
 
-from marketd.client.errors import BadAnswer, BadRequest, NotAllowed, Unreachable
-from marketd.client.questions import refusal
+from marketd.client import questions
+from marketd.client.errors import BadAnswer, BadRequest, ClientError, NotAllowed, Unreachable
+from marketd.client.filling import Trail
+from marketd.client.inbox import Inbox, connected
+from marketd.client.questions import Question
 from marketd.client.retrying import Retry, Tries
 from marketd.model.events import BookL2, Candle, Gap, Quote, Status, Trade
 
 ChannelType = Literal["trade", "quote", "book", "candle", "status"]
 Live = Trade | Quote | BookL2 | Candle | Gap | Status
-CONNECT_WITHIN_S = 10.0
-MESSAGE_BYTES_MAX = 16 * 1024 * 1024
-BEHIND_MAX = 1024  # messages between the connection and whoever takes them; beyond, it is not read until some are taken
+T = TypeVar("T")
+UNKNOWN = 1 << 62  # how much is lacking after another run of the server
+FILL_TRIES, FILL_S = 5, 1.0  # what the server has just received may not be stored yet
 RESUMED = ("trade", "candle")
 FOREVER = Retry(attempts=1_000_000_000)
 
@@ -35,7 +36,7 @@ class Streamed(msgspec.Struct, frozen=True):
     """An event and its position in its channel; a snapshot was there before and is not to be counted."""
 
     event: Live
-    pos: int
+    pos: int  # 0: a trade that was missed, from the store
     is_snapshot: bool
 
 
@@ -46,6 +47,7 @@ class Missed(msgspec.Struct, frozen=True):
     after: int
     first: int | None
     reason: str
+    filled: int = 0  # trades that the store had of it; they came before this
 
 
 class Connected(msgspec.Struct, frozen=True):
@@ -109,60 +111,10 @@ _event: msgspec.json.Decoder[Live] = msgspec.json.Decoder(Live)
 _TYPES = {"book_l2": "book"}
 
 
-class Inbox(WSListener):
-    """What one connection brings, in order; it is not read while too much waits here."""
-
-    def __init__(self) -> None:
-        self._waiting: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self._transport: WSTransport | None = None
-        self._parts: list[bytes] = []
-        self._is_held = False
-        self.reason = "the connection broke"
-        self.code = 0
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._transport = transport
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.CLOSE:
-            code = frame.get_close_code()
-            self.code = code.value if isinstance(code, WSCloseCode) else int(code or 0)  # the library knows some by name
-            self.reason = f"closed by the server: {self.code} {frame.get_close_reason() or ''}".strip()
-            transport.send_close(code)
-            transport.disconnect()
-        elif frame.msg_type == WSMsgType.PING:
-            transport.send_pong(frame.get_payload_as_bytes())
-        elif frame.msg_type != WSMsgType.PONG:
-            self._parts.append(frame.get_payload_as_bytes())
-            if frame.fin:
-                self._waiting.put_nowait(b"".join(self._parts))
-                self._parts.clear()
-                if not self._is_held and self._waiting.qsize() > BEHIND_MAX:
-                    self._is_held = True
-                    transport.underlying_transport.pause_reading()
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._waiting.put_nowait(None)
-
-    def send(self, message: object) -> None:
-        assert self._transport is not None
-        self._transport.send(WSMsgType.TEXT, msgspec.json.encode(message))
-
-    async def take(self) -> bytes:
-        """The next message. Raises Unreachable at the end of the connection."""
-        message = await self._waiting.get()
-        if message is None:
-            raise Unreachable(self.reason)
-        if self._is_held and self._waiting.qsize() <= BEHIND_MAX // 2:
-            self._is_held = False
-            assert self._transport is not None
-            self._transport.underlying_transport.resume_reading()
-        return message
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.send_close()
-            self._transport.disconnect()
+class Ask(Protocol):
+    async def __call__(self, question: Question[T], /) -> T:
+        """The server's answer. Raises ClientError."""
+        ...
 
 
 class Listening:
@@ -175,12 +127,15 @@ class Listening:
         channels: Sequence[Channel],
         retry: Retry,
         wait: Callable[[float], Awaitable[None]],
+        ask: Ask,
     ) -> None:
-        self._url, self._token, self._retry, self._wait = url, token, retry, wait
+        self._url, self._token, self._retry, self._wait, self._ask = url, token, retry, wait, ask
         self._channels = list(channels)
         self._epoch = ""
         self._at: list[int | None] = [None] * len(self._channels)  # the last position, by channel
         self._index: dict[tuple[str, str, str, str], int] = {}
+        self._trails = {at: Trail() for at, one in enumerate(self._channels) if one.type == "trade"}
+        self._unproven: dict[int, Missed] = {}  # filled from the store, as far as can be seen yet
 
     async def messages(self) -> AsyncGenerator[Message, None]:
         """Goes on until whoever iterates stops. Raises ClientError for what no second try can mend."""
@@ -189,14 +144,14 @@ class Listening:
         while True:
             inbox: Inbox | None = None
             try:
-                inbox = await self._connect()
-                for missed in await self._subscribe(inbox):
-                    yield missed
+                inbox = await connected(self._url, self._token)
+                for at, missed in await self._subscribe(inbox):
+                    async for one in self._fill(at, missed):
+                        yield one
                 yield Connected(self._epoch, is_again)
                 is_again = True
                 while True:
-                    found = self._read(await inbox.take())
-                    if found is not None:
+                    for found in self._read(await inbox.take()):
                         tries = Tries(self._retry)  # only what comes is a sign that it works
                         yield found
             except Unreachable as error:
@@ -209,28 +164,8 @@ class Listening:
                     inbox.close()
             await self._wait(retry_s)
 
-    async def _connect(self) -> Inbox:
-        where = f"{self._url.replace('http', 'ws', 1)}/ws"
-        headers: Mapping[str, str] = {} if self._token is None else {"Authorization": f"Bearer {self._token}"}
-        try:
-            async with asyncio.timeout(CONNECT_WITHIN_S):
-                _, inbox = await ws_connect(
-                    Inbox, where, extra_headers=dict(headers), max_frame_size=MESSAGE_BYTES_MAX, enable_auto_pong=False
-                )
-        except WSHandshakeError as error:
-            if error.response is None:
-                raise Unreachable(f"{where}: {error}") from error
-            names = {name.lower(): value for name, value in error.response.headers.items()}
-            found = refusal("/ws", int(error.response.status), names, error.raw_body or b"")
-            raise (Unreachable(str(found)) if int(error.response.status) in (429, 503) else found) from error
-        except (OSError, TimeoutError, WSError) as error:
-            raise Unreachable(f"{where}: {error or type(error).__name__}") from error
-        if not isinstance(inbox, Inbox):
-            raise Unreachable(f"{where}: the connection ended before the handshake was answered")
-        return inbox
-
-    async def _subscribe(self, inbox: Inbox) -> list[Missed]:
-        """Ask for everything, each where it was; what cannot be gone on from is returned."""
+    async def _subscribe(self, inbox: Inbox) -> list[tuple[int, Missed]]:
+        """Ask for everything, each where it was; what cannot be gone on from is returned, by channel."""
         hello = self._read_answer(await inbox.take())
         if hello.op != "hello":
             raise BadAnswer(f"{self._url}: this is no marketd")
@@ -240,15 +175,48 @@ class Listening:
         answer = self._read_answer(await inbox.take())
         if answer.op == "error":
             raise BadRequest(f"{answer.field or 'subscribe'}: {answer.error}", answer.field, answer.allowed)
+        is_same_run = self._epoch == answer.epoch
         self._epoch = answer.epoch
-        missed: list[Missed] = []
+        missed: list[tuple[int, Missed]] = []
+        self._unproven.clear()
         for at, one in enumerate(answer.channels):
             self._channels[at] = msgspec.structs.replace(self._channels[at], provider=one.provider)
             self._index[one.type, one.provider, one.symbol or "", one.timeframe or ""] = at
             if one.missed is not None:
-                missed.append(Missed(self._channels[at], one.missed.after, one.missed.first, one.missed.reason))
+                missed.append((at, Missed(self._channels[at], one.missed.after, one.missed.first, one.missed.reason)))
+                if at in self._trails:
+                    self._trails[at].lacking = one.pos - one.missed.after if is_same_run else UNKNOWN
             self._at[at] = one.pos
         return missed
+
+    async def _fill(self, at: int, missed: Missed) -> AsyncGenerator[Message, None]:
+        """The trades of the store in place of what was missed, and `missed` where it is not certain that these are all."""
+        trail = self._trails.get(at)
+        if trail is None or trail.start is None:
+            yield missed
+            return
+        filled = 0
+        for turn in range(FILL_TRIES if trail.lacking < UNKNOWN else 2):
+            if turn:
+                await self._wait(FILL_S)
+            start, cursor = trail.start, None
+            while True:
+                try:
+                    page = await self._ask(questions.trades(missed.channel.provider, missed.channel.symbol, start, cursor))
+                except ClientError as error:
+                    yield msgspec.structs.replace(missed, reason=f"{missed.reason}; GET /trades: {error}", filled=filled)
+                    return
+                for trade in page.trades:
+                    if trail.came_stored(trade):
+                        filled += 1
+                        yield Streamed(trade, 0, False)
+                cursor = page.cursor
+                if cursor is None:
+                    break
+            if trail.lacking <= 0:
+                self._unproven[at] = msgspec.structs.replace(missed, filled=filled)
+                return
+        yield msgspec.structs.replace(missed, filled=filled)
 
     def _asked(self, at: int) -> dict[str, object]:
         channel, after = self._channels[at], self._at[at]
@@ -257,20 +225,26 @@ class Listening:
             asked |= {"epoch": self._epoch, "after": after}
         return asked
 
-    def _read(self, message: bytes) -> Streamed | None:
+    def _read(self, message: bytes) -> Sequence[Message]:
         try:
             place = _place.decode(message)
             if not place.type:
-                return None
+                return ()
             event = _event.decode(message)
         except msgspec.ValidationError:
-            return None  # of a kind that is newer than this client
+            return ()  # of a kind that is newer than this client
         except msgspec.DecodeError as error:
             raise BadAnswer(f"{self._url}: {error}") from error
         at = self._channel_of(place)
         if at is not None and not place.snapshot:
             self._at[at] = place.pos
-        return Streamed(event, place.pos, place.snapshot)
+        if at in self._trails and isinstance(event, Trade):
+            trail = self._trails[at]
+            if place.snapshot:
+                trail.came_first(event)
+            elif not trail.came_live(event):
+                return [self._unproven.pop(at)] if trail.lacking > 0 and at in self._unproven else ()
+        return (Streamed(event, place.pos, place.snapshot),)
 
     def _channel_of(self, place: _Place) -> int | None:
         """Whose position it is. A gap names the timeframe of the candles among which it stands."""
