@@ -43,7 +43,7 @@ export function App() {
   }, [route, title]);
 
   useKeys({
-    ...Object.fromEntries(VIEWS.map((one, at) => [String(at + 1), () => go(one.view)])),
+    ...Object.fromEntries(VIEWS.flatMap((one, at) => [String(at + 1), `g ${one.key}`].map((key) => [key, () => go(one.view)]))),
     "/": () => setFinding(true),
     "?": () => setHelp(true),
     d: () => toggleTheme(),
@@ -63,7 +63,7 @@ export function App() {
         </a>
         <nav class="nav" aria-label="Views">
           {VIEWS.map((one, at) => (
-            <a href={linkTo(one.view)} class={one.view === route.view ? "on" : ""} aria-current={one.view === route.view ? "page" : undefined} title={`${one.title} (${at + 1})`}>
+            <a href={linkTo(one.view)} class={one.view === route.view ? "on" : ""} aria-current={one.view === route.view ? "page" : undefined} title={`${one.title} (${at + 1} or g ${one.key})`}>
               {one.title}
             </a>
           ))}

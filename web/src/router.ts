@@ -9,13 +9,14 @@ export interface Route {
   parts: string[];
 }
 
-export const VIEWS: readonly { view: View; title: string }[] = [
-  { view: "markets", title: "Markets" },
-  { view: "chart", title: "Chart" },
-  { view: "completeness", title: "Completeness" },
-  { view: "status", title: "Status" },
-  { view: "features", title: "Features" },
-  { view: "paper", title: "Paper" },
+/** `key`: after g. */
+export const VIEWS: readonly { view: View; title: string; key: string }[] = [
+  { view: "markets", title: "Markets", key: "m" },
+  { view: "chart", title: "Chart", key: "c" },
+  { view: "completeness", title: "Completeness", key: "l" },
+  { view: "status", title: "Status", key: "s" },
+  { view: "features", title: "Features", key: "f" },
+  { view: "paper", title: "Paper", key: "p" },
 ];
 
 export function routeOf(hash: string): Route {

@@ -83,13 +83,14 @@ def _config(sim: Sim, port: int, data_dir: Path, log_level: str | None) -> Confi
     """Only what the simulation says and the log format of this machine: a demo never reaches a real venue."""
     environ = {name: os.environ[name] for name in ("MARKETD_LOG_FORMAT",) if name in os.environ}
     environ |= {**sim.env(), "MARKETD__DAEMON__BACKFILL_DAYS": str(DAYS)}
+    environ |= {"MARKETD__PAPER__TIMEFRAME": "5m", "MARKETD__PAPER__BOOK": "demo"}  # something to see within minutes
     for name in sim.venues:
         listed = sim.venue(name).listings
         section = f"MARKETD__EXCHANGES__{name.upper()}"
         environ |= {
             f"{section}__SYMBOLS": ",".join(symbol for symbol in SYMBOLS if symbol in listed),
             f"{section}__CHANNELS": "trade,quote,book,candle",
-            f"{section}__TIMEFRAMES": "1m,1h",
+            f"{section}__TIMEFRAMES": "1m,5m,1h",
             f"{section}__KEY": "demo",  # for those that want keys
             f"{section}__SECRET": "demo",
             f"{section}__DRY_RUN": "false",

@@ -1,8 +1,8 @@
 // The drawing: candles and volume, what is computed of them, what is missing, and who did what when.
 
 import {
-  CandlestickSeries, createChart, createSeriesMarkers, HistogramSeries, LineSeries, LineStyle,
-  type IChartApi, type ISeriesApi, type ISeriesMarkersPluginApi, type SeriesMarker, type SeriesType, type Time, type UTCTimestamp,
+  CandlestickSeries, createChart, createSeriesMarkers, HistogramSeries, LineSeries, LineStyle, MismatchDirection,
+  type IChartApi, type ISeriesApi, type ISeriesMarkersPluginApi, type SeriesMarker, type Time, type UTCTimestamp,
 } from "lightweight-charts";
 import { colour } from "../theme";
 import { decimalsOf, type Candles, type Held, type Span } from "./candles";
@@ -20,7 +20,12 @@ export interface Hole extends Span {
 
 export type { Mark };
 
-type Drawn = ISeriesApi<SeriesType>;
+export interface Reading {
+  study: Study;
+  values: { value: number | null; tone: string }[];
+}
+
+type Drawn = ISeriesApi<"Line"> | ISeriesApi<"Histogram">;
 
 const HOLES_MAX = 20_000;
 
@@ -134,6 +139,19 @@ export class Stage {
     return new Map(found.sort((a, b) => a[0] - b[0]));
   }
 
+  /** Of each study that is shown: its figures at a place of the time axis, or the newest ones. */
+  readings(logical: number | null): Reading[] {
+    return [...this.drawn].map(([study, series]) => ({
+      study,
+      values: series.flatMap((one, at) => {
+        if (study === "squeeze" && at === 1) return []; // dots on a line at zero
+        const found = one.dataByIndex(logical ?? Number.MAX_SAFE_INTEGER, MismatchDirection.NearestLeft);
+        const value = found !== null && "value" in found ? (found.value as number) : null;
+        return [{ value, tone: String(one.options().color) }];
+      }),
+    }));
+  }
+
   /** What is missing at this time. */
   holeAt(time: number): Hole | null {
     return this.holes.find((one) => one.from <= time && time < one.to) ?? null;
@@ -191,6 +209,7 @@ export class Stage {
     }
     if (study === "stochastic") {
       made.push(line(colour("accent"), 1, pane), line(colour("vwap"), 1, pane));
+      for (const one of made) one.applyOptions({ autoscaleInfoProvider: () => ({ priceRange: { minValue: -4, maxValue: 104 } }) });
       for (const level of [20, 80]) made[0]?.createPriceLine({ price: level, color: colour("line"), lineWidth: 1, lineStyle: LineStyle.Dashed, axisLabelVisible: false, title: "" });
     }
     if (study === "squeeze" || study === "stochastic") this.chart.panes()[pane]?.setStretchFactor(0.3);

@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 const KEYS: readonly [string, string][] = [
   ["1 – 6", "Markets, Chart, Completeness, Status, Features, Paper"],
+  ["g then m c l s f p", "the same by letter; l is the ledger of Completeness"],
   ["/", "find a symbol"],
   ["j k, ↑ ↓", "next and previous row"],
   ["Enter", "open the row"],

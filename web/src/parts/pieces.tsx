@@ -7,7 +7,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 export function tone(state: string): "ok" | "warn" | "bad" | "off" {
   if (["ok", "live", "connected", "have", "completed", "in sync", "synced"].includes(state)) return "ok";
   if (["unhealthy", "dead", "down", "refused", "missing", "failed", "unrecoverable", "disconnected", "error"].includes(state)) return "bad";
-  if (["standby", "dry", "known_empty", "unlisted", "off", "none"].includes(state)) return "off";
+  if (["standby", "dry", "known_empty", "unlisted", "off", "none", "unknown"].includes(state)) return "off";
   return "warn";
 }
 

@@ -6,28 +6,21 @@ import { Candles, lacking, type Held } from "../charts/candles";
 import type { Mark } from "../charts/marks";
 import { Stage, type Hole, type Study } from "../charts/stage";
 import { told, type Series } from "../charts/told";
-import { moment, percent, price, size, stepMs } from "../format";
+import { stepMs } from "../format";
 import { useKeys } from "../keys";
 import { listen, useLiveState } from "../live";
 import { Book, Tape } from "../parts/depth";
-import { Badge } from "../parts/pieces";
 import { Empty, Failed, Shown } from "../parts/states";
 import { usePolled } from "../polling";
 import { go, type Route } from "../router";
 import { overview, partState, usePart } from "../overview";
 import { client, wordsOf } from "../server";
 import { useTheme } from "../theme";
+import { Legend, Rows, STUDIES, Tip } from "./chart-pieces";
 
 const FIRST = 1000; // candles that are loaded at once
 const RETRY_MS = 3000;
 const KEPT = "marketd.chart";
-const STUDIES: readonly { study: Study; title: string; key: string }[] = [
-  { study: "ribbon", title: "EMA ribbon", key: "e" },
-  { study: "bollinger", title: "Bollinger", key: "b" },
-  { study: "vwap", title: "VWAP", key: "v" },
-  { study: "squeeze", title: "TTM squeeze", key: "s" },
-  { study: "stochastic", title: "Stoch RSI", key: "o" },
-];
 
 export function Chart({ route }: { route: Route }) {
   const status = usePolled((signal) => client.get("/status", {}, signal), 10_000, []);
@@ -96,7 +89,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
   const loading = useRef(false);
   const [phase, setPhase] = useState<"loading" | "shown" | "empty" | { error: string }>("loading");
   const [studies, setStudies] = useState<Study[]>(() => readKept().studies);
-  const [pointed, setPointed] = useState<Held | null>(null);
+  const [pointed, setPointed] = useState<{ held: Held; logical: number } | null>(null);
   const [tip, setTip] = useState<{ x: number; y: number; marks: readonly Mark[]; hole: Hole | null } | null>(null);
   const [table, setTable] = useState(false);
   const [, setVersion] = useState(0);
@@ -141,7 +134,8 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
       const time = Number(at.time ?? NaN);
       const marks = made.marksAt(time);
       const hole = made.holeAt(time);
-      setPointed(candles.current.all.find((one) => one.time === time) ?? null);
+      const held = candles.current.all.find((one) => one.time === time);
+      setPointed(held === undefined ? null : { held, logical: at.logical ?? 0 });
       setTip(at.point === undefined || (marks.length === 0 && hole === null) ? null : { x: at.point.x, y: at.point.y, marks, hole });
     });
     made.chart.timeScale().subscribeVisibleLogicalRangeChange((range) => {
@@ -247,6 +241,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
   });
 
   const last = candles.current.all.at(-1) ?? null;
+  const shown = pointed?.held ?? last;
   const holes = ledger.data ?? [];
   return (
     <>
@@ -273,7 +268,7 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
       </div>
       <div class="chart-grid">
         <div class="panel chart-panel">
-          <Legend held={pointed ?? last} series={series} before={before(candles.current.all, pointed ?? last)} holes={holes} />
+          <Legend held={shown} series={series} before={before(candles.current.all, shown)} holes={holes} readings={stage.current?.readings(pointed?.logical ?? null) ?? []} />
           <div ref={host} class={`chart-host ${phase === "shown" ? "" : "veiled"}`} role="img" aria-label={`Candles of ${symbol} at ${venue}, ${timeframe}; as a table with the key t`} />
           {tip === null ? null : <Tip {...tip} width={host.current?.clientWidth ?? 0} />}
           {phase === "loading" ? <div class="over"><div class="skeleton block" role="status" aria-label="Loading candles" /></div> : null}
@@ -287,75 +282,6 @@ function Shaped({ series, all }: { series: Series; all: Series[] }) {
         </aside>
       </div>
     </>
-  );
-}
-
-function Legend({ held, series, before, holes }: { held: Held | null; series: Series; before: Held | null; holes: Hole[] }) {
-  const change = held === null || before === null ? null : (100 * (held.close - before.close)) / before.close;
-  const way = held !== null && held.close >= held.open ? "up" : "down";
-  const lacking = holes.filter((one) => one.state !== "known_empty").length;
-  return (
-    <div class="chart-legend">
-      <span class="legend-name">
-        <b>{series.symbol}</b> <span class="muted">{series.venue} · {series.timeframe}</span>
-        {lacking > 0 ? <Badge state="missing">{`${lacking} gap${lacking === 1 ? "" : "s"}`}</Badge> : null}
-      </span>
-      {held === null ? null : (
-        <span class="legend-values">
-          {(["open", "high", "low", "close"] as const).map((name) => (
-            <span><i>{name[0]!.toUpperCase()}</i><b class={way}>{price(held.digits[name])}</b></span>
-          ))}
-          <span><i>V</i><b>{size(held.digits.volume)}</b></span>
-          <span class={change === null ? "" : change >= 0 ? "up" : "down"}>{percent(change)}</span>
-          {held.closed ? null : <span class="muted">forming</span>}
-          {held.revision > 0 ? <span class="tag">revision {held.revision}</span> : null}
-        </span>
-      )}
-    </div>
-  );
-}
-
-/** Why: what was said and done at the candle under the pointer, or why there is none. */
-function Tip({ x, y, marks, hole, width }: { x: number; y: number; marks: readonly Mark[]; hole: Hole | null; width: number }) {
-  const left = x > width / 2 ? Math.max(8, x - 304) : x + 16;
-  return (
-    <div class="tip chart-tip" role="tooltip" style={{ left: `${left}px`, top: `${Math.max(44, y - 10)}px` }}>
-      {hole === null ? null : (
-        <div>
-          <i class={`swatch ${hole.state === "known_empty" ? "void" : hole.state === "unrecoverable" ? "lost" : hole.state}`} /> <b>{hole.state.replace("_", " ")}</b>
-          <div class="muted">{moment(hole.from * 1000)} – {moment(hole.to * 1000)}{hole.cause === "" ? "" : ` · ${hole.cause}`}</div>
-        </div>
-      )}
-      {marks.slice(0, 6).map((one) => (
-        <div>
-          <i class={`mark-dot ${one.kind} ${one.buys ? "buy" : "sell"}`} /> <b>{one.text}</b>
-          {one.reasons.map((reason) => <div class="muted">{reason}</div>)}
-        </div>
-      ))}
-      {marks.length > 6 ? <div class="muted">and {marks.length - 6} more</div> : null}
-    </div>
-  );
-}
-
-function Rows({ candles, close }: { candles: readonly Held[]; close: () => void }) {
-  return (
-    <div class="over candles-table" role="region" aria-label="The newest candles">
-      <div class="scroll">
-        <table class="grid" id="candles">
-          <thead><tr><th>Open time</th><th class="n">Open</th><th class="n">High</th><th class="n">Low</th><th class="n">Close</th><th class="n">Volume</th><th /></tr></thead>
-          <tbody>
-            {candles.slice(-200).reverse().map((one) => (
-              <tr key={one.time} data-time={one.time} data-closed={String(one.closed)}>
-                <td class="mono">{moment(one.time * 1000)}</td>
-                {(["open", "high", "low", "close", "volume"] as const).map((name) => <td class="n mono">{one.digits[name]}</td>)}
-                <td class="muted">{one.closed ? (one.revision > 0 ? `revision ${one.revision}` : "") : "forming"}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-      <button class="quiet close" onClick={close}>Close the table</button>
-    </div>
   );
 }
 

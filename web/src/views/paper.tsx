@@ -1,27 +1,21 @@
 // The account of the paper trader: what it holds, how it fared, what it did. Nothing here ever went to a venue.
 
-import { AreaSeries, createChart, type IChartApi, type ISeriesApi, type UTCTimestamp } from "lightweight-charts";
 import type { Answers } from "marketd-client";
-import { useEffect, useRef } from "preact/hooks";
+import { Curve, points, type Point } from "../charts/curve";
 import { count, moment, price, size } from "../format";
 import { Badge, Section, Stat } from "../parts/pieces";
 import { Empty, Shown } from "../parts/states";
 import { usePolled } from "../polling";
 import { linkTo } from "../router";
 import { client } from "../server";
-import { chartColours } from "../charts/look";
-import { useTheme } from "../theme";
 
 type Account = Answers["GET /paper"];
-type Point = Answers["GET /paper/equity"][number];
 type Position = Answers["GET /paper/positions"][number];
-
-const POINTS_MAX = 10_000;
 
 export function Paper() {
   const account = usePolled((signal) => client.get("/paper", {}, signal), 3000, [], ["trader"]);
   const positions = usePolled((signal) => client.get("/paper/positions", {}, signal), 3000, [], ["trader"]);
-  const equity = usePolled((signal) => curve(signal), 15_000, [], ["trader"]);
+  const equity = usePolled((signal) => points(signal), 15_000, [], ["trader"]);
   const fills = usePolled(async (signal) => (await client.list("/paper/fills", { limit: 100 }, signal)).rows, 5000, [], ["trader"]);
   const orders = usePolled(async (signal) => (await client.list("/paper/orders", { limit: 100 }, signal)).rows, 5000, [], ["trader"]);
   return (
@@ -35,9 +29,9 @@ export function Paper() {
         {(found) => (
           <>
             <Figures account={found} />
-            <Section title="Equity">
-              <Shown polled={equity} role="trader" rows={5} empty={(points) => (points.length < 2 ? <Empty title="No curve yet">A point is added at each close of a {found.timeframe} candle.</Empty> : null)}>
-                {(points) => <Curve points={points} />}
+            <Section title="Equity" aside={<span class="muted">at each close of {found.timeframe}, and now</span>}>
+              <Shown polled={equity} role="trader" rows={5} empty={(known) => (withNow(known, found).length < 2 ? <Empty title="No curve yet">A point is added at each close of a {found.timeframe} candle.</Empty> : null)}>
+                {(known) => <Curve points={withNow(known, found)} start={Number(found.start)} />}
               </Shown>
             </Section>
             <Section title="Positions">
@@ -92,6 +86,13 @@ export function Paper() {
   );
 }
 
+/** The account as it is now is the last point, as soon as it stands on newer prices than the last close. */
+function withNow(known: readonly Point[], account: Account): Point[] {
+  const last = known.at(-1);
+  const now = { ts: new Date().toISOString(), equity: account.equity };
+  return last === undefined || last.equity === account.equity ? [...known] : [...known, now];
+}
+
 function Figures({ account }: { account: Account }) {
   const profit = Number(account.profit);
   const way = (text: string): string => (Number(text) > 0 ? "up" : Number(text) < 0 ? "down" : "");
@@ -113,17 +114,17 @@ function Positions({ rows }: { rows: Position[] }) {
     <div class="scroll">
       <table class="grid">
         <thead>
-          <tr><th>Symbol</th><th>Side</th><th class="n">Size</th><th class="n">Opened at</th><th class="n">Now</th><th class="n">Unrealised</th><th class="n">Stop</th><th class="n">Take profit</th><th class="n">Opened</th></tr>
+          <tr><th>Symbol</th><th>Side</th><th class="n">Unrealised</th><th class="n">Now</th><th class="n">Opened at</th><th class="n">Size</th><th class="n">Stop</th><th class="n">Take profit</th><th class="n">Opened</th></tr>
         </thead>
         <tbody>
           {rows.map((one) => (
             <tr key={one.symbol}>
               <td><a class="strong" href={linkTo("chart", one.provider, one.symbol)}>{one.symbol}</a> <span class="muted">{one.provider}</span></td>
               <td><span class={`way ${one.side}`}>{one.side}</span></td>
-              <td class="n">{size(one.size)}</td>
-              <td class="n">{price(one.price)}</td>
-              <td class="n strong">{price(one.mark)}</td>
               <td class={`n ${Number(one.unrealised) >= 0 ? "up" : "down"}`}>{signed(one.unrealised)}</td>
+              <td class="n strong">{price(one.mark)}</td>
+              <td class="n">{price(one.price)}</td>
+              <td class="n">{size(one.size)}</td>
               <td class="n muted">{price(one.stop)}</td>
               <td class="n muted">{price(one.take_profit)}</td>
               <td class="n muted">{moment(one.opened)}</td>
@@ -133,38 +134,6 @@ function Positions({ rows }: { rows: Position[] }) {
       </table>
     </div>
   );
-}
-
-function Curve({ points }: { points: Point[] }) {
-  const host = useRef<HTMLDivElement>(null);
-  const chart = useRef<IChartApi | null>(null);
-  const line = useRef<ISeriesApi<"Area"> | null>(null);
-  const theme = useTheme();
-  useEffect(() => {
-    if (host.current === null) return;
-    const made = createChart(host.current, { autoSize: true, ...chartColours(), handleScroll: { vertTouchDrag: false } });
-    chart.current = made;
-    line.current = made.addSeries(AreaSeries, { lineWidth: 2, priceLineVisible: false });
-    return () => {
-      made.remove();
-      chart.current = null;
-    };
-  }, []);
-  useEffect(() => {
-    const look = chartColours();
-    chart.current?.applyOptions(look);
-    line.current?.applyOptions({ lineColor: look.accent, topColor: `${look.accent}44`, bottomColor: `${look.accent}05` });
-  }, [theme]);
-  useEffect(() => {
-    const byTime = new Map(points.map((one) => [Math.floor(Date.parse(one.ts) / 1000) as UTCTimestamp, Number(one.equity)]));
-    line.current?.setData([...byTime].map(([time, value]) => ({ time, value })));
-    chart.current?.timeScale().fitContent();
-  }, [points]);
-  return <div ref={host} class="curve" role="img" aria-label={`Equity over time, now ${points.at(-1)?.equity ?? ""}`} />;
-}
-
-async function curve(signal: AbortSignal): Promise<Point[]> {
-  return (await client.list("/paper/equity", { limit: POINTS_MAX }, signal)).rows;
 }
 
 function money(text: string): string {
