@@ -5,6 +5,7 @@ import multiprocessing
 import resource
 import socket
 import time
+import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ HEAD = (
     b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+PACKED = HEAD[:-2] + b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
 _spawn = multiprocessing.get_context("spawn")
 
 
@@ -147,6 +149,7 @@ class Member(asyncio.Protocol):
 
     channels: Sequence[str]
     keeps: bool = False
+    packs: bool = False
     size: int = 0
     data: list[bytes] = field(default_factory=list)
     tail: bytes = b""
@@ -156,7 +159,7 @@ class Member(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.Transport", transport)
-        self.transport.write(HEAD + self.asked())
+        self.transport.write((PACKED if self.packs else HEAD) + self.asked())
 
     def asked(self) -> bytes:
         """Its subscription, as a frame."""
@@ -173,9 +176,7 @@ class Member(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.is_joined:
-            self.size += len(data)
-            if self.keeps:
-                self.data.append(data)
+            self.take(data)
             self.tail = (self.tail + data)[-200:] if len(data) < 200 else data[-200:]
         else:
             self.tail += data
@@ -187,6 +188,12 @@ class Member(asyncio.Protocol):
                 if rest:
                     self.data_received(rest)
 
+    def take(self, data: bytes) -> None:
+        """What follows the answer to its subscription."""
+        self.size += len(data)
+        if self.keeps:
+            self.data.append(data)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.ended.set()
 
@@ -197,15 +204,59 @@ class Member(asyncio.Protocol):
 
     def events(self) -> list[dict[str, Any]]:
         """All it kept."""
-        found, data, at = [], b"".join(self.data), 0
-        while at + 4 <= len(data):
-            size, start = data[at + 1], at + 2
-            if size == 126:
-                size, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
-            if data[at] == 0x81:
-                found.append(msgspec.json.decode(data[start : start + size]))
-            at = start + size
-        return found
+        return [msgspec.json.decode(one) for one in payloads(b"".join(self.data))]
+
+
+@dataclass
+class Book:
+    """What all followers got so far, by who is ahead."""
+
+    data: bytearray = field(default_factory=bytearray)
+
+
+@dataclass(eq=False)
+class Follower(Member):
+    """Compares each byte with what the others got; once it gets something else, it keeps it, to be read for itself.
+
+    So the bytes that hundreds got alike are unpacked and read once, and still everyone's are known.
+    """
+
+    book: Book = field(default_factory=Book)
+    alike: int = 0  # bytes, from the start on
+    own: bytearray | None = None  # what follows them
+
+    def take(self, data: bytes) -> None:
+        self.size += len(data)
+        known = self.book.data
+        if self.own is None:
+            there = known[self.alike : self.alike + len(data)]
+            if there == data[: len(there)]:
+                known += data[len(there) :]
+                self.alike += len(data)
+                return
+            self.own = bytearray()
+        self.own += data
+
+    def whole(self) -> bytes:
+        """All it got."""
+        return bytes(self.book.data[: self.alike]) + bytes(self.own or b"")
+
+
+def payloads(data: bytes) -> Iterator[bytes]:
+    """Of the text messages from the start of a connection on, unpacked."""
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    at = 0
+    while at + 2 <= len(data):
+        size, start = data[at + 1], at + 2
+        if size == 126:
+            size, start = int.from_bytes(data[at + 2 : at + 4], "big"), at + 4
+        if start + size > len(data):
+            return
+        if data[at] == 0x81:
+            yield data[start : start + size]
+        elif data[at] == 0xC1:
+            yield unpacker.decompress(data[start : start + size] + b"\x00\x00\xff\xff")
+        at = start + size
 
 
 async def join(url: str, member: Member, *, few: bool = False) -> Member:

@@ -90,11 +90,12 @@ def serve(views: Views, tmp_path: Path) -> Serve:
 
     @asynccontextmanager
     async def start(
-        views: Views = views, *, token: str | None = None, host: str = "127.0.0.1", origins: Sequence[str] = (), **stream: Any
-    ) -> AsyncIterator[Served]:
+        views: Views = views, *, token: str | None = None, host: str = "127.0.0.1", origins: Sequence[str] = (),
+        clock: SystemClock | None = None, **stream: Any,
+    ) -> AsyncIterator[Served]:  # fmt: skip
         given = {"port": 0, "host": host, "token": token, "cors_origins": origins}
         config = ApiConfig.model_validate({**given, "stream": StreamConfig(**stream)})
-        there = replace(views, clock=SystemClock())
+        there = replace(views, clock=clock or SystemClock())
         assert there.bus is not None
         async with run_api(config, there, tmp_path) as url:
             yield Served(url.replace("0.0.0.0", "127.0.0.1"), there, there.bus)
