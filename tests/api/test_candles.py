@@ -1,6 +1,9 @@
 """Candles come exactly and whole: as one array, as pages that miss and repeat nothing, as a stream of any length."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -222,3 +225,11 @@ async def test_the_newest_are_asked_for_as_strictly(client: httpx.AsyncClient, p
     response = await newest(client, **params)
 
     assert (400, parameter) == (response.status_code, response.json()["parameter"])
+
+
+async def test_the_answer_on_the_page_is_of_the_form_that_is_sent(client: httpx.AsyncClient) -> None:
+    (text,) = re.findall(r"```json\n(.*?)```", (Path(__file__).parents[2] / "docs" / "api.md").read_text(), re.DOTALL)
+    shown, sent = json.loads(text), (await ask(client, start=at(0), end=at(1))).json()
+
+    assert [list(one) for one in shown] == [list(one) for one in sent]
+    assert [one["open_time"] for one in shown] == [one["open_time"] for one in sent]

@@ -2,7 +2,10 @@
 
 import gc
 import io
+import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -48,3 +51,12 @@ def test_table_shows_each_row_with_its_verdict() -> None:
 
     assert all(word in written.getvalue() for word in ("start", "0.4 s", "pass", "not measured", "needs a compiler"))
     assert ["start", "decode"] == [row["path"] for row in as_data(rows)]
+
+
+def test_the_module_on_the_page_makes_its_rows(few_objects: None) -> None:
+    page = (Path(__file__).parents[2] / "bench" / "README.md").read_text()
+    (text,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    module: dict[str, Any] = dict.fromkeys(("ours", "floor", "peer"), lambda: None)
+    exec(text, module)
+
+    assert [1.9, 3] == [float(re.findall(r"[\d.]+", row.target)[0]) for row in module["run"]()]

@@ -1,7 +1,10 @@
-"""The TypeScript client: its own tests in Node and in a browser, on a real daemon, and its use as a package and as a copy."""
+"""The TypeScript client: its own tests in Node and in a browser, on a real daemon, its use as a package and as a copy,
+and the program and commands of clients/typescript/README.md.
+"""
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Start, start
+from tests.test_documentation import blocks_of
 
 __all__ = ["start"]
 CLIENT = Path(__file__).resolve().parent.parent.parent / "clients" / "typescript"
@@ -65,6 +69,31 @@ def test_a_project_that_has_nothing_else_takes_the_client(installed: Path, tmp_p
 
     assert "BTCUSDT" in answer["pairs"]
     assert all(isinstance(candle["close"], str) for candle in answer["candles"])
+
+
+@pytest.mark.e2e
+@pytest.mark.timeout(300)
+def test_the_blocks_of_the_page_are_one_program_that_runs(installed: Path, tmp_path: Path, start: Start) -> None:
+    """Led to a demo of its own, and let go after three seconds; the commands are those that the tests here run."""
+    blocks = list(blocks_of(CLIENT / "README.md"))
+    text = "\n".join(block.text for block in blocks if block.language == "ts")
+    commands = [line for block in blocks if block.language == "sh" for line in block.text.splitlines()]
+    address = start("demo", "--port", "0").wait_for("open http").split()[3]
+    led = text.replace("http://10.0.0.5:8100", address).replace('"1m", 100)', f'"1m", 100, {{ baseUrl: "{address}" }})')
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "package.json").write_text('{"name": "project", "private": true, "type": "module"}')
+    types = {"module": "NodeNext", "types": ["node"], "typeRoots": [str(installed / "node_modules" / "@types")]}
+    (project / "tsconfig.json").write_text(json.dumps({"compilerOptions": STRICT | types, "files": ["program.ts"]}))
+    (project / "program.ts").write_text(f"{led}\nsetTimeout(() => {{ leave(); process.exit(0); }}, 3000);\n")
+    taken(installed, project, "package")
+    run(installed / "node_modules" / ".bin" / "tsc", "-p", "tsconfig.json", cwd=project)
+    said = run("node", "--experimental-websocket", "out/program.js", cwd=project).splitlines()
+
+    assert commands == ["cd clients/typescript", "npm ci", "npm pack", "npm test"]
+    assert led.count(address) == 2
+    assert len(said) > 3, said
+    assert [line for line in said if not re.fullmatch(r"\d+\.\d+|\d{16,}n|\d{4}-\S+|undefined", line)] == []
 
 
 def taken(client: Path, project: Path, way: str) -> str:

@@ -1,4 +1,4 @@
-"""The examples run as their reader would run them."""
+"""The examples run as their reader would run them: docs/library.md, docs/client.md and docs/add-a-venue.md show how."""
 
 import asyncio
 import importlib

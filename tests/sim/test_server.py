@@ -1,5 +1,9 @@
 """One port, several venues: paths, pace, floods."""
 
+import re
+from pathlib import Path
+from typing import Any
+
 import httpx
 import pytest
 
@@ -104,3 +108,11 @@ async def test_what_fails_inside_comes_out_as_it_is(rate: float) -> None:
     with pytest.raises(KeyError):
         async with open_sim(["binance"], rate=rate):
             raise KeyError("mine")
+
+
+async def test_the_test_on_the_page_runs() -> None:
+    (text,) = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[2] / "docs" / "sim.md").read_text(), re.DOTALL)
+    module: dict[str, Any] = {}
+    exec(text, module)
+
+    await module["test_a_gap_is_repaired"]()

@@ -1,5 +1,6 @@
 """The tables and their versions."""
 
+import re
 from pathlib import Path
 
 from marketd.stores.schema import CACHE_KIB, EVENT_TABLES, VERSION, connect
@@ -40,3 +41,15 @@ def test_a_commit_survives_a_kill_without_a_sync_of_its_own(tmp_path: Path) -> N
             "auto_vacuum": 2,  # INCREMENTAL
             "cache_size": -CACHE_KIB,
         } == found
+
+
+def test_the_question_on_the_page_is_one_that_the_tables_answer(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```sql\n(.*?)```", (Path(__file__).parents[2] / "docs" / "sinks.md").read_text(), re.DOTALL)
+    db = connect(tmp_path / "market_data.db")
+    columns = "provider, symbol, ts_event, ts_recv, price, size, side, trade_id, repaired"
+    one = ("binance", "BTCUSDT", 1_700_000_000_123_456_789, 1_700_000_000_200_000_000, "37123.4500", "0.0015", "buy", "3190", 0)
+    db.execute(f"INSERT INTO trades ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", one)
+    answer = list(db.execute(text))
+    db.close()
+
+    assert [("2023-11-14 22:13:20", "37123.4500", "0.0015", "buy")] == answer
