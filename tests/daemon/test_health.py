@@ -42,6 +42,22 @@ async def test_it_is_unhealthy_when_no_venue_has_data_and_says_since_when(run_da
     assert (health.status_code, health.json()["status"]) == (503, "unhealthy")
 
 
+async def test_an_archive_needs_its_store_and_answers_from_it_while_its_venue_is_away(run_daemon, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "exchanges: {bitfinex: {symbols: [BTCUSD], timeframes: [1h]}}\ndaemon: {backfill_days: 1}"
+    )
+    async with open_sim(["bitfinex"], rate=50, seed=16) as sim:
+        sim.fault("bitfinex", "refuse", for_s=1000.0)
+        async with run_daemon(sim, profile="candle-archive") as running:
+            parts = running.views.health.components
+            await eventually(lambda: parts()["venues"].status == "unhealthy")
+            found = parts()
+            health = await running.get("/health")
+
+    assert {name for name, one in found.items() if one.required} == {"archive"}
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+
+
 async def test_a_symbol_that_a_venue_refuses_degrades_it_and_is_named(run_daemon) -> None:
     async with open_sim(["binance", "bybit"], rate=200, seed=14) as sim:
         sim.fault("bybit", "error", symbol="ETHUSDT", for_s=1000.0)

@@ -27,7 +27,10 @@ DRY = "dry run: heartbeats only"
 
 
 class Health:
-    """A HealthView. Required is that at least one venue has fresh data; a venue or a sink in trouble degrades."""
+    """A HealthView. Required is that at least one venue has fresh data; a venue or a sink in trouble degrades.
+
+    `needs_venues=False`: the process is there for what is stored, and answers from it while all its venues are away.
+    """
 
     def __init__(
         self,
@@ -43,11 +46,13 @@ class Health:
         analysing: Analysing | None = None,
         polling: Polling | None = None,
         papering: Papering | None = None,
+        *,
+        needs_venues: bool = True,
     ) -> None:
         self._sinks, self._feeds, self._clock, self._archiving = sinks, feeds, clock, archiving
         self._discovery, self._link, self._featuring, self._streaming = discovery, link, featuring, streaming
         self._caching, self._analysing, self._polling = caching, analysing, polling
-        self._papering = papering
+        self._papering, self._needs_venues = papering, needs_venues
         self._archive_down = ""  # why the archive's database does not answer
         self._since: dict[str, tuple[Word, int]] = {}
 
@@ -108,15 +113,15 @@ class Health:
         return found
 
     def _of_venues(self, states: Mapping[str, tuple[Word, str]]) -> tuple[Word, bool, str]:
-        """Required: one venue with fresh data, or nothing but dry ones, which is what was asked for."""
+        """One venue with fresh data, or nothing but dry ones, which is what was asked for."""
         assert self._feeds is not None
         dry = [name for name, feed in self._feeds.feeds.items() if feed.venue.dry]
         fresh = [name for name, (word, _) in states.items() if word != "unhealthy" and name not in dry]
         if fresh:
-            return "ok", True, f"fresh data from {', '.join(fresh)}"
+            return "ok", self._needs_venues, f"fresh data from {', '.join(fresh)}"
         if dry and len(dry) == len(states):
-            return "ok", True, f"{DRY} from {', '.join(dry)}"
-        return "unhealthy", True, "no venue has fresh data"
+            return "ok", self._needs_venues, f"{DRY} from {', '.join(dry)}"
+        return "unhealthy", self._needs_venues, "no venue has fresh data"
 
     def _of_nats(self, state: LinkState) -> tuple[Word, bool, str]:
         """Where it is only welcome, its absence is no trouble until it was there. Features without venues need it."""

@@ -125,9 +125,11 @@ async def serve(
         analysing = None
         if caching is not None and ANALYSING & set(config.roles):
             analysing = Analysing(config, caching.cache, clock, metrics)
+        of_venues = "ingest" in config.roles or (featuring is not None and featuring.source is None)  # else of what is stored
         health = Health(
-            sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching, analysing, polling, papering
-        )
+            sinks, feeds, clock, archiving, discovery, link, featuring, streaming, caching, analysing, polling, papering,
+            needs_venues=of_venues,
+        )  # fmt: skip
         views = Views(
             profile=config.profile,
             roles=config.roles,
