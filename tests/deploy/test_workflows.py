@@ -52,6 +52,16 @@ def test_the_gate_is_all_there() -> None:
     assert "make test" in called
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_a_workflow_is_what_the_forge_calls_one(path: Path) -> None:
+    checked = subprocess.run(
+        [tool("check-jsonschema") or "check-jsonschema", "--builtin-schema", "vendor.github-workflows", path],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 if (zizmor := tool("zizmor")) is not None:  # where the auditor of workflows is
 
     @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
