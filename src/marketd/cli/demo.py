@@ -17,7 +17,8 @@ from marketd.config import Config, Flags, load
 from marketd.daemon import serve
 from marketd.errors import ConfigError
 from marketd.log import configure
-from marketd.sim import SIM_VENUES, Sim, open_sim
+from marketd.sim import SIM_VENUES
+from marketd.sim.apart import Apart, open_apart
 from marketd.venues import known_venues
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "BTCUSD", "ETHUSD", "AAPL", "MSFT")
@@ -47,12 +48,12 @@ def demo(
     """
 
     async def work(stop: asyncio.Event) -> None:
-        async with open_sim(_venues(), seed=seed, rate=rate, faults=faults) as sim, asyncio.TaskGroup() as group:
-            config = _config(sim, port, data_dir, log_level)
+        async with open_apart(_venues(), seed=seed, rate=rate, faults=faults) as apart, asyncio.TaskGroup() as group:
+            config = _config(apart, port, data_dir, log_level)
             configure(config.logging, config.data_dir)
 
             def ready(address: str, views: Views) -> None:
-                print(f"marketd demo: {len(sim.venues)} simulated venues ({', '.join(sim.venues)})", flush=True)
+                print(f"marketd demo: {len(apart.listed)} simulated venues ({', '.join(apart.listed)})", flush=True)
                 print(f"marketd demo: data in {config.data_dir}", flush=True)
                 print(f"marketd demo: open {address} in a browser; Ctrl-C stops", flush=True)
                 if is_wanted(config.logging.format):
@@ -79,13 +80,12 @@ def _venues() -> list[str]:
     return [name for name in SIM_VENUES if name in known]
 
 
-def _config(sim: Sim, port: int, data_dir: Path, log_level: str | None) -> Config:
+def _config(apart: Apart, port: int, data_dir: Path, log_level: str | None) -> Config:
     """Only what the simulation says and the log format of this machine: a demo never reaches a real venue."""
     environ = {name: os.environ[name] for name in ("MARKETD_LOG_FORMAT",) if name in os.environ}
-    environ |= {**sim.env(), "MARKETD__DAEMON__BACKFILL_DAYS": str(DAYS)}
+    environ |= {**apart.env, "MARKETD__DAEMON__BACKFILL_DAYS": str(DAYS)}
     environ |= {"MARKETD__PAPER__TIMEFRAME": "5m", "MARKETD__PAPER__BOOK": "demo"}  # something to see within minutes
-    for name in sim.venues:
-        listed = sim.venue(name).listings
+    for name, listed in apart.listed.items():
         section = f"MARKETD__EXCHANGES__{name.upper()}"
         environ |= {
             f"{section}__SYMBOLS": ",".join(symbol for symbol in SYMBOLS if symbol in listed),
@@ -97,7 +97,7 @@ def _config(sim: Sim, port: int, data_dir: Path, log_level: str | None) -> Confi
         }
     flags = Flags(
         profile="all-in-one",
-        venues=",".join(sim.venues),
+        venues=",".join(apart.listed),
         data_dir=data_dir,
         host="127.0.0.1",
         port=port,
