@@ -61,7 +61,12 @@ def main(words: Sequence[str]) -> int:
     unasked: list[str] = []
     for lock in (*PYTHON_LOCKS, *NPM_LOCKS):
         try:
-            holes += ask_npm(lock) if lock in NPM_LOCKS else ask_python(lock)
+            if lock in NPM_LOCKS:
+                holes += ask_npm(lock)
+            else:
+                found, unknown = ask_python(lock)
+                holes += found
+                unasked += [f"{lock}: {unknown}"] if unknown else []
         except NotAsked as why:
             unasked.append(f"{lock}: {why}")
     wrong = judged(holes, read_allowed(), datetime.now(UTC).date())
@@ -97,21 +102,18 @@ def read_allowed(path: Path = ALLOWED) -> list[Allowed]:
 # -- Python ---------------------------------------------------------------------------------------------------------------
 
 
-def ask_python(lock: str) -> list[Hole]:
+def ask_python(lock: str) -> tuple[list[Hole], str]:
+    """Also of what nothing is known, in words."""
     words = ["--format", "json", "--progress-spinner", "off", "--disable-pip", "--require-hashes", "--requirement", lock]
     said = run([str(pip_audit()), *words])
     try:
         report = json.loads(said.stdout)
     except ValueError:
         raise NotAsked(last_line(said.stderr)) from None
-    return python_holes(lock, report, (ROOT / PYTHON_LOCKS[0]).read_text())
+    return python_holes(lock, report, (ROOT / PYTHON_LOCKS[0]).read_text()), unknown_of(report)
 
 
 def python_holes(lock: str, report: dict[str, Any], shipped: str) -> list[Hole]:
-    """Raises NotAsked where the report leaves a package out."""
-    skipped = [one["name"] for one in report["dependencies"] if "skip_reason" in one]
-    if skipped:
-        raise NotAsked(f"nothing is known of {', '.join(skipped)}")
     return [
         Hole(
             lock,
@@ -122,9 +124,17 @@ def python_holes(lock: str, report: dict[str, Any], shipped: str) -> list[Hole]:
             use,
         )
         for one in report["dependencies"]
+        if "vulns" in one
         for use in [SHIPPED if f"\n{one['name']}==" in f"\n{shipped}" else BUILT_WITH]
         for its in one["vulns"]
     ]
+
+
+def unknown_of(report: dict[str, Any]) -> str:
+    """A package that was left out is not sound; a mirror without reports leaves out all."""
+    skipped = [one["name"] for one in report["dependencies"] if "skip_reason" in one]
+    more = f" and {len(skipped) - 3:,} more" if len(skipped) > 3 else ""
+    return f"who was asked knows nothing of {', '.join(skipped[:3])}{more}" if skipped else ""
 
 
 def fixes(versions: list[str] | None) -> str:

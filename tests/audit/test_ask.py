@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from audit.ask import BUILT_WITH, ROOT, SHIPPED, Allowed, Hole, NotAsked, judged, npm_holes, python_holes, read_allowed
+from audit.ask import BUILT_WITH, ROOT, SHIPPED, Allowed, Hole, judged, npm_holes, python_holes, read_allowed
 from tests.test_shape import tracked_files
 
 TODAY = date(2026, 11, 21)
@@ -61,9 +61,16 @@ def test_what_pip_audit_reports_is_read() -> None:
     assert ["fixed in 1.1", "no version without it yet"] == [one.words for one in found]
 
 
-def test_a_package_that_nobody_knows_is_not_taken_for_sound() -> None:
-    with pytest.raises(NotAsked, match="mystery"):
-        python_holes("requirements.lock", {"dependencies": [{"name": "mystery", "skip_reason": "unknown"}]}, "")
+def test_a_package_that_nobody_knows_is_named_and_hides_no_hole(project: Path, saying: "Saying") -> None:
+    skipped = [{"name": f"mystery{at}", "skip_reason": "not found"} for at in range(5)]
+    saying(PIP_AUDIT, {"dependencies": [*REPORT["dependencies"], *skipped]})
+    saying(NPM, NPM_SOUND)
+    code, said = audit(project)
+
+    assert 1 == code
+    assert "REPORTED: requirements.lock: thing 1.0" in said
+    assert "NOT ASKED for reported holes in requirements.lock: who was asked knows nothing of mystery0, mystery1" in said
+    assert "mystery2 and 2 more" in said
 
 
 def test_what_npm_reports_is_read() -> None:
