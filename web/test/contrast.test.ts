@@ -59,7 +59,7 @@ for (const [name, theme] of Object.entries(themes)) {
   });
 
   test(`what means something by its colour can be seen, ${name}`, () => {
-    const weak = ["accent", "have", "missing", "repairing", "lost", "up", "down", "signal", "vwap", ...[1, 2, 3, 4, 5].map((one) => `ribbon-${one}`), "bands"]
+    const weak = ["accent", "have", "missing", "repairing", "lost", "rise", "fall", "signal", "vwap", ...[1, 2, 3, 4, 5].map((one) => `ribbon-${one}`), "bands"]
       .map((token) => [token, contrast(of(token), of("panel"))] as const)
       .filter(([, ratio]) => ratio < 3)
       .map(([token, ratio]) => `${token}: ${ratio.toFixed(2)}`);

@@ -18,3 +18,9 @@ test("a symbol has a state of its own, and a switch ends no line's", () => {
 
   assert.deepEqual(found.map((one) => one.until), [null, null, 9, null]);
 });
+
+test("what an earlier run said held until that run ended", () => {
+  const found = spans([said(9, "connected"), said(4, "connected"), said(2, "disconnected"), said(1, "connected", "kraken")], 6);
+
+  assert.deepEqual(found.map((one) => one.until), [null, "restart", 4, "restart"]);
+});

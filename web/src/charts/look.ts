@@ -13,8 +13,8 @@ export function chartColours(): Look {
   const line = colour("line");
   return {
     accent: colour("accent"),
-    up: colour("up"),
-    down: colour("down"),
+    up: colour("rise"),
+    down: colour("fall"),
     layout: {
       background: { type: ColorType.Solid, color: "transparent" },
       textColor: colour("muted"),

@@ -191,7 +191,7 @@ export class Stage {
   }
 
   private volumeOf(one: Held): { time: UTCTimestamp; value: number; color: string } {
-    const tone = colour(one.close >= one.open ? "up" : "down");
+    const tone = colour(one.close >= one.open ? "rise" : "fall");
     return { time: one.time as UTCTimestamp, value: one.volume, color: `${tone}55` };
   }
 
@@ -243,7 +243,7 @@ export class Stage {
     if (study === "vwap") draw(0, vwap(bars));
     if (study === "squeeze") {
       const { on, momentum } = squeeze(bars);
-      const [up, down] = [colour("up"), colour("down")];
+      const [up, down] = [colour("rise"), colour("fall")];
       draw(0, momentum, (at) => {
         const rises = (momentum[at] ?? 0) >= (momentum[at - 1] ?? 0);
         return (momentum[at] ?? 0) >= 0 ? (rises ? up : `${up}80`) : rises ? `${down}80` : down;

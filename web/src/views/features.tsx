@@ -2,7 +2,7 @@
 
 import type { Answers, Features as Made } from "marketd-client";
 import { useMemo, useState } from "preact/hooks";
-import { clock, figure, ms, since } from "../format";
+import { clock, figure, ms, price, since } from "../format";
 import { Badge, Flash, Section, useNow } from "../parts/pieces";
 import { Empty, Shown } from "../parts/states";
 import { overview } from "../overview";
@@ -30,7 +30,7 @@ const COLUMNS: readonly { name: keyof Values; title: string; about: string; show
 export function Features() {
   const health = usePolled(async (): Promise<string[]> => overview().data?.health.symbols ?? [], 2000, [], ["features"]);
   const said = usePolled((signal) => client.get("/features/signals", { limit: 100 }, signal), 2000, [], ["features"]);
-  const advised = usePolled(async (signal) => (await client.messageLog({ type: "signal", limit: 50 }, signal)).rows, 3000, [], ["message_log"]);
+  const advised = usePolled((signal) => client.get("/analysis/signals", { limit: 100 }, signal), 3000, [], ["ta"]);
   return (
     <div class="page">
       <div class="bar-row">
@@ -67,8 +67,10 @@ export function Features() {
             {(rows) => (
               <ul class="lines">
                 {rows.map((one) => (
-                  <li key={one.id}>
-                    <time>{clock(one.timestamp)}</time> <b>{one.channel.replace(/^.*:/, "")}</b> <span class="part-reason">{one.summary}</span>
+                  <li key={`${one.ts} ${one.symbol} ${one.timeframe} ${one.rule}`}>
+                    <time>{clock(one.ts)}</time> <a class="strong" href={linkTo("chart", one.provider, one.symbol, one.timeframe)}>{one.symbol}</a> <span class="tag">{one.timeframe}</span>{" "}
+                    <span class={`way ${one.direction}`}>{one.direction}</span> {one.rule.replaceAll("_", " ")} <span class="muted">at {price(one.price)}</span>
+                    <div class="part-reason small">{one.reasons.join("; ")}</div>
                   </li>
                 ))}
               </ul>

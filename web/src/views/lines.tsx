@@ -16,11 +16,11 @@ const LIMIT = 300;
 const DAY_MS = 86_400_000;
 const KINDS = { switches: "Failover", lines: "Lines", symbols: "Symbols too" } as const;
 
-export function Lines({ venues, now }: { venues: readonly string[]; now: number }) {
+export function Lines({ venues, started, now }: { venues: readonly string[]; started: number; now: number }) {
   const [kind, setKind] = useState<keyof typeof KINDS>("lines");
   const kept = usePolled((signal) => client.get("/lines", { limit: LIMIT, symbols: kind === "symbols" }, signal), 15_000, [kind === "symbols"], ["latest"]);
   const all = kept.data ?? [];
-  const rows = spans(all.map(said)).filter((one) => kind !== "switches" || one.state === "switched");
+  const rows = spans(all.map(said), started).filter((one) => kind !== "switches" || one.state === "switched");
   const switches = all.filter((one) => one.state === "switched").length;
   return (
     <Section
@@ -46,7 +46,7 @@ export function Lines({ venues, now }: { venues: readonly string[]; now: number 
               <li key={one.key}>
                 <time title={new Date(one.at).toISOString()}>{now - one.at > DAY_MS ? moment(one.at) : clock(one.at)}</time> <b>{one.venue}</b>{" "}
                 {one.symbol === null ? null : <span class="tag">{one.symbol}</span>} <Badge state={one.state}>{one.state === "switched" ? "took over" : one.state}</Badge>{" "}
-                <span class="muted nowrap">{one.until === null ? `for ${ago(now - one.at)}, still` : `for ${ago(one.until - one.at)}`}</span>
+                <span class="muted nowrap">{one.until === "restart" ? "until the restart" : one.until === null ? `for ${ago(now - one.at)}, still` : `for ${ago(one.until - one.at)}`}</span>
                 <span class="part-reason">{one.reason === "" ? "" : ` · ${one.reason}`}</span>
               </li>
             ))}

@@ -1,10 +1,10 @@
 // How the daemon is: every part, venue, queue, job and subscription, and what goes through the shared cache.
 
 import type { Consumer, HealthAnswer, StatusAnswer } from "marketd-client";
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { ago, count, ms, since } from "../format";
 import { Badge, Bar, Section, Stat, useNow } from "../parts/pieces";
-import { lookAgain, useOverview } from "../overview";
+import { lookAgain, useOverview, type Overview } from "../overview";
 import { Empty, Failed, Loading, Shown } from "../parts/states";
 import { usePolled } from "../polling";
 import { client } from "../server";
@@ -15,6 +15,8 @@ export function Status() {
   const now = useNow();
   const known = useOverview();
   const health = known.data?.health ?? null;
+  const venues = known.data?.venues ?? [];
+  const started = useMemo(() => Date.now() - 1000 * (known.data?.uptime_s ?? 0), [known.since, known.data === null]);
   const status = usePolled((signal) => client.get("/status", {}, signal), 2500, []);
   const queues = usePolled((signal) => client.get("/bus-stats", {}, signal), 2000, [], ["bus"]);
   const offsets = usePolled(offsetsOf, 5000, [], ["ingest"]);
@@ -23,11 +25,9 @@ export function Status() {
       <div class="bar-row">
         <h1>Status</h1>
         {health === null ? null : <Badge state={health.status} />}
-        <span class="muted grow-right">{status.data === null ? "" : `${[`profile ${status.data.profile}`, ...status.data.roles].join(" · ")}`}</span>
+        <span class="muted grow-right">{known.data === null ? "" : `${[`profile ${known.data.profile}`, ...known.data.roles].join(" · ")}`}</span>
       </div>
-      <Shown polled={status} role="any" rows={4}>
-        {(found) => <Totals status={found} queues={queues.data?.consumers ?? []} />}
-      </Shown>
+      {known.data === null ? <Loading rows={3} /> : <Totals overview={known.data} status={status.data} queues={queues.data?.consumers ?? []} />}
       <div class="columns">
         <Section title="Parts">
           {health !== null ? <Parts health={health} now={now} /> : known.error === null ? <Loading /> : <Failed error={known.error} retry={lookAgain} />}
@@ -38,13 +38,11 @@ export function Status() {
               {(found) => <Queues consumers={found.consumers} />}
             </Shown>
           </Section>
-          <Lines venues={status.data?.venues.map((one) => one.name) ?? []} now={now} />
+          <Lines venues={venues.map((one) => one.name)} started={started} now={now} />
         </div>
       </div>
       <Section title="Venues">
-        <Shown polled={status} role="ingest" rows={4} empty={(found) => (found.venues.length === 0 ? <Empty title="No venue is asked here" /> : null)}>
-          {(found) => <Venues status={found} offsets={offsets.data ?? {}} />}
-        </Shown>
+        {venues.length > 0 ? <Venues venues={venues} offsets={offsets.data ?? {}} /> : known.data === null ? <Loading rows={4} /> : <Empty title="No venue is asked here">The role ingest, which listens to venues, does not run in this process.</Empty>}
       </Section>
       <Activity />
       <Section title="Jobs" aside={<span class="muted">the last one of each series</span>}>
@@ -57,18 +55,18 @@ export function Status() {
   );
 }
 
-function Totals({ status, queues }: { status: StatusAnswer; queues: Consumer[] }) {
-  const perSecond = status.venues.reduce((sum, one) => sum + one.events_per_s, 0);
+function Totals({ overview, status, queues }: { overview: Overview; status: StatusAnswer | null; queues: Consumer[] }) {
+  const perSecond = overview.venues.reduce((sum, one) => sum + one.events_per_s, 0);
   const dropped = queues.reduce((sum, one) => sum + one.dropped, 0);
-  const live = status.subscriptions.filter((one) => one.state === "live").length;
-  const gaps = status.subscriptions.reduce((sum, one) => sum + one.missing, 0);
+  const live = status?.subscriptions.filter((one) => one.state === "live").length ?? 0;
+  const gaps = status?.subscriptions.reduce((sum, one) => sum + one.missing, 0) ?? 0;
   return (
     <div class="stats">
-      <Stat name="Up" value={ago(status.uptime_s * 1000)} />
+      <Stat name="Up" value={ago(overview.uptime_s * 1000)} />
       <Stat name="Events per second" value={count(perSecond)} />
-      <Stat name="Subscriptions live" value={`${count(live)} of ${count(status.subscriptions.length)}`} />
+      <Stat name="Subscriptions live" value={status === null ? "…" : `${count(live)} of ${count(status.subscriptions.length)}`} />
       <Stat name="Dropped" value={count(dropped)} kind={dropped > 0 ? "warn" : ""} note={dropped > 0 ? "by consumers, see queues" : "by nobody"} />
-      <Stat name="Live gaps open" value={count(gaps)} kind={gaps > 0 ? "warn" : ""} />
+      <Stat name="Live gaps open" value={status === null ? "…" : count(gaps)} kind={gaps > 0 ? "warn" : ""} />
     </div>
   );
 }
@@ -116,7 +114,7 @@ function Queues({ consumers }: { consumers: Consumer[] }) {
   );
 }
 
-function Venues({ status, offsets }: { status: StatusAnswer; offsets: Record<string, number> }) {
+function Venues({ venues, offsets }: { venues: Overview["venues"]; offsets: Record<string, number> }) {
   return (
     <div class="scroll">
       <table class="grid">
@@ -127,7 +125,7 @@ function Venues({ status, offsets }: { status: StatusAnswer; offsets: Record<str
           </tr>
         </thead>
         <tbody>
-          {status.venues.map((one) => (
+          {venues.map((one) => (
             <tr key={one.name}>
               <td class="strong">{one.name}</td>
               <td><Badge state={one.state} /></td>
