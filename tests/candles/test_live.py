@@ -127,3 +127,29 @@ async def test_what_is_known_already_of_a_skipped_stretch_is_not_called_missing(
 
     assert ["have", "known_empty", "have"] == states
     assert [] == told
+
+
+async def test_what_lies_between_history_and_the_first_live_candle_is_missing_at_once(clock: ManualClock, tmp_path: Path) -> None:
+    told: list[CandleSeries] = []
+    async with open_archive(url(tmp_path), clock) as archive:
+        await archive.settle(BINANCE, [Stretch(START, START + 2 * MINUTE, "have", "", 0)])
+        live = LiveCandles(archive, [BINANCE], lambda venue: True, clock, told.append)
+        await live.write([forming(3)])
+        told_of_forming = list(told)
+        await live.write([candle(4)])
+        parts = await archive.ledger(BINANCE)
+        ledger = [((part.start - START) // MINUTE, (part.stop - START) // MINUTE, part.state) for part in parts]
+
+        assert [] == told_of_forming
+        assert [BINANCE] == told
+        assert [(0, 2, "have"), (2, 4, "missing"), (4, 5, "have")] == ledger
+
+
+async def test_a_first_live_candle_that_follows_history_leaves_nothing_missing(clock: ManualClock, tmp_path: Path) -> None:
+    told: list[CandleSeries] = []
+    async with open_archive(url(tmp_path), clock) as archive:
+        await archive.settle(BINANCE, [Stretch(START, START + 2 * MINUTE, "have", "", 0)])
+        await LiveCandles(archive, [BINANCE], lambda venue: True, clock, told.append).write([candle(2), candle(3)])
+
+        assert [] == told
+        assert ["have"] == [part.state for part in await archive.ledger(BINANCE)]

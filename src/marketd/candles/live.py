@@ -119,6 +119,9 @@ class LiveCandles:
         for candle in candles:
             if not candle.closed:  # forms: nothing is known of its interval yet
                 continue
+            if at is None:  # the first one of this run: history reached up to somewhere
+                before = await self._archive.ledger(series, 0, candle.open_time)
+                at = before[-1].stop if before else None
             if at is not None and at < candle.open_time:
                 rows = await self._archive.ledger(series, at, candle.open_time)
                 known = Intervals((row.start, row.stop) for row in rows)  # by REST meanwhile, for one
