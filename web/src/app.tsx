@@ -81,7 +81,7 @@ export function App() {
         </div>
       </header>
       <Connection live={live} overview={overview} />
-      <main id="main" ref={main} tabIndex={-1} class={live.mode === "lost" || overview.error !== null ? "stale" : ""}>
+      <main id="main" ref={main} tabIndex={-1} class={live.mode === "lost" || (overview.error !== null && !overview.refused) ? "stale" : ""}>
         <View route={route} key={route.view} />
       </main>
       <footer class="foot">
@@ -100,13 +100,14 @@ export function App() {
 
 /** The daemon's own word of itself, and whether what is seen moves. */
 function Health({ overview, live }: { overview: Known; live: LiveState }) {
-  const away = overview.error !== null || live.mode === "lost";
-  const status = away ? "away" : (overview.data?.health.status ?? "…");
+  const locked = overview.refused || live.mode === "refused";
+  const away = !locked && (overview.error !== null || live.mode === "lost");
+  const status = locked ? "locked" : away ? "away" : (overview.data?.health.status ?? "…");
   const words = { live: "live", asking: "asking every 2 s", connecting: "connecting", lost: "not connected", refused: "needs the token" }[live.mode];
   return (
     <a class="health" href={linkTo("status")} title={`marketd is ${status}; ${words}`}>
       <span class={`dot ${away ? "bad" : tone(status)} ${live.mode === "live" && !away ? "pulse" : ""}`} />
-      <span class="wide">{away ? "away" : status}</span>
+      <span class="wide">{status}</span>
     </a>
   );
 }

@@ -343,7 +343,7 @@ export class LiveStream {
     const socket = this.socket;
     this.forget();
     clearTimeout(this.timer);
-    socket?.close();
+    end(socket);
     this.say("idle", "");
   }
 
@@ -361,6 +361,12 @@ export class LiveStream {
     this.reason = reason;
     for (const watcher of [...this.watchers]) watcher(state, reason);
   }
+}
+
+/** One that is not open yet is closed as soon as it is: a browser calls it an error to be closed before. */
+function end(socket: WebSocket | null): void {
+  if (socket?.readyState === 0) socket.onopen = () => socket.close();
+  else socket?.close();
 }
 
 /** What is sent of a channel: trades and candles go on where they were. */

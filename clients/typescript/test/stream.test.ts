@@ -115,3 +115,31 @@ test("another run of the server cannot resume: what is missed is said", async ()
   assert.equal(missed.length, 1);
   assert.equal(missed[0]?.first, null);
 });
+
+test("a connection that nobody wants any more before it is open is closed when it is", async () => {
+  const done: string[] = [];
+  class Slow extends EventTarget {
+    readyState = 0;
+    onopen: (() => void) | null = null;
+    close(): void {
+      done.push(this.readyState === 0 ? "closed too early" : "closed");
+    }
+    open(): void {
+      this.readyState = 1;
+      this.onopen?.();
+    }
+  }
+  const made: Slow[] = [];
+  const Fake = class extends Slow {
+    constructor() {
+      super();
+      made.push(this);
+    }
+  };
+  const own = new MarketDataClient({ baseUrl: daemon.url }).stream({ WebSocket: Fake as unknown as typeof WebSocket });
+  own.subscribe(TRADES, { onEvent: () => undefined })();
+  const before = [...done];
+  made[0]?.open();
+
+  assert.deepEqual([before, done, own.state], [[], ["closed"], "idle"]);
+});

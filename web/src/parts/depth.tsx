@@ -107,7 +107,7 @@ export function Tape({ venue, symbol }: { venue: string; symbol: string }) {
           <table class="levels">
             <tbody>
               {trades.map((one) => (
-                <tr key={one.trade_id} class={one.side ?? ""}>
+                <tr key={one.trade_id} data-id={one.trade_id} class={one.side ?? ""}>
                   <td class="n lp">{price(one.price)}</td>
                   <td class="n">{size(one.size)}</td>
                   <td class="n muted mono">{clock(one.ts_event ?? one.ts_recv)}</td>

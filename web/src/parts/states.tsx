@@ -1,6 +1,7 @@
 // What stands where data is to come: loading, nothing there, not here, gone wrong.
 
 import type { ComponentChildren } from "preact";
+import { useOverview } from "../overview";
 import type { Polled } from "../polling";
 
 export function Loading({ rows = 6 }: { rows?: number }) {
@@ -47,6 +48,8 @@ export function Shown<T>({
   rows?: number;
   children: (data: T) => ComponentChildren;
 }) {
+  const { refused } = useOverview();
+  if (refused && polled.data === null) return <Empty title="Behind its token">It is shown as soon as the token is entered above.</Empty>;
   if (polled.absent) {
     return <Empty title="Not in this process">The role {role} does not run here; another marketd of yours may have it.</Empty>;
   }
