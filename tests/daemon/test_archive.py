@@ -102,7 +102,8 @@ async def test_nothing_waits_for_ever_at_the_end(run_daemon, tmp_path: Path) -> 
             await eventually(lambda: running.views.archive.keeper.is_filling)
         async with run_daemon(sim, profile=None) as running:
             jobs = await eventually(
-                running.views.archive.archive.jobs, holds=lambda found: {job.status for job in found} <= {"running", "completed"}
+                running.views.archive.archive.jobs,
+                holds=lambda found: found and {job.status for job in found} <= {"running", "completed"},
             )
 
     assert 1 == len(jobs)
