@@ -1,4 +1,4 @@
-"""Documentation is checked: every block runs in a test or says why it cannot, links lead somewhere, all there is has its page.
+"""Documentation is checked: every block runs in a test or says why it cannot, and links lead somewhere.
 
 Above every block, but those of plain text, stands what runs it:
 
@@ -17,15 +17,11 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from marketd.config import Flags, load
-from marketd.config.model import Config
-from marketd.metrics import Metrics
-from marketd.venues import VENUES
 from tests import test_walk
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -232,15 +228,47 @@ def check_marketd(words: list[str]) -> None:
         command.make_context(name, rest, parent=context)
 
 
-def test_links_lead_to_files_that_exist() -> None:
-    dead = [
-        f"{path.relative_to(ROOT)}: {target}"
-        for path in PAGES
-        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text())
-        if "://" not in target and not (path.parent / target).exists()
-    ]
+LINK = re.compile(r"\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|^\[[^\]]+\]: (\S+)$", re.MULTILINE)
 
-    assert dead == []
+
+def prose_of(path: Path) -> str:
+    """Without its blocks, and without what is quoted as code."""
+    return re.sub(r"^```.*?^```$|``.+?``|`[^`\n]+`", "`code`", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors_of(path: Path) -> set[str]:
+    """The headings as forges name them: small letters, no punctuation, hyphens for spaces, a number after one used before."""
+    used: dict[str, int] = {}
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
+        used[name] = used.get(name, -1) + 1
+    return {name if not number else f"{name}-{number}" for name, count in used.items() for number in range(count + 1)}
+
+
+def dead_links(path: Path) -> Iterator[str]:
+    for first, second in LINK.findall(prose_of(path)):
+        target, _, anchor = (first or second).partition("#")
+        there = (path.parent / target).resolve() if target else path
+        if re.match(r"[a-z]+:", target):
+            continue
+        if not there.is_file() or (anchor and there.suffix == ".md" and anchor not in anchors_of(there)):
+            yield first or second
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_lead_to_a_file_and_a_heading_that_exist(path: Path) -> None:
+    assert list(dead_links(path)) == []
+
+
+def test_a_link_to_no_file_and_one_to_no_heading_are_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# One `two` (three)\n\n# One two three\n\n[a](#one-two-three-1) [b](#away) [c](gone.md) [d](page.md#no) `[e](x)`\n"
+    )
+
+    assert list(dead_links(page)) == ["#away", "gone.md", "page.md#no"]
 
 
 def test_every_page_is_in_an_index() -> None:
@@ -251,42 +279,3 @@ def test_every_page_is_in_an_index() -> None:
     listed |= set(indexes)
 
     assert [str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path not in listed] == []
-
-
-def config_keys(section: type[BaseModel] = Config, above: str = "") -> Iterator[str]:
-    """Every setting as it is written in a file: `sinks.jsonl.path`; the settings of one exchange under `exchanges.NAME`."""
-    for name, field in section.model_fields.items():
-        key = f"{above}{field.alias or name}"
-        inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if isinstance(kind, type)]
-        sections = [kind for kind in inner if issubclass(kind, BaseModel)]
-        if field.exclude:
-            continue
-        if sections:
-            yield from config_keys(sections[0], f"{key}.NAME." if get_origin(field.annotation) is dict else f"{key}.")
-        else:
-            yield key
-
-
-def metric_names() -> Iterator[str]:
-    for family in Metrics().registry.collect():
-        yield f"{family.name}_total" if family.type == "counter" else family.name
-
-
-# What has to be named where. A page is asked as soon as it exists.
-NAMED = {
-    "docs/venues.md": lambda: iter(VENUES),
-    "docs/metrics.md": metric_names,
-    "docs/config.md": config_keys,
-    "docs/sinks.md": lambda: (path.stem for path in (ROOT / "src/marketd/sinks").glob("[a-z]*.py") if has_a_sink(path)),
-}
-
-
-def has_a_sink(path: Path) -> bool:
-    return "async def write(" in path.read_text()
-
-
-@pytest.mark.parametrize("page", [page for page in NAMED if (ROOT / page).exists()])
-def test_page_names_all_there_is(page: str) -> None:
-    words = set(re.findall(r"[\w.]+", (ROOT / page).read_text()))
-
-    assert [name for name in NAMED[page]() if name not in words] == []
