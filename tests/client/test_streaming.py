@@ -25,7 +25,7 @@ from marketd.client import (
     Streamed,
     Unreachable,
 )
-from marketd.client.streaming import Message
+from marketd.client.live import Message
 from marketd.clock import ManualClock, SystemClock
 from marketd.model.events import Event, Trade
 from marketd.stores.events import EventStore

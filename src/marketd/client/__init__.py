@@ -13,9 +13,9 @@ from marketd.client.errors import (
     TryLater,
     Unreachable,
 )
+from marketd.client.live import Broken, Channel, Connected, Missed, Streamed
 from marketd.client.retrying import Retry
 from marketd.client.shapes import Candle, Gap, Job, Page, Series, Status
-from marketd.client.streaming import Broken, Channel, Connected, Missed, Streamed
 from marketd.client.synchronous import SyncMarketDataClient
 
 __all__ = [

@@ -8,10 +8,11 @@ import httpx
 from marketd.client import questions
 from marketd.client.errors import BadAnswer, Passing, Unreachable
 from marketd.client.frames import Columns, Library, Numbers, library_for
+from marketd.client.live import Channel, Message
 from marketd.client.questions import PAGE, Question, Time, answered
 from marketd.client.retrying import Retry, Tries
 from marketd.client.shapes import Candle, Gap, Page, Status
-from marketd.client.streaming import FOREVER, Channel, Listening, Message
+from marketd.client.streaming import FOREVER, Listening
 from marketd.client.waiting import wait
 
 T = TypeVar("T")

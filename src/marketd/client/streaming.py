@@ -1,7 +1,7 @@
 """Live events from marketd's `/ws`: subscribed, resumed after every break, each once; what is missing is said in between."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -9,62 +9,16 @@ from marketd.client import questions
 from marketd.client.errors import BadAnswer, BadRequest, ClientError, NotAllowed, Unreachable
 from marketd.client.filling import Trail
 from marketd.client.inbox import Inbox, connected
+from marketd.client.live import Broken, Channel, Connected, Live, Message, Missed, Streamed
 from marketd.client.questions import Question
 from marketd.client.retrying import Retry, Tries
-from marketd.model.events import BookL2, Candle, Gap, Quote, Status, Trade
+from marketd.model.events import Trade
 
-ChannelType = Literal["trade", "quote", "book", "candle", "status"]
-Live = Trade | Quote | BookL2 | Candle | Gap | Status
 T = TypeVar("T")
 UNKNOWN = 1 << 62  # how much is lacking after another run of the server
 FILL_TRIES, FILL_S = 5, 1.0  # what the server has just received may not be stored yet
 RESUMED = ("trade", "candle")
 FOREVER = Retry(attempts=1_000_000_000)
-
-
-class Channel(msgspec.Struct, frozen=True):
-    """What to listen to. Without `provider` it is the first venue that has the symbol."""
-
-    type: ChannelType
-    symbol: str | None = None
-    provider: str | None = None
-    timeframe: str | None = None
-    max_hz: float | None = None
-
-
-class Streamed(msgspec.Struct, frozen=True):
-    """An event and its position in its channel; a snapshot was there before and is not to be counted."""
-
-    event: Live
-    pos: int  # 0: a trade that was missed, from the store
-    is_snapshot: bool
-
-
-class Missed(msgspec.Struct, frozen=True):
-    """After a break, what came between these positions of a channel is lost to the stream; what is stored can be asked for."""
-
-    channel: Channel
-    after: int
-    first: int | None
-    reason: str
-    filled: int = 0  # trades that the store had of it; they came before this
-
-
-class Connected(msgspec.Struct, frozen=True):
-    """The connection is up and everything subscribed."""
-
-    epoch: str
-    is_again: bool
-
-
-class Broken(msgspec.Struct, frozen=True):
-    """The connection ended; it is tried again after so long."""
-
-    reason: str
-    retry_s: float
-
-
-Message = Streamed | Missed | Connected | Broken
 
 
 class _Place(msgspec.Struct):
