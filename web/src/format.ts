@@ -38,6 +38,11 @@ export function figure(value: number | null | undefined, digits = 6): string {
   return Number(value.toPrecision(digits)).toLocaleString("en-US", { maximumSignificantDigits: digits });
 }
 
+/** With so many decimals, thousands apart. */
+export function fixed(value: number, digits: number): string {
+  return value.toLocaleString("en-US", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+}
+
 export function ms(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   if (Math.abs(value) >= 60_000) return ago(value);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { ago, clock, count, figure, moment, ms, percent, price, size, stepMs } from "../src/format.js";
+import { ago, clock, count, figure, fixed, moment, ms, percent, price, size, stepMs } from "../src/format.js";
 
 test("a price keeps the venue's digits, only the zeros behind them go", () => {
   assert.equal(price("60871.90"), "60,871.90");
@@ -47,6 +47,8 @@ test("figures are short, with a sign where it means something", () => {
   assert.equal(figure(0), "0");
   assert.equal(figure(1234.56789), "1,234.57");
   assert.equal(figure(0.00001234), "1.23e-5");
+  assert.equal(fixed(60776.3, 2), "60,776.30");
+  assert.equal(fixed(-0.5, 0), "-1");
   assert.equal(count(1234567), "1,234,567");
 });
 

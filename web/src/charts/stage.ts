@@ -22,6 +22,8 @@ export type { Mark };
 
 export interface Reading {
   study: Study;
+  /** Decimals that are shown. */
+  digits: number;
   values: { value: number | null; tone: string }[];
 }
 
@@ -40,6 +42,7 @@ export class Stage {
   private marks: readonly Mark[] = [];
   private marked: ReadonlyMap<number, Mark[]> = new Map();
   private stepS = 60;
+  private precision = 2;
   private shown: readonly Held[] = [];
 
   constructor(host: HTMLElement) {
@@ -85,8 +88,8 @@ export class Stage {
   set(candles: Candles, stepS: number): void {
     this.shown = candles.all;
     this.stepS = stepS;
-    const precision = decimalsOf(candles.all);
-    this.candles.applyOptions({ priceFormat: { type: "price", precision, minMove: 10 ** -precision } });
+    this.precision = decimalsOf(candles.all);
+    this.candles.applyOptions({ priceFormat: { type: "price", precision: this.precision, minMove: 10 ** -this.precision } });
     this.redraw();
   }
 
@@ -143,6 +146,7 @@ export class Stage {
   readings(logical: number | null): Reading[] {
     return [...this.drawn].map(([study, series]) => ({
       study,
+      digits: study === "stochastic" ? 2 : this.precision,
       values: series.flatMap((one, at) => {
         if (study === "squeeze" && at === 1) return []; // dots on a line at zero
         const found = one.dataByIndex(logical ?? Number.MAX_SAFE_INTEGER, MismatchDirection.NearestLeft);

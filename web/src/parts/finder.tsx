@@ -1,6 +1,6 @@
 // Find a symbol by a few of its letters, and open its chart.
 
-import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { usePolled } from "../polling";
 import { go } from "../router";
 import { client } from "../server";
@@ -12,7 +12,7 @@ export function Finder({ close }: { close: () => void }) {
   const [words, setWords] = useState("");
   const [at, setAt] = useState(0);
   const symbols = usePolled((signal) => client.get("/symbols", {}, signal), 60_000, [], ["ingest", "archive"]);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []); // before the next key: the first letter is part of the name
   const found = useMemo(() => matching(symbols.data ?? {}, words).slice(0, SHOWN), [symbols.data, words]);
   const open = (row: [string, string] | undefined): void => {
     if (row === undefined) return;
@@ -24,6 +24,9 @@ export function Finder({ close }: { close: () => void }) {
       event.preventDefault();
       const step = event.key === "ArrowDown" ? 1 : -1;
       setAt((known) => (found.length === 0 ? 0 : (known + step + found.length) % found.length));
+    } else if (event.key === "Escape") {
+      event.preventDefault(); // a field would only empty itself first
+      close();
     } else if (event.key === "Enter") {
       event.preventDefault();
       open(found[at]);

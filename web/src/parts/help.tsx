@@ -1,10 +1,10 @@
 // The keys, for whoever asks.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 
 const KEYS: readonly [string, string][] = [
   ["1 – 6", "Markets, Chart, Completeness, Status, Features, Paper"],
-  ["g then m c l s f p", "the same by letter; l is the ledger of Completeness"],
+  ["g, m c l s f p", "the same by letter, after g; l is the ledger, of Completeness"],
   ["/", "find a symbol"],
   ["j k, ↑ ↓", "next and previous row"],
   ["Enter", "open the row"],
@@ -19,7 +19,7 @@ const KEYS: readonly [string, string][] = [
 
 export function Help({ close }: { close: () => void }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="dialog" onClose={close} onClick={(event) => event.target === dialog.current && close()} aria-label="Keys">
       <h2>Keys</h2>

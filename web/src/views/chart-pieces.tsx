@@ -4,7 +4,7 @@ import type { Held } from "../charts/candles";
 import type { Mark } from "../charts/marks";
 import type { Hole, Reading, Study } from "../charts/stage";
 import type { Series } from "../charts/told";
-import { figure, moment, percent, price, size } from "../format";
+import { fixed, moment, percent, price, size } from "../format";
 import { Badge } from "../parts/pieces";
 
 /** `key`: shows and hides it; `short`: with the periods of docs/analysis.md, in the order of its figures. */
@@ -41,7 +41,7 @@ export function Legend({ held, series, before, holes, readings }: { held: Held |
         {readings.map((one) => (
           <span>
             <i>{STUDIES.find((known) => known.study === one.study)?.short}</i>
-            {one.values.map(({ value, tone }) => <b style={{ borderColor: tone }}>{value === null ? "–" : figure(value, 7)}</b>)}
+            {one.values.map(({ value, tone }) => <b style={{ borderColor: tone }}>{value === null ? "–" : fixed(value, one.digits)}</b>)}
           </span>
         ))}
       </span>
