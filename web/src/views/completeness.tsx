@@ -41,7 +41,8 @@ export function Completeness() {
   const status = usePolled((signal) => client.get("/status", {}, signal), 4000, []);
   const series = useMemo(() => {
     const wanted = words.toLowerCase().split(/\s+/).filter((one) => one !== "");
-    return (status.data?.series ?? []).filter((one) => wanted.every((word) => `${one.symbol} ${one.exchange} ${one.timeframe}`.toLowerCase().includes(word)));
+    const found = (status.data?.series ?? []).filter((one) => wanted.every((word) => `${one.symbol} ${one.exchange} ${one.timeframe}`.toLowerCase().includes(word)));
+    return found.sort((a, b) => a.exchange.localeCompare(b.exchange) || a.symbol.localeCompare(b.symbol) || stepMs(a.timeframe) - stepMs(b.timeframe));
   }, [status.data, words]);
   const length = SPANS[span]!.ms;
   const end = Math.ceil(Date.now() / 60_000) * 60_000; // moves once a minute
