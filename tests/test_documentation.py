@@ -171,6 +171,23 @@ def lines_of(block: Block) -> list[str]:
     return [line for line in lines if line]
 
 
+@pytest.mark.parametrize(
+    ("page", "language", "mark"),
+    [
+        ("README.md", "sh", ""),
+        ("README.md", "", ""),
+        ("README.md", "sh", "parses"),
+        ("README.md", "sh", "parses: too lazy"),
+        ("README.md", "sh", "elsewhere"),
+        ("README.md", "python", "run by tests/test_nothing.py"),
+        ("docs/faults.md", "python", "run by tests/test_worker.py"),
+        ("docs/faults.md", "sh", "walks"),
+    ],
+)
+def test_a_block_that_nobody_runs_is_found(page: str, language: str, mark: str) -> None:
+    assert not_run(Block(page, 1, language, mark, "marketd run --profile nothing\n"), set()) != ""
+
+
 def test_every_reason_is_needed() -> None:
     used = {block.mark.removeprefix("parses: ") for block in BLOCKS if block.mark.startswith("parses: ")}
 

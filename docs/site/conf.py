@@ -20,7 +20,8 @@ pygments_dark_style = "github-dark"
 html_theme = "furo"
 html_title = "marketd"
 html_extra_path = ["index.html"]
-html_static_path: list[str] = []
+html_static_path = ["site.css"]
+html_css_files = ["site.css"]
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
@@ -31,6 +32,7 @@ CONTENTS = {"docs/index", "docs/decisions/README", "docs/moving/README"}
 
 def setup(app: Sphinx) -> None:
     app.connect("source-read", lead_on)
+    app.connect("source-read", call_by_title)
 
 
 def lead_on(app: Sphinx, name: str, source: list[str]) -> None:
@@ -43,3 +45,8 @@ def lead_on(app: Sphinx, name: str, source: list[str]) -> None:
         pages = [page if page.startswith("..") else f"/{here}/{page}" for page in re.findall(r"\]\((\S+)\.md\)", rows)]
         if pages:
             source[0] += "\n".join(["\n\n```{toctree}", ":hidden:", f":caption: {heading}", "", *pages, "```\n"])
+
+
+def call_by_title(app: Sphinx, name: str, source: list[str]) -> None:
+    """A link that is called by its file, as in an editor, gets the title of what it leads to."""
+    source[0] = re.sub(r"\[[\w./-]+\.md\](\([\w./-]+\.md(?:#[\w-]+)?\))", r"[]\1", source[0])
