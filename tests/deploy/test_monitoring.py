@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import yaml
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.metrics import MetricWrapperBase
 
 from marketd.metrics import Metrics
@@ -113,6 +115,28 @@ def test_grafana_finds_its_source_and_its_dashboard() -> None:
         SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
         == f"{provider['options']['path']}/marketd.json"
     )
+
+
+# Read by Grafana and left out of its schema: what an annotation says, and a variable's query as its editor shows it.
+BESIDE_THE_SCHEMA = {".templating.list.definition", ".annotations.list.titleFormat", ".annotations.list.textFormat"}
+
+
+def test_the_dashboard_is_what_grafana_s_own_schema_calls_one() -> None:
+    known = json.loads(JSONEncoder(sort_keys=True).encode(Dashboard.from_json(DASHBOARD)))
+
+    assert set(differing(DASHBOARD, known)) == BESIDE_THE_SCHEMA
+
+
+def differing(ours: Any, known: Any, path: str = "") -> Iterator[str]:
+    """Where a field of ours is not what came back from the schema's own types: unknown there, or of another type."""
+    if isinstance(ours, dict) and isinstance(known, dict):
+        for name, value in ours.items():
+            yield from differing(value, known.get(name), f"{path}.{name}")
+    elif isinstance(ours, list) and isinstance(known, list) and len(ours) == len(known):
+        for one, other in zip(ours, known, strict=True):
+            yield from differing(one, other, path)
+    elif ours != known:
+        yield path
 
 
 def test_panels_have_names_of_their_own_and_do_not_overlap() -> None:
