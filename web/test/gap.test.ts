@@ -96,6 +96,7 @@ test("a gap of the venue's is red with its cause, and a press repairs it once th
   const cause = (await tip.textContent()) ?? "";
   await map.screenshot({ path: join(SHOTS, "completeness-gap.png") });
   await chart.page.locator(".chart-legend .badge", { hasText: "gap" }).waitFor();
+  await chart.page.locator("#candles tbody tr", { hasText: "unfinished" }).waitFor(); // what formed when the candles stopped
   await chart.page.screenshot({ path: join(SHOTS, "chart-gap.png") });
   const other = await redAt(rowOf(map, "ETHUSDT"));
 

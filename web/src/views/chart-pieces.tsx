@@ -78,11 +78,11 @@ export function Rows({ candles, close }: { candles: readonly Held[]; close: () =
         <table class="grid" id="candles">
           <thead><tr><th>Open time</th><th class="n">Open</th><th class="n">High</th><th class="n">Low</th><th class="n">Close</th><th class="n">Volume</th><th /></tr></thead>
           <tbody>
-            {candles.slice(-200).reverse().map((one) => (
+            {candles.slice(-200).reverse().map((one, at) => (
               <tr key={one.time} data-time={one.time} data-closed={String(one.closed)}>
                 <td class="mono">{moment(one.time * 1000)}</td>
                 {(["open", "high", "low", "close", "volume"] as const).map((name) => <td class="n mono">{one.digits[name]}</td>)}
-                <td class="muted">{one.closed ? (one.revision > 0 ? `revision ${one.revision}` : "") : "forming"}</td>
+                <td class="muted">{one.closed ? (one.revision > 0 ? `revision ${one.revision}` : "") : at === 0 ? "forming" : "unfinished"}</td>
               </tr>
             ))}
           </tbody>
