@@ -24,6 +24,8 @@ export function Empty({ title, children }: { title: string; children?: Component
 }
 
 export function Failed({ error, retry }: { error: string; retry?: () => void }) {
+  const { refused } = useOverview();
+  if (refused) return <Empty title="Behind its token">It is shown as soon as the token is entered above.</Empty>;
   return (
     <div class="empty failed" role="alert">
       <p class="empty-title">This could not be loaded</p>
@@ -48,8 +50,6 @@ export function Shown<T>({
   rows?: number;
   children: (data: T) => ComponentChildren;
 }) {
-  const { refused } = useOverview();
-  if (refused && polled.data === null) return <Empty title="Behind its token">It is shown as soon as the token is entered above.</Empty>;
   if (polled.absent) {
     return <Empty title="Not in this process">The role {role} does not run here; another marketd of yours may have it.</Empty>;
   }

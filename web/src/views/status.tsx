@@ -27,7 +27,7 @@ export function Status() {
         {health === null ? null : <Badge state={health.status} />}
         <span class="muted grow-right">{known.data === null ? "" : `${[`profile ${known.data.profile}`, ...known.data.roles].join(" · ")}`}</span>
       </div>
-      {known.data === null ? <Loading rows={3} /> : <Totals overview={known.data} status={status.data} queues={queues.data?.consumers ?? []} />}
+      {known.data === null ? (known.error === null ? <Loading rows={3} /> : null) : <Totals overview={known.data} status={status.data} queues={queues.data?.consumers ?? []} />}
       <div class="columns">
         <Section title="Parts">
           {health !== null ? <Parts health={health} now={now} /> : known.error === null ? <Loading /> : <Failed error={known.error} retry={lookAgain} />}
@@ -42,7 +42,7 @@ export function Status() {
         </div>
       </div>
       <Section title="Venues">
-        {venues.length > 0 ? <Venues venues={venues} offsets={offsets.data ?? {}} /> : known.data === null ? <Loading rows={4} /> : <Empty title="No venue is asked here">The role ingest, which listens to venues, does not run in this process.</Empty>}
+        {venues.length > 0 ? <Venues venues={venues} offsets={offsets.data ?? {}} /> : known.data === null ? known.error === null ? <Loading rows={4} /> : <Failed error={known.error} retry={lookAgain} /> : <Empty title="No venue is asked here">The role ingest, which listens to venues, does not run in this process.</Empty>}
       </Section>
       <Activity />
       <Section title="Jobs" aside={<span class="muted">the last one of each series</span>}>
