@@ -30,7 +30,8 @@ export function Chart({ route }: { route: Route }) {
   const [venue, symbol, timeframe] = route.parts;
   // With a whole address the candles need not wait for the list of series.
   const named = venue !== undefined && symbol !== undefined && timeframe !== undefined ? { venue, symbol, timeframe } : null;
-  const series = archive === "absent" ? null : status.data === null || all.length === 0 ? named : chosen(all, route.parts);
+  const locked = archive === "gone" && overview().refused;
+  const series = archive === "absent" || locked ? null : status.data === null || all.length === 0 ? named : chosen(all, route.parts);
   return (
     <div class="page wide-page">
       {archive === "absent" && ingest === "here" && venue !== undefined && symbol !== undefined ? (
