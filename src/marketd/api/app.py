@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from marketd.api.analysis import analysis_routes
 from marketd.api.answers import RequestError, error_answer, on_http_error, on_invalid, on_request_error, on_store_away
-from marketd.api.bodies import Bodies
+from marketd.api.bounds import Bounds
 from marketd.api.candles import candles_routes
 from marketd.api.dashboard import Dashboard, files_of
 from marketd.api.docs import docs_routes
@@ -107,7 +107,7 @@ def build_app(config: ApiConfig, views: Views, rules: Rules) -> FastAPI:
     )
     app.add_middleware(Hot, clock=views.clock)
     app.add_middleware(Heads)
-    app.add_middleware(Bodies)
+    app.add_middleware(Bounds)
     files = files_of() if views.dashboard else {}
     if files:
         app.add_middleware(Dashboard, files=files)

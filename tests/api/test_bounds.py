@@ -1,11 +1,11 @@
-"""A body that is too large is refused before it is read, and while it comes where nothing was said of its size."""
+"""A request that is too large is refused: its head, its body before it is read, or while it comes without a size."""
 
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
-from marketd.api.bodies import BODY_BYTES_MAX
+from marketd.api.bounds import BODY_BYTES_MAX, HEAD_BYTES_MAX
 
 TOO_LARGE = {"error": "the body is too large", "parameter": "body", "allowed": f"at most {BODY_BYTES_MAX:,} bytes"}
 
@@ -51,3 +51,9 @@ async def test_a_body_that_nobody_asked_for_harms_no_answer_that_goes_on(client:
 
     assert 200 == answer.status_code
     assert 200 == (await client.get("/livez")).status_code
+
+
+async def test_a_head_of_many_small_parts_is_refused_though_it_came_at_once(client: httpx.AsyncClient) -> None:
+    answer = await client.get("/livez", headers={f"X-{at}": "a" * 100 for at in range(HEAD_BYTES_MAX // 100)})
+
+    assert (400, "request") == (answer.status_code, answer.json()["parameter"])
