@@ -31,7 +31,7 @@ GOODBYE_S = 10.0  # for a close frame to get through to who does not read
 HANDSHAKE_S = 5.0
 HEAD = b"GET /ws HTTP/1.1\r\nHost: marketd\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
 DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
-NEVER_SENT = (0, 1005, 1006, 1015)  # RFC 6455, 7.4.1: no code of a close frame
+NEVER_SENT = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)  # RFC 6455, 7.4.1: no codes of a close frame
 QUIET = logging.getLogger("marketd.api.stream")  # what the library says of a connection is counted and told by its end
 QUIET.setLevel(logging.CRITICAL + 1)
 
@@ -90,7 +90,7 @@ class Connection(WSListener):
         elif kind == WSMsgType.CLOSE:
             client.gone()
             code = frame.get_close_code()
-            transport.send_close(code if isinstance(code, WSCloseCode) and int(code) not in NEVER_SENT else WSCloseCode.OK)
+            transport.send_close(code if isinstance(code, WSCloseCode) and code not in NEVER_SENT else WSCloseCode.OK)
             transport.disconnect()
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
