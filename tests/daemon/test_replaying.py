@@ -32,7 +32,7 @@ async def replayed(capture: Path, data_dir: Path, venue: str | None = None) -> b
 async def test_a_capture_replays_to_what_was_live_and_twice_to_the_same_bytes(run_daemon, tmp_path: Path) -> None:
     capture = tmp_path / "session.jsonl.gz"
     async with open_sim(
-        ["binance", "bybit"], rate=300, seed=21, faults="gap:venue=binance,every=1s;disconnect:venue=binance,at=2s"
+        ["binance", "bybit"], rate=300, seed=21, faults="gap:venue=binance,every=1s;disconnect:venue=binance,every=4s"
     ) as sim:
         async with run_daemon(sim, capture=capture) as running:
             await eventually(lambda: running.views.feeds.counts().connection_errors >= 1)
