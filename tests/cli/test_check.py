@@ -1,11 +1,9 @@
 """`check` shows what would start, masks secrets, and says who does not answer."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-from marketd.config import load, model
 from tests.cli.conftest import Ask, Said
 from tests.nats_servers import NatsServer
 
@@ -49,23 +47,6 @@ def test_with_no_venue_it_could_not(ask: Ask) -> None:
     assert said.code == 1
     assert said.out.count("no:") == 2
     assert (said.out.count("ws://127.0.0.1:1/x"), said.out.count("http://127.0.0.1:1/x")) == (1, 1)
-
-
-def test_what_is_not_in_this_version_is_said(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "BUILT_ROLES", model.BUILT_ROLES - {"trader"})
-    said = ask("check", "--profile", "trader-bot")
-
-    assert said.code == 2
-    assert "role trader is not in this version" in said.out
-
-
-def test_settings_without_effect_are_named(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[load.__module__], "IDLE", frozenset({"dashboard"}))
-    (tmp_path / "config.yaml").write_text("dashboard: {enabled: false}\nroles: []\nexchanges: {}")
-    said = ask("check")
-
-    assert said.code == 0
-    assert "without effect in this version: dashboard.enabled" in said.out
 
 
 def test_symbols_that_a_venue_does_not_list_are_named_also_beside_a_dry_one(ask: Ask, simulated: dict[str, str]) -> None:

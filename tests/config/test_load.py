@@ -1,6 +1,5 @@
 """The layers lie on each other as promised, and secrets stay out of files."""
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -120,13 +119,6 @@ def test_health_port_is_for_one_profile_and_http_port_wins(loaded: Load) -> None
     assert loaded(None, {"HEALTH_PORT": "1"}, profile="trade-streams").api.port == 1
     assert loaded(None, {"HEALTH_PORT": "1", "HTTP_PORT": "2"}, profile="trade-streams").api.port == 2
     assert loaded(None, {"HEALTH_PORT": "1"}, profile="live-ingest").api.port == 8891
-
-
-def test_settings_without_effect_in_this_version_are_named(loaded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules[load.__module__], "IDLE", frozenset({"dashboard"}))
-
-    assert set(loaded("paper: {cash: 3}", {"MARKETD__DASHBOARD__ENABLED": "false"}).idle) == {"dashboard.enabled"}
-    assert loaded(profile="candle-archive").idle == ()
 
 
 def test_retention_holds_for_every_store_that_says_nothing_itself(loaded: Load) -> None:

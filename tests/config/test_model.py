@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from marketd.config import model
 from marketd.config.model import Config, Shard
 
 
@@ -28,9 +27,8 @@ def test_switched_off_venues_are_not_fed() -> None:
     assert list(config.feeds) == ["bybit"]
 
 
-def test_what_this_version_does_not_have_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "BUILT_ROLES", model.BUILT_ROLES - {"trader"})
-    config = Config.model_validate({"roles": "ingest,trader", "nats": {"enabled": True}})
-
-    assert len(config.missing) == 1
-    assert "role trader" in config.missing[0]
+def test_features_have_events_from_nats_or_from_venues() -> None:
+    assert Config.model_validate({"roles": "features", "nats": {"enabled": True}})
+    assert Config.model_validate({"roles": "ingest,features", "nats": {"enabled": False}})
+    with pytest.raises(ValueError, match="role features has no events: set NATS_ENABLED=true, or run role ingest beside it"):
+        Config.model_validate({"roles": "features", "nats": {"enabled": False}})

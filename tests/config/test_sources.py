@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from marketd.config import model
 from marketd.config.sources import profile_names, read_env_file
 from marketd.errors import ConfigError
 from tests.config.conftest import Load
@@ -32,15 +31,6 @@ def test_a_profile_starts_its_role_on_its_port(loaded: Load, name: str) -> None:
     config = loaded(profile=name)
 
     assert (config.roles, config.api.port) == PROFILES[name]
-
-
-def test_a_role_that_is_not_built_is_said_to_be_missing(loaded: Load, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "BUILT_ROLES", model.BUILT_ROLES - {"trader"})
-    assert (
-        loaded(profile="trader-bot").missing[0].startswith("role trader is not in this version; roles that run: archive, cache")
-    )
-    assert loaded(profile="live-ingest").missing == []
-    assert loaded(profile="ta-service").missing == []
 
 
 def test_live_ingest_is_two_venues_and_every_sink(loaded: Load) -> None:

@@ -173,14 +173,6 @@ async def test_two_in_one_directory_would_share_a_spill_and_the_second_is_refuse
                 pass
 
 
-async def test_without_nats_and_without_venues_there_is_nothing_to_make_features_of(
-    plain_nats_server: NatsServer, tmp_path: Path
-) -> None:
-    config = features_config(plain_nats_server, tmp_path, NATS_ENABLED="false")
-
-    assert ["role features has no events: set NATS_ENABLED=true, or run role ingest beside it"] == config.missing
-
-
 async def test_a_member_of_a_group_says_which_partitions_and_symbols_are_its(nats_server: NatsServer, tmp_path: Path) -> None:
     client = await nats.connect(nats_server.url)
     await client.jetstream().add_stream(name="EVENTS", subjects=["md.events.>"])

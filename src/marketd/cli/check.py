@@ -73,10 +73,6 @@ def check(
     checked = configured(Flags(profile, config, env_file, data_dir, roles, provider, symbols, channels, shard, host, port))
     console = Console(width=None if Console().is_terminal else 160)
     console.print(_plan(checked))
-    for line in checked.missing:
-        console.print(f"not in this version: {line}", markup=False)
-    for key in checked.idle:
-        console.print(f"without effect in this version: {key}", markup=False)
     if "archive" in checked.roles:
         for line in kept.plan(checked):
             console.print(line, markup=False, soft_wrap=True)
@@ -92,8 +88,6 @@ def check(
         console.print(line, markup=False, soft_wrap=True)
     is_served = all(server.is_well for server in servers if server.is_required)
     failures = asyncio.run(_probe(checked, console)) if COLLECTING & set(checked.roles) else 0
-    if checked.missing:
-        raise typer.Exit(2)
     if (failures and failures == len(checked.feeds)) or (is_needed and not is_well) or not is_served:
         raise typer.Exit(1)
 

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from marketd.api.views import Views
@@ -26,7 +25,6 @@ DATA_DIR = Path("marketd-data")
 PORT = 8100
 RATE = 20.0  # market events a second and venue
 DAYS = 2  # of history that is fetched
-log = structlog.get_logger("demo")
 
 
 def demo(

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 
 from marketd.api.views import Views
@@ -30,8 +29,6 @@ from marketd.config import Config, Flags
 from marketd.daemon import serve
 from marketd.daemon.systemd import Supervisor
 from marketd.errors import ConfigError
-
-log = structlog.get_logger("run")
 
 
 def run(
@@ -68,14 +65,10 @@ def run(
 
 
 def runnable(config: Config) -> Config:
-    """The config, if this version can do what it asks for. Raises ConfigError otherwise; warns of settings without effect."""
-    if config.missing:
-        raise ConfigError(f"config: {'; '.join(config.missing)}")
+    """The config, if there is something to collect where it collects. Raises ConfigError otherwise."""
     is_found = config.discovery.enabled and bool(config.feeds)
     if "ingest" in config.roles and not is_found and not any(venue.symbols for venue in config.feeds.values()):
         raise ConfigError("config exchanges: nothing to collect; name venues and symbols, as --provider NAME --symbols BTCUSDT")
-    if config.idle:
-        log.warning("config.idle", code="config-idle", keys=list(config.idle))
     return config
 
 

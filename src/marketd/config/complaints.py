@@ -72,7 +72,7 @@ def keys_of(model: type[BaseModel], where: tuple[str, ...]) -> list[str]:
     """The keys allowed at a place."""
     found = _annotation(model, where)
     if isinstance(found, type) and issubclass(found, BaseModel):
-        return [field.alias or name for name, field in found.model_fields.items() if not field.exclude]
+        return [field.alias or name for name, field in found.model_fields.items()]
     return []
 
 

@@ -10,7 +10,7 @@ from marketd.candles.section import CacheConfig
 from marketd.config.complaints import complaint, did_you_mean
 from marketd.config.flags import Flags, add_flags
 from marketd.config.layers import Layers
-from marketd.config.model import IDLE, Config
+from marketd.config.model import Config
 from marketd.config.sources import read_env_file, read_file, read_profile
 from marketd.config.variables import Setting, read_variables, read_venue_variables, secret_variable
 from marketd.errors import ConfigError
@@ -35,7 +35,6 @@ def load(
     profile = flags.profile or ("live-ingest" if flags.is_quick else "all-in-one")
     layers.add(read_profile(profile), f"profile {profile}")
     layers.set(("profile",), profile, f"profile {profile}")
-    shipped = dict(layers.origins)
     _add_file(layers, flags, cwd)
     environ = {**_env_file(flags.env_file, cwd), **(os.environ if environ is None else environ)}
     for_every_venue: list[Setting] = []
@@ -56,11 +55,9 @@ def load(
     _no_secret_in_a_file(layers)
     _retain(layers)
     try:
-        config = Config.model_validate(layers.found)
+        return Config.model_validate(layers.found)
     except ValidationError as error:
         raise complaint(error, Config, layers.origins) from None
-    set_by_someone = [key for key, source in layers.origins.items() if shipped.get(key) != source]
-    return config.model_copy(update={"idle": tuple(".".join(key) for key in set_by_someone if key[0] in IDLE and len(key) > 1)})
 
 
 def _add_file(layers: Layers, flags: Flags, cwd: Path) -> None:

@@ -28,23 +28,6 @@ from marketd.venues.section import BookConfig, FailoverConfig, RepairConfig, Ven
 
 Role = Literal["ingest", "archive", "cache", "features", "scanner", "ta", "trader"]
 ROLES: tuple[Role, ...] = get_args(Role)
-BUILT_ROLES: frozenset[Role] = frozenset({"ingest", "archive", "features", "cache", "scanner", "ta", "trader"})
-
-# Sections that only some roles read, by their outside names; one without a role belongs to a part of no role's own.
-ROLES_OF_SECTION: dict[str, frozenset[Role]] = {
-    "daemon": frozenset({"archive"}),
-    "database": frozenset({"archive", "trader"}),
-    "cache": frozenset({"cache", "scanner", "ta"}),  # whose candles they are, and how often they come
-    "message_log": frozenset({"cache", "scanner", "ta", "trader"}),
-    "features": frozenset({"features"}),
-    "analysis": frozenset({"scanner", "ta"}),
-    "paper": frozenset({"trader"}),
-    "discovery": frozenset({"ingest"}),
-    "nats": frozenset({"ingest", "archive", "features"}),
-    "redis": frozenset({"ingest", "cache", "scanner", "ta", "trader"}),
-}
-# Those of parts that are not in this version: accepted, checked, without effect.
-IDLE = frozenset(section for section, roles in ROLES_OF_SECTION.items() if not roles & BUILT_ROLES)
 
 
 class Shard(Section):
@@ -97,7 +80,6 @@ class Config(Section):
     analysis: AnalysisConfig = AnalysisConfig()
     paper: PaperConfig = PaperConfig()
     dashboard: DashboardConfig = DashboardConfig()
-    idle: tuple[str, ...] = Field((), exclude=True, description="not set by hand")
 
     @field_validator("data_dir")
     @classmethod
@@ -122,6 +104,12 @@ class Config(Section):
         if "features" in self.roles and count > 1 and not self.nats.jetstream:
             found = f"features.partitions: found {count}, which shares a stream of JetStream among processes"
             raise ValueError(f"{found}; expected nats.jetstream: true (USE_JETSTREAM=true) beside it, or features.partitions: 1")
+        return self
+
+    @model_validator(mode="after")
+    def _features_have_events(self) -> Self:
+        if "features" in self.roles and "ingest" not in self.roles and self.nats.enabled is False:
+            raise ValueError("role features has no events: set NATS_ENABLED=true, or run role ingest beside it")
         return self
 
     @property
@@ -158,15 +146,3 @@ class Config(Section):
     def path(self, path: Path) -> Path:
         """A path of the config: relative ones start in the data directory."""
         return self.data_dir / path.expanduser()
-
-    @property
-    def missing(self) -> list[str]:
-        """What is asked for and not part of this version, each with what to do about it."""
-        found = [
-            f"role {role} is not in this version; roles that run: {', '.join(sorted(BUILT_ROLES))}"
-            for role in self.roles
-            if role not in BUILT_ROLES
-        ]
-        if "features" in self.roles and "ingest" not in self.roles and self.nats.enabled is False:
-            found.append("role features has no events: set NATS_ENABLED=true, or run role ingest beside it")
-        return found

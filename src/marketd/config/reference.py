@@ -1,7 +1,5 @@
 """docs/config.md, docs/metrics.md and .env.example, written from the code by `python -m marketd.config.reference`."""
 
-import os
-import re
 import sys
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -11,9 +9,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from marketd.config.flags import Flags
-from marketd.config.load import load
-from marketd.config.model import IDLE, Config
+from marketd.config.model import Config
 from marketd.config.sources import profile_names, read_profile
 from marketd.config.variables import VARIABLES, VENUE_ENDINGS
 from marketd.log.codes import CODES
@@ -49,20 +45,16 @@ def config_page() -> str:
         profile = read_profile(name)
         roles = ", ".join(profile["roles"]) or "none: serves what is stored"
         data_dir = f"`{profile['data_dir']}`" if "data_dir" in profile else ""
-        runs = _whether_it_runs(name)
-        parts.append(f"| `{name}` | {roles} | {profile['api']['port']} | {data_dir} | {runs} |")
+        parts.append(f"| `{name}` | {roles} | {profile['api']['port']} | {data_dir} |")
     parts += ["\n## Variables\n", "| variable | key | default | meaning |\n|---|---|---|---|"]
     for one in VARIABLES:
         files = f" (or `{one.name}_FILE`)" if one.secret else ""
-        idle = " (no effect yet)" if one.key.partition(".")[0] in IDLE else ""
-        parts.append(f"| `{one.name}`{files} | `{one.key}` | {_code(one.default)} | {one.meaning}{idle} |")
+        parts.append(f"| `{one.name}`{files} | `{one.key}` | {_code(one.default)} | {one.meaning} |")
     for ending, key in VENUE_ENDINGS.items():
         parts.append(f"| `<VENUE>_{ending}` | `exchanges.NAME.{key}` | | {_venue_meaning(key)} |")
     single: list[str] = []
     sections: list[str] = []
     for name, field in Config.model_fields.items():
-        if field.exclude:
-            continue
         model = _model(field)
         if model is None:
             single.append(_row(field.alias or name, field))
@@ -76,18 +68,8 @@ def config_page() -> str:
 PROFILES_HEAD = """A profile without a data directory of its own uses `./marketd-data`. `live-ingest`, which is also what
 `marketd run --provider ...` starts, writes into the working directory; `--data-dir` or `MARKETD_DATA_DIR` names another.
 
-| profile | roles | port | data directory | runs in this version |
-|---|---|---|---|---|"""
-NOT_YET = """**Not in this version:** these keys are accepted and checked, and have no effect yet; `enabled: true` of a part that
-collects or publishes is refused.
-"""
-
-
-def _whether_it_runs(profile: str) -> str:
-    missing = load(Flags(profile=profile), {}, Path(os.devnull)).missing
-    return f"**not yet**, needs: {', '.join(re.split(' (is|are) not in ', one)[0] for one in missing)}" if missing else "yes"
-
-
+| profile | roles | port | data directory |
+|---|---|---|---|"""
 _TABLE = "| key | type | default | meaning |\n|---|---|---|---|"
 
 
@@ -103,7 +85,7 @@ def _section(key: str, model: type[BaseModel]) -> list[str]:
     if not rows:
         return inner
     about = " ".join((model.__doc__ or "").split())
-    words = [f"{about}\n"] * bool(about) + [NOT_YET] * (key.partition(".")[0] in IDLE)
+    words = [f"{about}\n"] * bool(about)
     return [f"\n## `{key}`\n", *words, _TABLE, *rows, *inner]
 
 
@@ -172,8 +154,7 @@ def env_example() -> str:
     lines = ["# Every variable with its default. Copy to .env and uncomment what you change; an empty value counts as unset."]
     for one in VARIABLES:
         files = f"; or {one.name}_FILE, a file that holds it" if one.secret else ""
-        idle = " (no effect in this version)" if one.key.partition(".")[0] in IDLE else ""
-        lines += ["", f"# {one.meaning[0].upper()}{one.meaning[1:]}{files}{idle}", f"#{one.name}={one.default}"]
+        lines += ["", f"# {one.meaning[0].upper()}{one.meaning[1:]}{files}", f"#{one.name}={one.default}"]
     lines += ["", "# Each venue's addresses; these are the venues' own"]
     for name in VENUES:
         venue = source_named(name, {})

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
-import structlog
 
 from marketd.clock import Clock
 from marketd.metrics import Metrics
@@ -25,7 +24,6 @@ PENDING_MAX = 10_000  # signals that wait to be decided
 NAMED = 5
 LATE = 2  # times the cadence without an update: the cache is behind, or gone
 SECOND = 1_000_000_000
-log = structlog.get_logger("paper")
 
 
 class _Reading(msgspec.Struct):

@@ -18,11 +18,6 @@ CODES = {
         "none; systemd may think it hangs and start it anew, which is repaired as any restart",
         "see the reason; a unit needs Type=notify, and NotifyAccess=all where marketd is not its main process",
     ),
-    "config-idle": Code(
-        "a setting belongs to a part that is not in this version",
-        "it is accepted and has no effect",
-        "nothing, or remove it",
-    ),
     "stream-slow": Code(
         "a client of /ws did not read as fast as events came",
         "it was closed with 1013; it may come again and go on after its last position, and the others got everything",
