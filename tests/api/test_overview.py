@@ -13,6 +13,7 @@ from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
 from marketd.api.views import Component, Views
 from marketd.errors import DeliveryError
+from marketd.model.times import iso_of_ns
 from marketd.stores.cache import Cache
 from tests.api.conftest import NOW, Parts
 
@@ -40,7 +41,7 @@ async def http(views: Views, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]
         yield found
 
 
-async def test_what_is_unhealthy_is_said_with_status_200(http: httpx.AsyncClient, parts: Parts) -> None:
+async def test_what_is_unhealthy_is_said_with_status_200(http: httpx.AsyncClient, views: Views, parts: Parts) -> None:
     parts.now = {"venues": Component("unhealthy", True, "none with fresh data", NOW)}
 
     answer = await http.get("/overview")
@@ -49,6 +50,7 @@ async def test_what_is_unhealthy_is_said_with_status_200(http: httpx.AsyncClient
     assert answer.status_code == 200
     assert (await http.get("/health")).json() == found["health"]
     assert found["roles"] == ["ingest"]
+    assert found["started"] == iso_of_ns(views.started)
     assert [one["name"] for one in found["venues"]] == ["binance", "bybit"]
 
 

@@ -463,6 +463,7 @@ export interface Answers {
   "GET /overview": {
     profile: string;
     roles: string[];
+    started: string;
     uptime_s: number;
     health: HealthAnswer;
     parts: {

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query, Response
 from marketd.api.answers import answer
 from marketd.api.health import health_of
 from marketd.api.parameters import NoQuery
-from marketd.api.shapes import TEXT, WHOLE, answers, array, ref, shape
+from marketd.api.shapes import TEXT, TIME, WHOLE, answers, array, ref, shape
 from marketd.api.views import Views
 from marketd.errors import DeliveryError
+from marketd.model.times import iso_of_ns
 
 State = Literal["here", "away", "absent"]
 
@@ -37,6 +38,7 @@ def overview_routes(views: Views) -> APIRouter:
             {
                 "profile": views.profile,
                 "roles": views.roles,
+                "started": iso_of_ns(views.started),
                 "uptime_s": (views.clock.now_ns() - views.started) // 1_000_000_000,
                 "health": health,
                 "parts": await parts_of(views),
@@ -96,7 +98,7 @@ NAMES = ("stream", "bus", "ingest", "latest", "trades", "archive", "features", "
 OVERVIEW = answers(
     shape(
         {
-            "profile": TEXT, "roles": array(TEXT), "uptime_s": WHOLE, "health": ref("HealthAnswer"),
+            "profile": TEXT, "roles": array(TEXT), "started": TIME, "uptime_s": WHOLE, "health": ref("HealthAnswer"),
             "parts": shape(dict.fromkeys(NAMES, _PART)), "venues": array(ref("VenueRow")),
         }
     )

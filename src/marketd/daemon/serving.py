@@ -70,6 +70,7 @@ async def serve(
     any of the symbols.
     """
     clock = clock or SystemClock()
+    started = clock.now_ns()
     metrics = Metrics()
     bus = Bus(metrics)
     make_directory(config.data_dir)
@@ -133,7 +134,7 @@ async def serve(
         views = Views(
             profile=config.profile,
             roles=config.roles,
-            started=clock.now_ns(),
+            started=started,
             clock=clock,
             metrics=metrics,
             health=health,

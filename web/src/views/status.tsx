@@ -1,7 +1,7 @@
 // How the daemon is: every part, venue, queue, job and subscription, and what goes through the shared cache.
 
 import type { Consumer, HealthAnswer, StatusAnswer } from "marketd-client";
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { ago, count, ms, since } from "../format";
 import { Badge, Bar, Section, Stat, useNow } from "../parts/pieces";
 import { lookAgain, useOverview, type Overview } from "../overview";
@@ -16,7 +16,7 @@ export function Status() {
   const known = useOverview();
   const health = known.data?.health ?? null;
   const venues = known.data?.venues ?? [];
-  const started = useMemo(() => Date.now() - 1000 * (known.data?.uptime_s ?? 0), [known.since, known.data === null]);
+  const started = known.data === null ? 0 : Date.parse(known.data.started);
   const status = usePolled((signal) => client.get("/status", {}, signal), 2500, []);
   const queues = usePolled((signal) => client.get("/bus-stats", {}, signal), 2000, [], ["bus"]);
   const offsets = usePolled(offsetsOf, 5000, [], ["ingest"]);
