@@ -32,6 +32,15 @@ def test_an_archive_of_files_is_shown_with_its_address(ask: Ask, simulated: dict
     assert "https://files.example/binance" in said.out
 
 
+def test_what_a_venue_does_not_have_is_not_said_to_be_collected(ask: Ask) -> None:
+    away = {"COINBASE_WS_URL": "ws://127.0.0.1:1", "COINBASE_REST_URL": "http://127.0.0.1:1", "NATS_ENABLED": "false"}
+    channels = "trade,quote,book,candle"
+    said = ask("check", "--provider", "coinbase,alpaca", "--symbols", "BTCUSD", "--channels", channels, environ=away)
+
+    assert "coinbase collects BTCUSD: trade, quote, book; no candle there, the archive builds them from trades" in said.out
+    assert "alpaca runs dry, heartbeats only; live it collects BTCUSD: trade, quote, candle; no book there" in said.out
+
+
 def test_with_one_venue_of_two_down_it_could_still_run(ask: Ask, simulated: dict[str, str]) -> None:
     down = {"BYBIT_WS_URL": "ws://127.0.0.1:1/bybit", "BYBIT_REST_URL": "http://127.0.0.1:1/bybit"}
     said = ask("check", "--profile", "live-ingest", environ={**simulated, **down})

@@ -93,6 +93,17 @@ async def test_subjects_are_told_by_type_and_symbol(plain_nats_server: NatsServe
     assert "publishes a.b.TYPE.SYMBOL: trade, book_l2, gap, status, heartbeat; BTCUSDT, ETHUSDT" == found.lines[1]
 
 
+async def test_only_what_is_collected_is_published(plain_nats_server: NatsServer) -> None:
+    server = {"NATS_URL": plain_nats_server.url, "NATS_ENABLED": "true"}
+    archive = await asked("candle-archive", **server)
+    others = {f"MARKETD__EXCHANGES__{name}__ENABLED": "false" for name in ("BINANCE", "BYBIT")}
+    others["MARKETD__EXCHANGES__ALPACA__SYMBOLS"] = "AAPL"
+    without_books = await asked("all-in-one", MARKETD__ROLES="ingest", **server, **others)
+
+    assert "publishes md.events.TYPE.SYMBOL: candle, gap, status, heartbeat; BTCUSD, ETHUSD, SOLUSD" == archive.lines[1]
+    assert "publishes md.events.TYPE.SYMBOL: trade, quote, gap, status, heartbeat; AAPL" == without_books.lines[1]
+
+
 async def test_many_symbols_are_told_by_their_number(plain_nats_server: NatsServer) -> None:
     many = ",".join(f"C{number}USDT" for number in range(30))
     found = await asked(

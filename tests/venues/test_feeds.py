@@ -17,7 +17,7 @@ from marketd.model.events import Event, Trade
 from marketd.sim import Sim, open_sim
 from marketd.venues import venue_named
 from marketd.venues.feed import FeedConfig
-from marketd.venues.feeds import Feeds, is_ours, streamed
+from marketd.venues.feeds import Feeds, channels_of, is_ours, streamed
 from marketd.venues.rests import open_rests
 from marketd.venues.section import FailoverConfig, VenueConfig
 from marketd.venues.venue import Wanted
@@ -161,3 +161,11 @@ def test_only_timeframes_that_a_venue_streams_side_by_side_are_subscribed_to() -
     assert {"binance": ["1m", "1h", "1d"], "kraken": ["1m"], "alpaca": ["1m"]} == {
         name: streamed(venue, asked) for name, venue in venues.items()
     }
+
+
+def test_candles_of_a_venue_that_streams_none_come_of_its_trades_and_what_it_does_not_have_is_left_out() -> None:
+    coinbase, alpaca = venue_named("coinbase", {}), venue_named("alpaca", {})
+
+    assert ["quote", "trade"] == channels_of(coinbase, ["quote", "candle", "trade"])
+    assert ["trade", "candle"] == channels_of(alpaca, ["trade", "book", "candle"])
+    assert [] == channels_of(alpaca, ["book"])

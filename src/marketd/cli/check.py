@@ -38,7 +38,7 @@ from marketd.net.http import Http
 from marketd.net.websocket import connect
 from marketd.stores.archive.address import address_of
 from marketd.venues import source_named
-from marketd.venues.feeds import not_asked, nothing_listed
+from marketd.venues.feeds import channels_of, not_asked, nothing_listed
 from marketd.venues.provider import MarketDataProvider
 from marketd.venues.rest import Rest
 from marketd.venues.section import VenueConfig
@@ -158,10 +158,10 @@ async def _probe(config: Config, console: Console) -> int:
         asyncio.gather(*(_venue(config, name, venue, name in found_for) for name, venue in asked.items())), discovered.ask(config)
     )
     for result in results:
-        name, collects, rest, rest_answer, stream, stream_answer = result.cells
+        name, does, rest, rest_answer, stream, stream_answer = result.cells
         table.add_row(name, "REST", rest, _without(rest, rest_answer))
         table.add_row("", "WebSocket", stream, _without(stream, stream_answer))
-        console.print(f"{name} collects {collects}", markup=False, soft_wrap=True)
+        console.print(f"{name} {does}", markup=False, soft_wrap=True)
     console.print(table)
     lists = {result.cells[0]: result.listed for result in results if result.cells[0] in found_for}
     for line in discovered.outcome(config, ranking, lists):
@@ -211,24 +211,34 @@ def _without(address: str, answer: str) -> str:
 
 async def _venue(config: Config, name: str, its: VenueConfig, is_found: bool) -> Probed:
     source = source_named(name, config.venue_settings(name))
-    symbols = ", ".join(its.symbols) or "nothing"
-    collects = f"{symbols}{' and what is discovered' if is_found else ''}: {', '.join(its.wanted)}"
-    if its.backup_for:
-        collects = f"stands by for {its.backup_for}; {collects}"
-    if its.bulk_url is not None:
-        collects += f"; files of candles from {its.bulk_url}"
+    does = _does(source, its, is_found)
     if isinstance(source, MarketDataProvider):
-        return Probed([name, collects, "its own", "not asked", "its own", "not asked"])
+        return Probed([name, does, "its own", "not asked", "its own", "not asked"])
     rest, stream = its.rest_url or source.rest_url, its.ws_url or source.stream_url
     if source.dry:
-        return Probed([name, collects, rest, "dry run", stream, "dry run"], is_dry=True)
+        return Probed([name, does, rest, "dry run", stream, "dry run"], is_dry=True)
     listed = Instruments()
     rest_answer, stream_answer = await asyncio.gather(
         _said(_ask_rest(source, rest, its.symbols, listed)), _said(_ask_stream(source, stream, its))
     )
     is_well = not rest_answer.startswith("no:") and not stream_answer.startswith("no:")
-    cells = [name, collects, rest, rest_answer, stream, stream_answer]
+    cells = [name, does, rest, rest_answer, stream, stream_answer]
     return Probed(cells, is_well, False, its.symbols, listed if len(listed) else None)
+
+
+def _does(source: Venue | MarketDataProvider, its: VenueConfig, is_found: bool) -> str:
+    """What a daemon gets from a venue, and what of the config it does not have there."""
+    channels = channels_of(source, its.wanted)
+    symbols = ", ".join(its.symbols) or "nothing"
+    does = f"collects {symbols}{' and what is discovered' if is_found else ''}: {', '.join(channels) or 'nothing'}"
+    if lacking := [one for one in its.wanted if one not in channels]:
+        does += f"; no {', '.join(lacking)} there{', the archive builds them from trades' if 'candle' in lacking else ''}"
+    if its.backup_for:
+        does = f"stands by for {its.backup_for}; {does}"
+    if its.bulk_url is not None:
+        does += f"; files of candles from {its.bulk_url}"
+    is_dry = not isinstance(source, MarketDataProvider) and source.dry
+    return f"runs dry, heartbeats only; live it {does}" if is_dry else does
 
 
 async def _said(asking: Awaitable[str]) -> str:

@@ -8,6 +8,7 @@ from marketd.cli.nats_stored import account
 from marketd.cli.tail_nats import open_server
 from marketd.clock import SystemClock
 from marketd.config import Config
+from marketd.daemon.archive import fed
 from marketd.daemon.redis import REQUIRED_BY
 from marketd.daemon.serving import COLLECTING
 from marketd.errors import DeliveryError, StartError, Unreachable
@@ -17,6 +18,8 @@ from marketd.net.nats_api import NoJetStream
 from marketd.net.nats_stream import Stream, differences, find_stream, streams_of, wanted_stream
 from marketd.net.redis import RedisLink, asked
 from marketd.sinks.redis_memory import weigh
+from marketd.venues import source_named
+from marketd.venues.feeds import channels_of
 
 TYPES = {"trade": "trade", "quote": "quote", "book": "book_l2", "candle": "candle"}
 SYMBOLS_SHOWN = 5
@@ -171,7 +174,11 @@ def _plan(config: Config) -> list[str]:
     lines = []
     prefix = config.nats.subject_prefix
     if config.nats.enabled is not False and COLLECTING & set(config.roles):
-        channels = dict.fromkeys(channel for its in config.feeds.values() for channel in its.wanted)
+        channels = dict.fromkeys(
+            channel
+            for name, its in fed(config).items()
+            for channel in channels_of(source_named(name, config.venue_settings(name)), its.wanted)
+        )
         types = [*(TYPES[channel] for channel in channels if channel in TYPES), "gap", "status", "heartbeat"]
         symbols = list(dict.fromkeys(symbol for its in config.feeds.values() for symbol in its.symbols))
         lines.append(f"publishes {prefix}.TYPE.SYMBOL: {', '.join(types)}; {_some(symbols)}")

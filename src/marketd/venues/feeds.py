@@ -10,7 +10,7 @@ import structlog
 from marketd.clock import Clock
 from marketd.errors import ConfigError
 from marketd.metrics import Metrics
-from marketd.model.events import Event, Gap, Status
+from marketd.model.events import Channel, Event, Gap, Status
 from marketd.model.marks import Mark, Series
 from marketd.model.timeframes import DAY, timeframe
 from marketd.net.capture import Capture
@@ -175,18 +175,13 @@ class Feeds:
         here.start(f"failover.{name}", failover.run())
 
     def wanted_of(self, name: str, symbols: Iterable[str]) -> list[Wanted]:
-        """The subscriptions of these symbols at a venue, as far as they are this process's share. Candles of a venue that
-        streams none are built from its trades."""
+        """The subscriptions of these symbols at a venue, as far as they are this process's share."""
         config, venue = self.configs[name], self.venues[name]
         wanted = []
         for symbol in symbols:
             if not is_ours(symbol, self.share):
                 continue
-            for channel in config.wanted:
-                if channel not in venue.channels:
-                    if channel == "candle" and "trade" in venue.channels:
-                        wanted.append(Wanted("trade", symbol))
-                    continue
+            for channel in channels_of(venue, config.wanted):
                 frames = streamed(venue, config.timeframes or TIMEFRAMES_BY_DEFAULT) if channel == "candle" else [""]
                 wanted += [Wanted(channel, symbol, frame) for frame in frames]
         return list(dict.fromkeys(wanted))
@@ -262,6 +257,14 @@ def not_asked(dry: Sequence[str]) -> str:
     if not dry:
         return ""
     return f" ({', '.join(dry)} {'runs' if len(dry) == 1 else 'run'} dry and {'is' if len(dry) == 1 else 'are'} not asked)"
+
+
+def channels_of(source: Venue | MarketDataProvider, wanted: Sequence[Channel]) -> list[Channel]:
+    """Those of the channels that a venue streams. Where it streams no candles they are built from its trades."""
+    if isinstance(source, MarketDataProvider):  # its own business
+        return list(wanted)
+    there: list[Channel] = ["trade" if one == "candle" and one not in source.channels else one for one in wanted]
+    return [one for one in dict.fromkeys(there) if one in source.channels]
 
 
 def streamed(venue: Venue, timeframes: Sequence[str]) -> list[str]:
