@@ -3,7 +3,7 @@
 import type { CandleEvent, Channel, Quote, StreamEvent, Trade } from "marketd-client";
 import { nsOfIso } from "marketd-client";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { overview, watchOverview, type Known, type Overview } from "./overview";
+import { lookAgain, overview, watchOverview, type Known, type Overview } from "./overview";
 import { client, stream } from "./server";
 
 export type Mode = "connecting" | "live" | "asking" | "lost" | "refused";
@@ -39,6 +39,7 @@ stream.onState((now, reason) => {
     everOpen = true;
     failures = 0;
     say("live", "");
+    if (overview().error !== null) lookAgain();
   } else if (now === "refused") say("refused", reason);
   else if (now === "waiting") {
     failures++;
@@ -46,7 +47,11 @@ stream.onState((now, reason) => {
     else say("lost", reason);
   }
 });
+let wasHere = false;
 watchOverview((now) => {
+  const isHere = now.error === null && now.data?.parts.stream.state === "here";
+  if (isHere && !wasHere) stream.retry(); // the daemon is back: the pause after failed tries is over
+  wasHere = isHere;
   if (now.refused) noteRefused(now.error ?? "");
   else if (now.error !== null && state.mode !== "live") say("lost", now.error);
   else if (now.data !== null) for (const one of asked) begin(one, now);

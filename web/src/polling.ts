@@ -76,3 +76,18 @@ export function usePolled<T>(ask: (signal: AbortSignal) => Promise<T>, everyMs: 
   const reload = useCallback(() => setRound((known) => known + 1), []);
   return { ...state, reload };
 }
+
+const SOON_MS = 500;
+const HURRY_MS = 10_000;
+
+/** How often to ask: `everyMs`, and often for ten seconds after `hurry` was called, as when something was set going. */
+export function usePace(everyMs: number): { paceMs: number; hurry: () => void } {
+  const [called, setCalled] = useState(0);
+  useEffect(() => {
+    if (called === 0) return;
+    const timer = setTimeout(() => setCalled(0), HURRY_MS);
+    return () => clearTimeout(timer);
+  }, [called]);
+  const hurry = useCallback(() => setCalled((known) => known + 1), []);
+  return { paceMs: called === 0 ? everyMs : Math.min(SOON_MS, everyMs), hurry };
+}

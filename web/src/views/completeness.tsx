@@ -5,7 +5,7 @@ import type { Answers, SeriesRow } from "marketd-client";
 import { ago, count, moment, stepMs } from "../format";
 import { Badge, Section, Stat } from "../parts/pieces";
 import { Empty, Shown } from "../parts/states";
-import { usePolled } from "../polling";
+import { usePace, usePolled } from "../polling";
 import { linkTo } from "../router";
 import { act, client, wordsOf } from "../server";
 import { colour, useTheme } from "../theme";
@@ -38,7 +38,8 @@ const NOT_KEPT = "stored, not kept here";
 export function Completeness() {
   const [span, setSpan] = useState(2);
   const [words, setWords] = useState("");
-  const status = usePolled((signal) => client.get("/status", {}, signal), 4000, []);
+  const { paceMs, hurry } = usePace(4000);
+  const status = usePolled((signal) => client.get("/status", {}, signal), paceMs, []);
   const series = useMemo(() => {
     const wanted = words.toLowerCase().split(/\s+/).filter((one) => one !== "");
     const found = (status.data?.series ?? []).filter((one) => wanted.every((word) => `${one.symbol} ${one.exchange} ${one.timeframe}`.toLowerCase().includes(word)));
@@ -74,7 +75,7 @@ export function Completeness() {
             </div>
             {found.series_error === undefined ? null : <p class="banner bad" role="alert">{found.series_error}</p>}
             <Section title="Ledger" aside={<Legend />}>
-              {series.length === 0 ? <Empty title="No series like that" /> : <Map series={series} start={end - length} end={end} />}
+              {series.length === 0 ? <Empty title="No series like that" /> : <Map series={series} start={end - length} end={end} onRepair={hurry} />}
             </Section>
           </>
         )}
@@ -106,7 +107,7 @@ interface Pointed {
   at: number;
 }
 
-function Map({ series, start, end }: { series: SeriesRow[]; start: number; end: number }) {
+function Map({ series, start, end, onRepair }: { series: SeriesRow[]; start: number; end: number; onRepair: () => void }) {
   const [pointed, setPointed] = useState<Pointed | null>(null);
   return (
     <div class="map" onMouseLeave={() => setPointed(null)}>
@@ -116,7 +117,7 @@ function Map({ series, start, end }: { series: SeriesRow[]; start: number; end: 
         <span />
       </div>
       {series.map((one) => (
-        <MapRow key={`${one.exchange} ${one.symbol} ${one.timeframe}`} row={one} start={start} end={end} point={setPointed} />
+        <MapRow key={`${one.exchange} ${one.symbol} ${one.timeframe}`} row={one} start={start} end={end} point={setPointed} onRepair={onRepair} />
       ))}
       {pointed === null ? null : <Tip pointed={pointed} />}
     </div>
@@ -135,7 +136,16 @@ function Axis({ start, end }: { start: number; end: number }) {
   );
 }
 
-function MapRow({ row, start, end, point }: { row: SeriesRow; start: number; end: number; point: (pointed: Pointed | null) => void }) {
+interface RowProps {
+  row: SeriesRow;
+  start: number;
+  end: number;
+  point: (pointed: Pointed | null) => void;
+  /** A repair was asked for. */
+  onRepair: () => void;
+}
+
+function MapRow({ row, start, end, point, onRepair }: RowProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const [asked, setAsked] = useState<"" | "asking" | "asked" | string>("");
   const theme = useTheme();
@@ -143,9 +153,10 @@ function MapRow({ row, start, end, point }: { row: SeriesRow; start: number; end
   // The ledger is asked for again when something about the series changed, and once a minute.
   const changed = `${row.missing} ${row.unrecoverable} ${row.known_empty} ${row.last_job?.id ?? 0} ${row.last_job?.status ?? ""} ${row.reason}`;
   const query = { exchange: row.exchange, symbol: row.symbol, timeframe: row.timeframe };
+  const { paceMs, hurry } = usePace(60_000);
   const ledger = usePolled(
     (signal) => inTurn(signal, () => client.get("/ledger", { ...query, start: new Date(start).toISOString(), end: new Date(end).toISOString() }, signal)),
-    60_000,
+    paceMs,
     [query, start, end],
     ["archive"],
   );
@@ -200,9 +211,12 @@ function MapRow({ row, start, end, point }: { row: SeriesRow; start: number; end
 
   const repair = async (): Promise<void> => {
     try {
-      if (await act(`Look again for ${row.symbol} ${row.timeframe} at ${row.exchange}`, async () => (setAsked("asking"), client.repair(row.exchange, row.symbol, row.timeframe)))) setAsked("asked");
-      else setAsked("");
-      setTimeout(() => (setAsked(""), reload.current()), 4000);
+      if (await act(`Look again for ${row.symbol} ${row.timeframe} at ${row.exchange}`, async () => (setAsked("asking"), client.repair(row.exchange, row.symbol, row.timeframe)))) {
+        setAsked("asked");
+        hurry();
+        onRepair();
+      } else setAsked("");
+      setTimeout(() => setAsked(""), 4000);
     } catch (error) {
       setAsked(wordsOf(error));
     }
