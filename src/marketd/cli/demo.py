@@ -30,10 +30,10 @@ DAYS = 2  # of history that is fetched
 def demo(
     port: Annotated[int, typer.Option(help="Port of the API; 0 takes a free one.")] = PORT,
     data_dir: Annotated[Path, typer.Option("--data-dir", help="Where databases and event files are.")] = DATA_DIR / "demo",
-    rate: Annotated[float, typer.Option(help="Market events a second and venue.")] = RATE,
+    rate: Annotated[float, typer.Option(min=0, max=1e6, help="Market events a second and venue.")] = RATE,
     seed: Annotated[int, typer.Option(help="Of the simulated market.")] = 1,
     faults: Annotated[str, typer.Option(help="Faults to inject, as `disconnect:every=30s`.")] = "",
-    seconds: Annotated[float | None, typer.Option(help="Stop after so many seconds.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0, max=1e9, help="Stop after so many seconds.")] = None,
     log_level: LogLevel = None,
 ) -> None:
     """Everything, on simulated venues: no network, no accounts, no servers. Ctrl-C stops it.
@@ -46,7 +46,8 @@ def demo(
     """
 
     async def work(stop: asyncio.Event) -> None:
-        async with open_apart(_venues(), seed=seed, rate=rate, faults=faults) as apart, asyncio.TaskGroup() as group:
+        opening = open_apart(_venues(), seed=seed, rate=rate, faults=faults, on_end=stop.set)
+        async with opening as apart, asyncio.TaskGroup() as group:
             config = _config(apart, port, data_dir, log_level)
             configure(config.logging, config.data_dir)
 

@@ -50,7 +50,9 @@ def sim(
     seed: Annotated[int, typer.Option(help="Of the market: the same seed, the same market.")] = 1,
     host: Annotated[str, typer.Option(help="Address to serve on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to serve on; 0 takes a free one.")] = PORT,
-    rate: Annotated[float, typer.Option(min=0, help="Market events a second and venue; five of eight are trades.")] = 20.0,
+    rate: Annotated[
+        float, typer.Option(min=0, max=1e6, help="Market events a second and venue; five of eight are trades.")
+    ] = 20.0,
     speed: Annotated[
         float | None, typer.Option(min=0.001, help="Of a recording: 1 as recorded; default as fast as taken.")
     ] = None,

@@ -2,21 +2,27 @@
 
 open_apart ── the wanted, as an argument ──> process ── one line: where they are, or what is wrong ──> Apart
            ── its standard input stays open: closed, however we ended, it ends ──>
+
+It is in a session of its own, so that Ctrl-C and a closed terminal are for whoever opened it.
 """
 
 import asyncio
+import math
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import uvloop
 
+from marketd.rooms import room
 from marketd.sim.server import open_sim
 
 LINE_BYTES = 1 << 20  # names and symbols of all venues
+END_S = 5.0  # for it to end by itself once it is not wanted
 
 
 class Wanted(msgspec.Struct):
@@ -37,16 +43,23 @@ class Apart(msgspec.Struct):
 
 
 @asynccontextmanager
-async def open_apart(venues: Iterable[str], *, seed: int, rate: float, faults: str) -> AsyncIterator[Apart]:
-    """Until the block is left, or this process ends. ValueError for an unknown venue or fault, OSError where none can be run."""
+async def open_apart(
+    venues: Iterable[str], *, seed: int, rate: float, faults: str, on_end: Callable[[], None] = lambda: None
+) -> AsyncIterator[Apart]:
+    """Until the block is left, or this process ends. `on_end` is called should they end before; leaving is an OSError then.
+
+    Raises ValueError for an unknown venue or fault, or a rate that is none, OSError where none can be run.
+    """
+    if not (math.isfinite(rate) and rate >= 0):
+        raise ValueError(f"rate {rate} is no number of events a second; it may be 0 or more")
     wanted = msgspec.json.encode(Wanted(list(venues), seed, rate, faults)).decode()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", __name__, wanted),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=LINE_BYTES,
+        start_new_session=True,
     )
-    assert process.stdin is not None
     assert process.stdout is not None
     try:
         line = await process.stdout.readline()
@@ -55,16 +68,38 @@ async def open_apart(venues: Iterable[str], *, seed: int, rate: float, faults: s
         apart = msgspec.json.decode(line, type=Apart)
         if apart.wrong:
             raise ValueError(apart.wrong)
-        yield apart
+        async with room("apart") as here:
+            here.start("end", _tell_end(process, on_end))
+            yield apart
+        if process.returncode is not None:
+            raise OSError(f"the process of the simulated venues ended while it was wanted ({_how(process.returncode)})")
     finally:
-        process.stdin.close()
+        await _end(process)
+
+
+async def _tell_end(process: Process, on_end: Callable[[], None]) -> None:
+    await process.wait()
+    on_end()
+
+
+def _how(code: int) -> str:
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
+
+
+async def _end(process: Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(END_S):
+            await process.wait()
+    except TimeoutError:  # it hangs, or was halted
+        process.kill()
         await process.wait()
 
 
 async def _serve(wanted: Wanted) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGINT, lambda: None)  # Ctrl-C is for whoever opened this
     loop.add_signal_handler(signal.SIGTERM, ended.set)
     loop.add_reader(sys.stdin.fileno(), ended.set)  # nothing is ever written there: it is readable once it is closed
     try:
@@ -76,7 +111,8 @@ async def _serve(wanted: Wanted) -> None:
 
 
 def _say(apart: Apart) -> None:
-    os.write(sys.stdout.fileno(), msgspec.json.encode(apart) + b"\n")
+    with suppress(BrokenPipeError):  # whoever wanted to know has ended
+        os.write(sys.stdout.fileno(), msgspec.json.encode(apart) + b"\n")
 
 
 if __name__ == "__main__":
