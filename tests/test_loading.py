@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,13 @@ def test_ctrl_c_ends_it_without_a_word_where_it_would_have_ended_it(before: str,
     assert (ran.returncode, ran.stderr) == (code, err)
 
 
-def test_afterwards_ctrl_c_is_what_it_was() -> None:
+def test_afterwards_ctrl_c_is_what_it_was_also_where_nothing_could_be_loaded() -> None:
     before = signal.getsignal(signal.SIGINT)
     with loading():
         pass
+    after = signal.getsignal(signal.SIGINT)
+    with suppress(ImportError), loading():
+        raise ImportError
 
+    assert after is before
     assert signal.getsignal(signal.SIGINT) is before

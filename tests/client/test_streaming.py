@@ -46,6 +46,12 @@ class There:
     waited: list[float]
     store: EventStore
 
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Returns when the server has handed them out."""
+        stream = next(one for one in self.bus.subscriptions if one.name == "stream")
+        self.bus.publish(events)
+        await stream.settled()
+
 
 Start = Callable[..., AbstractAsyncContextManager[There]]
 
@@ -131,8 +137,7 @@ async def test_what_is_no_longer_held_is_said_to_be_missed(start: Start) -> None
         there.line.cut()
         await until(stream, Broken)
         for number in range(2, 502, 10):
-            there.bus.publish(trades(number, number + 9))
-            await asyncio.sleep(0.01)
+            await there.publish(trades(number, number + 9))
         missed = await until(stream, Missed)
         snapshot = await until(stream, Streamed)
 
@@ -158,8 +163,7 @@ async def away(there: There, stream: AsyncIterator[Message], stored: Sequence[Ev
     there.line.cut()
     await until(stream, Broken)
     for first in range(2, 302, 10):
-        there.bus.publish(others(first, first + 9))
-        await asyncio.sleep(0.01)
+        await there.publish(others(first, first + 9))
     await there.store.write([*others(1, 1), *stored])
     there.line.target = target
 
@@ -296,18 +300,12 @@ async def test_with_the_token_it_streams(start: Start) -> None:
 async def test_who_takes_slowly_gets_everything(start: Start) -> None:
     async with start() as there, aclosing(there.client.stream(at(TRADES))) as stream:
         await until(stream, Connected)
-        events: list[Event] = trades(1, 60)
         for number in range(1, 3001, 60):
-            there.bus.publish([replace_id(one, number + index) for index, one in enumerate(events)])
+            await there.publish(trades(number, number + 59))
             await until(stream, Streamed)
-            await asyncio.sleep(0.005)
         got = [await until(stream, Streamed) for _ in range(3000 - 50)]
 
     assert got[-1].pos == 3000
-
-
-def replace_id(event: Event, number: int) -> Event:
-    return trade(number)
 
 
 async def test_a_process_without_events_says_so(tmp_path: Path, clock: ManualClock) -> None:
