@@ -18,8 +18,6 @@ export interface Hole extends Span {
   state: "missing" | "known_empty" | "repairing" | "unrecoverable";
 }
 
-export type { Mark };
-
 export interface Reading {
   study: Study;
   /** Decimals that are shown. */

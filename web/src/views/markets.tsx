@@ -141,18 +141,18 @@ function rowsOf(status: Awaited<ReturnType<typeof client.status>>): Row[] {
   for (const one of status.subscriptions) {
     if (one.symbol === "__system__" || one.state === "unlisted") continue;
     const name = `${one.provider} ${one.symbol}`;
-    const timeframe = finest(kept.get(name) ?? []);
+    const timeframe = coarsest(kept.get(name) ?? []);
     const known = rows.get(name);
     if (known === undefined) rows.set(name, { venue: one.provider, symbol: one.symbol, state: one.state, timeframe });
     else if (one.channel === "trade") known.state = one.state;
   }
   // A process that only serves what is stored has no subscriptions.
-  if (rows.size === 0) for (const one of status.series) rows.set(`${one.exchange} ${one.symbol}`, { venue: one.exchange, symbol: one.symbol, state: "off", timeframe: finest(kept.get(`${one.exchange} ${one.symbol}`) ?? []) });
+  if (rows.size === 0) for (const one of status.series) rows.set(`${one.exchange} ${one.symbol}`, { venue: one.exchange, symbol: one.symbol, state: "off", timeframe: coarsest(kept.get(`${one.exchange} ${one.symbol}`) ?? []) });
   return [...rows.values()];
 }
 
-/** Of those of which a day has not too many candles. */
-function finest(timeframes: readonly string[]): string | null {
+/** Of those of which a day has enough candles for a small curve, the one with the fewest. */
+function coarsest(timeframes: readonly string[]): string | null {
   return ["1h", "30m", "15m", "5m", "1m"].find((frame) => timeframes.includes(frame)) ?? null;
 }
 
