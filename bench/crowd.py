@@ -20,8 +20,9 @@ import uvloop
 from bench.processes import Child
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
+from marketd.api.state import Component
 from marketd.api.stream.frames import event_frame
-from marketd.api.views import Component, FeaturesView, Views
+from marketd.api.views import FeaturesView, Views
 from marketd.bus import Bus
 from marketd.clock import SystemClock
 from marketd.metrics import Metrics

@@ -30,7 +30,8 @@ from bench.rounds import Row, faster, interleave
 from marketd.api.protocol import BoundedProtocol
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
-from marketd.api.views import Component, Views
+from marketd.api.state import Component
+from marketd.api.views import Views
 from marketd.clock import SystemClock
 from marketd.metrics import Metrics
 from marketd.model.events import Candle

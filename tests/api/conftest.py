@@ -15,8 +15,9 @@ from marketd.analysis.service import FeatureService
 from marketd.api.latest import Latest
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
+from marketd.api.state import Changed, Component, IngestCounts, SubscriptionRow, VenueRow
 from marketd.api.token import read_token
-from marketd.api.views import Changed, Component, IngestCounts, SubscriptionRow, VenueRow, Views
+from marketd.api.views import Views
 from marketd.bus import Bus, Full
 from marketd.clock import ManualClock
 from marketd.metrics import Metrics

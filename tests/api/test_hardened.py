@@ -10,7 +10,8 @@ from marketd.api import protocol
 from marketd.api.hardened import HEADERS
 from marketd.api.section import ApiConfig, StreamConfig
 from marketd.api.server import run_api
-from marketd.api.views import Component, Views
+from marketd.api.state import Component
+from marketd.api.views import Views
 from tests.api.test_protocol import Ends, opened
 
 

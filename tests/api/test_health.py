@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from marketd.api.health import overall
-from marketd.api.views import Component, Health
+from marketd.api.state import Component, Health
 from tests.api.conftest import NOW, Parts
 
 

@@ -11,7 +11,8 @@ import pytest
 from marketd.api.overview import NAMES, parts_of
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
-from marketd.api.views import Component, Views
+from marketd.api.state import Component
+from marketd.api.views import Views
 from marketd.errors import DeliveryError
 from marketd.model.times import iso_of_ns
 from marketd.stores.cache import Cache

@@ -13,7 +13,8 @@ import pytest
 from marketd.api import status_live
 from marketd.api.section import ApiConfig
 from marketd.api.server import run_api
-from marketd.api.views import Component, Views
+from marketd.api.state import Component
+from marketd.api.views import Views
 from marketd.clock import SystemClock
 from tests.api.conftest import NOW, Parts
 

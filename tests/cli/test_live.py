@@ -5,7 +5,8 @@ import io
 
 from rich.console import Console
 
-from marketd.api.views import FeedsView, VenueRow, Views
+from marketd.api.state import VenueRow
+from marketd.api.views import FeedsView, Views
 from marketd.bus import Bus
 from marketd.cli.live import show_live, table
 from marketd.clock import ManualClock

@@ -11,7 +11,8 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from marketd.api.views import Component, Views
+from marketd.api.state import Component
+from marketd.api.views import Views
 from marketd.daemon.systemd import Supervisor, troubles
 from tests.daemons import eventually
 from tests.notified import Notified

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from marketd.api.views import Changed, Views
+from marketd.api.state import Changed
+from marketd.api.views import Views
 from marketd.clock import ManualClock
 from tests.api.conftest import Parts as Given
 from tests.api.conftest import seen

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from marketd.api.views import Component
+from marketd.api.state import Component
 from marketd.sim.server import Sim, open_sim
 from tests.daemons import Running, eventually
 from tests.redis_server import RedisServer

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Response
 from marketd.api.answers import answer
 from marketd.api.parameters import NoQuery
 from marketd.api.shapes import TEXT, answers, ref, shape
-from marketd.api.views import Component, Health, Views
+from marketd.api.state import Component, Health
+from marketd.api.views import Views
 from marketd.model.times import iso_of_ns
 
 

@@ -11,8 +11,9 @@ from fastapi.responses import HTMLResponse
 from marketd.api.answers import ERRORS
 from marketd.api.health import overall
 from marketd.api.parameters import NoQuery
+from marketd.api.state import SubscriptionRow, VenueRow
 from marketd.api.status import bus_statistics
-from marketd.api.views import SubscriptionRow, VenueRow, Views
+from marketd.api.views import Views
 
 REFRESH_S = 2
 ROWS_MAX = 500

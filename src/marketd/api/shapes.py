@@ -6,7 +6,7 @@ from typing import Any, get_args
 import msgspec
 
 from marketd.api.answers import ERRORS
-from marketd.api.views import CacheRow, Changed, Health, IngestCounts, SubscriptionRow, VenueRow
+from marketd.api.state import CacheRow, Changed, Health, IngestCounts, SubscriptionRow, VenueRow
 from marketd.model.events import EVENT_TYPES, Candle
 
 Schema = dict[str, Any]

@@ -9,8 +9,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from marketd.api.state import VenueRow
 from marketd.api.status import bus_statistics
-from marketd.api.views import VenueRow, Views
+from marketd.api.views import Views
 
 EVERY_S = 1.0
 STYLES = {"connected": "green", "standby": "cyan", "dry": "cyan", "connecting": "yellow", "down": "red"}

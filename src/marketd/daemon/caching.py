@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from marketd.api.views import Health as Word
+from marketd.api.state import Health as Word
 from marketd.clock import Clock
 from marketd.config import Config
 from marketd.daemon.redis import Streaming

@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from marketd.api.views import Component
-from marketd.api.views import Health as Word
+from marketd.api.state import Component
+from marketd.api.state import Health as Word
 from marketd.clock import Clock
 from marketd.daemon.analysing import Analysing
 from marketd.daemon.archive import Archiving

@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
-from marketd.api.views import CacheRow
-from marketd.api.views import Health as Word
+from marketd.api.state import CacheRow
+from marketd.api.state import Health as Word
 from marketd.candles.poller import Poller
 from marketd.candles.polling import PRICES, Kept
 from marketd.clock import Clock

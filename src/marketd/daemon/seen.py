@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from marketd.api.views import Changed, IngestCounts, SubscriptionRow, VenueRow
+from marketd.api.state import Changed, IngestCounts, SubscriptionRow, VenueRow
 from marketd.clock import Clock
 from marketd.metrics import Metrics
 from marketd.venues.feed import Feed

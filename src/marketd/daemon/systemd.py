@@ -12,7 +12,8 @@ from collections.abc import Mapping
 import structlog
 
 from marketd.api.health import overall
-from marketd.api.views import Component, Views
+from marketd.api.state import Component
+from marketd.api.views import Views
 
 BEAT_S = 1.0  # how often the health is looked at
 EXTENSION_S = 30  # a start that is not ready yet has at least so long from its last beat

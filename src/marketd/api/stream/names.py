@@ -3,9 +3,10 @@
 import re
 from collections.abc import Mapping, Sequence
 
+from marketd.api.state import SubscriptionRow
 from marketd.api.stream.channel import Key
 from marketd.api.stream.wire import Asked, Mistake
-from marketd.api.views import FeedsView, SubscriptionRow, Views
+from marketd.api.views import FeedsView, Views
 from marketd.model.instruments import neutral
 from marketd.model.timeframes import timeframe
 
