@@ -17,6 +17,7 @@ from marketd.model.events import Trade
 T = TypeVar("T")
 UNKNOWN = 1 << 62  # how much is lacking after another run of the server
 FILL_TRIES, FILL_S = 5, 1.0  # what the server has just received may not be stored yet
+FILL_TRIES_UNKNOWN = 2  # where nothing can show that it is all: no more than that it had the time
 RESUMED = ("trade", "candle")
 FOREVER = Retry(attempts=1_000_000_000)
 
@@ -150,7 +151,7 @@ class Listening:
             yield missed
             return
         filled = 0
-        for turn in range(FILL_TRIES if trail.lacking < UNKNOWN else 2):
+        for turn in range(FILL_TRIES if trail.lacking < UNKNOWN else FILL_TRIES_UNKNOWN):
             if turn:
                 await self._wait(FILL_S)
             start, cursor = trail.start, None
