@@ -6,6 +6,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -72,3 +73,21 @@ def test_one_ctrl_c_that_arrives_twice_is_one() -> None:
         out, err = process.communicate(timeout=20)
 
     assert (process.returncode, out, err) == (0, "stopping\nstopped\n", "")
+
+
+def test_one_that_is_passed_on_while_the_loop_is_busy_is_one_too() -> None:
+    busy = SCRIPT.replace("{hangs}", "False").replace(
+        "    print(\"stopped\"",
+        "    import time\n    time.sleep(1)\n    await asyncio.sleep(0.1)\n    print(\"stopped\"",
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", busy], env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdout=PIPE, stderr=PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "stopping\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out, err) == (0, "stopped\n", "")

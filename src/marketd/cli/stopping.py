@@ -22,15 +22,18 @@ def run_until_stopped(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]
     async def guarded() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        first_s = 0.0
+        is_heard = False  # as the only one
 
         def on_signal() -> None:
-            nonlocal first_s
-            if not stop.is_set():
-                first_s = loop.time()
-                stop.set()
-            elif loop.time() - first_s > SAME_S:
+            if is_heard:
                 _force()
+            elif not stop.is_set():
+                stop.set()
+                loop.call_later(SAME_S / 2, loop.call_later, SAME_S / 2, hear)
+
+        def hear() -> None:  # in two steps: what came while the loop was busy is looked at between them
+            nonlocal is_heard
+            is_heard = True
 
         for number in STOPS:
             loop.add_signal_handler(number, on_signal)
