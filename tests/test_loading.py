@@ -41,3 +41,16 @@ def test_afterwards_ctrl_c_is_what_it_was_also_where_nothing_could_be_loaded() -
 
     assert after is before
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(("number", "code"), [(1, 128 + signal.SIGTERM), (2, -signal.SIGTERM)])
+def test_sigterm_ends_it_also_where_it_is_the_first_process_of_a_container(number: int, code: int) -> None:
+    program = (
+        f"import os, signal\nfrom marketd.loading import loading\nreal, os.getpid = os.getpid(), lambda: {number}\n"
+        "with loading():\n    pass\n"
+        "if signal.getsignal(15) is signal.SIG_DFL and os.getpid() == 1:\n    raise SystemExit('lost')\n"
+        "os.kill(real, 15)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": str(SOURCE)}, check=False)
+
+    assert ran.returncode == code

@@ -77,8 +77,8 @@ def test_one_ctrl_c_that_arrives_twice_is_one() -> None:
 
 def test_one_that_is_passed_on_while_the_loop_is_busy_is_one_too() -> None:
     busy = SCRIPT.replace("{hangs}", "False").replace(
-        "    print(\"stopped\"",
-        "    import time\n    time.sleep(1)\n    await asyncio.sleep(0.1)\n    print(\"stopped\"",
+        '    print("stopped"',
+        '    import time\n    time.sleep(1)\n    await asyncio.sleep(0.1)\n    print("stopped"',
     )
     with subprocess.Popen(
         [sys.executable, "-c", busy], env={**os.environ, "PYTHONPATH": str(ROOT / "src")}, stdout=PIPE, stderr=PIPE, text=True
