@@ -100,3 +100,13 @@ async def test_a_second_daemon_on_the_same_files_is_refused_with_what_to_change(
                 pass
 
     assert refused.group_contains(StartError, match="another marketd writes here; give each its own --data-dir")
+
+
+async def test_a_data_directory_in_which_nothing_can_be_made_is_said_in_one_line(run_daemon, tmp_path: Path) -> None:
+    (tmp_path / "data" / "marketd.lock").mkdir(parents=True)
+    async with open_sim(["binance"]) as sim:
+        with pytest.raises(BaseExceptionGroup) as refused:
+            async with run_daemon(sim):
+                pass
+
+    assert refused.group_contains(StartError, match="data: marketd.lock: Is a directory; change it with --data-dir")

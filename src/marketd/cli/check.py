@@ -11,6 +11,7 @@ from rich.table import Table
 
 from marketd.cli import cached, discovered, kept, polled
 from marketd.cli.counting import counted
+from marketd.cli.here import ask_here
 from marketd.cli.options import (
     Channels,
     ConfigFile,
@@ -73,6 +74,9 @@ def check(
     checked = configured(Flags(profile, config, env_file, data_dir, roles, provider, symbols, channels, shard, host, port))
     console = Console(width=None if Console().is_terminal else 160)
     console.print(_plan(checked))
+    here = ask_here(checked)
+    for line in here.lines:
+        console.print(line, markup=False, soft_wrap=True)
     if "archive" in checked.roles:
         for line in kept.plan(checked):
             console.print(line, markup=False, soft_wrap=True)
@@ -88,7 +92,7 @@ def check(
         console.print(line, markup=False, soft_wrap=True)
     is_served = all(server.is_well for server in servers if server.is_required)
     failures = asyncio.run(_probe(checked, console)) if COLLECTING & set(checked.roles) else 0
-    if (failures and failures == len(checked.feeds)) or (is_needed and not is_well) or not is_served:
+    if (failures and failures == len(checked.feeds)) or (is_needed and not is_well) or not is_served or not here.is_well:
         raise typer.Exit(1)
 
 

@@ -225,13 +225,22 @@ def make_directory(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StartError(f"data directory {path}: {error.strerror}; change it with --data-dir or MARKETD_DATA_DIR") from None
+        raise _not_writable(path, error) from None
+
+
+def _not_writable(path: Path, error: OSError) -> StartError:
+    name = "" if error.filename is None or Path(error.filename) == path else f"{Path(error.filename).name}: "
+    return StartError(f"data directory {path}: {name}{error.strerror}; change it with --data-dir or MARKETD_DATA_DIR")
 
 
 @contextmanager
 def alone_in(path: Path, lock: str = LOCK) -> Iterator[None]:
     """Two daemons that write the same files would repeat and tear each other's. Raises StartError if another one is there."""
-    with (path / lock).open("w") as file:
+    try:
+        file = (path / lock).open("w")
+    except OSError as error:
+        raise _not_writable(path, error) from None
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
