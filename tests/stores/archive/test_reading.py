@@ -54,6 +54,18 @@ async def test_series_come_in_order_each_once(archive: Archive) -> None:
     assert [(venue, "BTCUSD", name) for venue in ("bitfinex", "kraken") for name in ("1m", "5m")] == await archive.series()
 
 
+async def test_many_series_are_summed_up_each_with_its_own_figures(archive: Archive) -> None:
+    there = [CandleSeries(venue, symbol, "1m") for venue in ("bitfinex", "kraken") for symbol in (f"S{n:03}" for n in range(60))]
+    for at_place, series in enumerate(there):
+        await archive.settle(series, [missing(0, at_place + 1)])
+    await archive.put(page([candle(minute) for minute in range(5)], (0, 5), have(1, 3)))
+    found = {one.series: one for one in await archive.summary()}
+
+    assert [*sorted([SERIES, *there])] == list(found)
+    assert [*range(1, 121)] == [found[series].missing for series in there]
+    assert (at(0), at(4), 5) == (found[SERIES].first, found[SERIES].last, found[SERIES].count)
+
+
 async def test_a_range_in_numbers_changes_with_every_word(archive: Archive) -> None:
     async def summed() -> Summed:
         return await archive.summed(SERIES, at(0), at(10))

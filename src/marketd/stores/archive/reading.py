@@ -12,8 +12,10 @@ from marketd.model.timeframes import SECOND, Timeframe, timeframe
 from marketd.stores.archive.accounting import gap_columns, of_series, touching
 from marketd.stores.archive.columns import OpenTime, epoch_seconds, whole_second_from
 from marketd.stores.archive.jobs import last_of_each
-from marketd.stores.archive.rows import GapRow, JobRow, Row, SeriesSummary, Summed
+from marketd.stores.archive.rows import GapRow, Row, SeriesSummary, Summed
 from marketd.stores.archive.tables import NUMBERS, candle_gaps, candle_ledger, candle_revisions, candles
+
+TOGETHER = 100  # series in one question; a SQLite of no special build takes five hundred
 
 Numbers = list[sa.ColumnElement[Any]]
 
@@ -120,17 +122,34 @@ async def stretches(
 
 
 async def series_there(connection: AsyncConnection) -> list[CandleSeries]:
-    """Every series with a candle or a stretch: one look into the index for each, never through all rows."""
-    found: set[CandleSeries] = set()
-    for table in (candles, candle_ledger):
-        key = sa.tuple_(table.c.exchange, table.c.symbol, table.c.timeframe)
-        query = sa.select(table.c.exchange, table.c.symbol, table.c.timeframe)
-        query = query.order_by(table.c.exchange, table.c.symbol, table.c.timeframe).limit(1)
-        row = (await connection.execute(query)).first()
-        while row is not None:
-            found.add(last := CandleSeries(*row))
-            row = (await connection.execute(query.where(key > sa.tuple_(*map(sa.literal, last))))).first()
-    return sorted(found)
+    """Every series with a candle or a stretch: a few looks into the index for each, never through all rows."""
+    found = [await connection.execute(_keys(table)) for table in (candles, candle_ledger)]
+    return sorted({CandleSeries(*row) for rows in found for row in rows})
+
+
+def _keys(table: sa.Table) -> sa.Select[Any]:
+    """The distinct keys, in one question: of each column in turn the smallest, and from there always the next one."""
+    venues = sa.select(sa.func.min(table.c.exchange).label("exchange")).cte("venues", recursive=True)
+    level = venues.union_all(_next(table, venues))
+    for name in ("symbol", "timeframe"):
+        outer = list(level.c)
+        first = (
+            sa.select(*outer, _least(table, level, name).label(name))
+            .where(outer[-1].is_not(None))
+            .cte(f"{name}s", recursive=True)
+        )
+        level = first.union_all(_next(table, first))
+    return sa.select(level).where(level.c.timeframe.is_not(None))
+
+
+def _next(table: sa.Table, known: sa.CTE) -> sa.Select[Any]:
+    *outer, its = known.c
+    return sa.select(*outer, _least(table, known, its.name, table.c[its.name] > its)).where(its.is_not(None))
+
+
+def _least(table: sa.Table, known: sa.CTE, name: str, *further: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
+    same = [table.c[one.name] == one for one in known.c if one.name != name]
+    return sa.select(sa.func.min(table.c[name])).where(*same, *further).correlate(known).scalar_subquery()
 
 
 async def gap_rows(
@@ -180,25 +199,41 @@ async def summaries(connection: AsyncConnection) -> list[SeriesSummary]:
     for row in await connection.execute(grouped):
         lengths.setdefault(CandleSeries(*row[:3]), {})[row[3]] = (int(row[4]), row[5], row[6])
     jobs = await last_of_each(connection)
-    return [
-        await _summary(connection, series, lengths.get(series, {}), jobs.get(series)) for series in await series_there(connection)
-    ]
+    there = await series_there(connection)
+    found = []
+    for done in range(0, len(there), TOGETHER):
+        part = there[done : done + TOGETHER]
+        spans = [lengths.get(series, {}).get("have", (0, 0, 0))[1:] for series in part]
+        query = sa.union_all(*(_reach(at, series, *span) for at, (series, span) in enumerate(zip(part, spans, strict=True))))
+        rows = sorted((await connection.execute(query)).all())
+        for series, (_, first, last, before, after) in zip(part, rows, strict=True):
+            parts = lengths.get(series, {})
+            counts = {state: await _opens(connection, series, state, length[0]) for state, length in parts.items()}
+            found.append(
+                SeriesSummary(
+                    series,
+                    first,
+                    last,
+                    counts.get("have", 0) + before + after,
+                    counts.get("missing", 0) + counts.get("repairing", 0),
+                    counts.get("known_empty", 0),
+                    counts.get("unrecoverable", 0),
+                    jobs.get(series),
+                )
+            )
+    return found
 
 
-async def _summary(
-    connection: AsyncConnection, series: CandleSeries, lengths: dict[str, tuple[int, int, int]], job: JobRow | None
-) -> SeriesSummary:
-    at = candles.c.open_time
-    mine = of_series(candles, series)
-    first, last = (await connection.execute(sa.select(sa.func.min(at), sa.func.max(at)).where(mine))).one()
-    counts = {state: await _opens(connection, series, state, length[0]) for state, length in lengths.items()}
-    _, start, stop = lengths.get("have", (0, 0, 0))
-    outside = sa.or_(at < whole_second_from(start), at >= whole_second_from(stop))
-    counted = (await connection.execute(sa.select(sa.func.count()).where(mine, outside))).scalar_one()
-    return SeriesSummary(
-        series, first, last, counts.get("have", 0) + int(counted), counts.get("missing", 0) + counts.get("repairing", 0),
-        counts.get("known_empty", 0), counts.get("unrecoverable", 0), job,
-    )  # fmt: skip
+def _reach(place: int, series: CandleSeries, start: int, stop: int) -> sa.Select[Any]:
+    """The first and the last candle, each by one look into the index, and how many are outside of what the ledger counted."""
+    at, mine = candles.c.open_time, of_series(candles, series)
+    asked = (
+        sa.select(sa.func.min(at)).where(mine),
+        sa.select(sa.func.max(at)).where(mine),
+        sa.select(sa.func.count()).where(mine, at < whole_second_from(start)),
+        sa.select(sa.func.count()).where(mine, at >= whole_second_from(stop)),
+    )
+    return sa.select(sa.literal(place), *(one.scalar_subquery() for one in asked))
 
 
 async def _opens(connection: AsyncConnection, series: CandleSeries, state: str, length: int) -> int:
