@@ -2,7 +2,8 @@
 
 import type { Held } from "../charts/candles";
 import type { Mark } from "../charts/marks";
-import type { Hole, Reading, Study } from "../charts/stage";
+import type { Hole } from "../charts/stage";
+import type { Reading, Study } from "../charts/studies";
 import type { Series } from "../charts/told";
 import { fixed, moment, percent, price, size } from "../format";
 import { Badge } from "../parts/pieces";
