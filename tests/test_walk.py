@@ -236,7 +236,7 @@ def reader(tmp_path: Path, nats_server: NatsServer, redis_server: RedisServer) -
         reader.leave()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", PAGES)
 def test_a_reader_gets_through_with_every_command(reader: Reader, page: str, request: pytest.FixtureRequest) -> None:
     if POSTGRES in (ROOT / page).read_text():
