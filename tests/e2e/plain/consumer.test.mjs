@@ -126,6 +126,7 @@ test("/latest is the first venue that has data, or the one that is named", async
 
 test("/trades pages through what is stored, each trade once, in order", async () => {
   const query = { symbol: "BTCUSDT", provider: "binance", limit: 20 };
+  await eventually(() => get("/trades", { ...query, limit: 100 }), (answer) => answer.json?.length > 60);
   const ids = [];
   for (let cursor, page = 0; page < 3; page++) {
     const { json, headers } = await fine("/trades", cursor === undefined ? query : { ...query, cursor });
