@@ -109,6 +109,7 @@ class Reader:
         path = f"{programs}:{os.environ.get('PATH', '')}"
         path += f":{Path(sys.executable).parent}"  # the servers that come as wheels
         self._environ = {**plain, "PATH": path, "PYTHONPATH": str(ROOT / "src"), "NO_COLOR": "1", "HOME": str(home), **servers}
+        self._environ["PYTHONUNBUFFERED"] = "1"  # a server that is a program of Python's says at once that it is ready
 
     def knows(self, name: str, value: str) -> None:
         self._environ[name] = value
