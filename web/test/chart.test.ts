@@ -167,9 +167,9 @@ test("killed and started again, the page comes back by itself and lacks nothing"
   page.setDefaultTimeout(3 * WITHIN_MS);
   await opened(page);
   assert.deepEqual(faults, []);
-  const left = (await tableOf(page))[0]!.time;
   await daemon.kill();
   await page.locator(".banner.bad").waitFor();
+  const left = (await tableOf(page))[0]!.time; // only now: a minute may have begun just before
   await page.screenshot({ path: join(SHOTS, "chart-away.png") });
   // Away until the candle that formed, and the one after it, are over; and then the venue's history is ill for a while.
   await new Promise((resume) => setTimeout(resume, Math.max(0, (left + 125) * 1000 - Date.now())));
